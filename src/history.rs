@@ -1,0 +1,114 @@
+//! What a schema remembers of the migrations applied to it.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::migration::{Checksum, Repeatable, Version};
+
+/// One migration that stands in a schema, as its history tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// Its number.
+    pub version: Version,
+    /// The slug it had.
+    pub name: String,
+    /// The up text that was run.
+    pub up: Checksum,
+    /// The down text that was stored beside it.
+    pub down: Option<Checksum>,
+}
+
+/// The hash of what a schema stands at: equal digests, equal applied sets with equal stored downs.
+///
+/// The digest of nothing applied is [`Digest::EMPTY`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// The digest of a schema to which nothing was applied.
+    pub const EMPTY: Self = Self([0; 32]);
+
+    /// The digest of an applied set, in ascending order of version.
+    pub fn of<'a>(applied: impl IntoIterator<Item = &'a Applied>) -> Self {
+        let mut hash = Sha256::new();
+        let mut any = false;
+        for entry in applied {
+            any = true;
+            hash.update(entry.version.number().to_be_bytes());
+            hash.update(entry.up.as_bytes());
+            hash.update(entry.down.map_or([0; 32], |down| *down.as_bytes()));
+        }
+        if any {
+            Self(hash.finalize().into())
+        } else {
+            Self::EMPTY
+        }
+    }
+
+    /// The digest of a list of repeatables, in order of name.
+    pub fn of_repeatables<'a>(repeatables: impl IntoIterator<Item = &'a Repeatable>) -> Self {
+        let mut hash = Sha256::new();
+        let mut any = false;
+        for repeatable in repeatables {
+            any = true;
+            hash.update((repeatable.name.len() as u64).to_be_bytes());
+            hash.update(&repeatable.name);
+            hash.update(repeatable.script.checksum.as_bytes());
+        }
+        if any {
+            Self(hash.finalize().into())
+        } else {
+            Self::EMPTY
+        }
+    }
+}
+
+/// Where a schema stands: one row of `tenantry.heads`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The schema's OID when it was pinned; another OID under the same name is another schema.
+    pub schema_oid: u32,
+    /// The schema's name when it was pinned.
+    pub schema: String,
+    /// The highest version applied; none where nothing is.
+    pub version: Option<Version>,
+    /// The hash of the applied set.
+    pub digest: Digest,
+    /// The hash of the repeatables as last applied.
+    pub repeatables: Digest,
+    /// Raised by every change, up or down.
+    pub revision: i64,
+    /// Raised by whoever takes the schema over; older holders are refused.
+    pub fence: i64,
+    /// The version at which the schema stopped half-way.
+    pub dirty: Option<Version>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn applied(version: u64, up: &str) -> Applied {
+        Applied {
+            version: Version::new(version),
+            name: "x".to_owned(),
+            up: Checksum::of(up),
+            down: None,
+        }
+    }
+
+    #[test]
+    fn digest_covers_versions_and_texts_not_names() {
+        let one = [applied(1, "a"), applied(2, "b")];
+        assert_eq!(Digest::of(&[]), Digest::EMPTY);
+        assert_eq!(
+            Digest::of(&one),
+            Digest::of(&[applied(1, "a"), applied(2, "b")])
+        );
+        assert_ne!(
+            Digest::of(&one),
+            Digest::of(&[applied(1, "a"), applied(2, "c")])
+        );
+        assert_ne!(Digest::of(&one), Digest::of(&one[..1]));
+    }
+}

@@ -1,0 +1,17 @@
+//! tenantry moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
+//!
+//! The modules stand in the order in which they may use each other: a module uses only those above it.
+//! `tests/architecture.rs` fails the build when one does not.
+
+// What a migration is: text in, values out.
+/// Reading SQL text: names, literals, tokens, statements.
+pub mod sql;
+
+/// Tenants, shards and the targets they make.
+pub mod tenant;
+
+/// Migrations and the files they are read from.
+pub mod migration;
+
+/// What a schema remembers of the migrations applied to it.
+pub mod history;

@@ -1,0 +1,15 @@
+//! Reading SQL text: quoted names, literals, tokens, statements and where they stand.
+//!
+//! Nothing here talks to a server or to the file system.
+
+mod ident;
+mod literal;
+mod position;
+mod split;
+mod statement;
+
+pub use ident::{Ident, InvalidIdent};
+pub use literal::{Literal, NulByte};
+pub use position::Position;
+pub use split::{Statement, Unterminated, split};
+pub use statement::{Kind, kind};
