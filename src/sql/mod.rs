@@ -3,12 +3,14 @@
 //! Nothing here talks to a server or to the file system.
 
 mod ident;
+mod lex;
 mod literal;
 mod position;
 mod split;
 mod statement;
 
 pub use ident::{Ident, InvalidIdent};
+pub use lex::{Lexer, Token, TokenKind};
 pub use literal::{Literal, NulByte};
 pub use position::Position;
 pub use split::{Statement, Unterminated, split};

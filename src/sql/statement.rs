@@ -1,13 +1,412 @@
-//! What a statement is, as far as it matters for carrying it.
+//! What a statement is, as far as it matters for carrying it. Told by its words alone, never by a server.
 
-/// The kinds of statement that are not carried like any other.
+use super::lex::{Lexer, TokenKind};
+
+/// The kinds of statement that are not carried like any other. The words say what made it so, for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Anything else.
+    /// Begins, ends or changes the transaction: `BEGIN`, `COMMIT`, `ROLLBACK`, `SET TRANSACTION`, …
+    TransactionControl(&'static str),
+    /// Cannot run inside a transaction: `VACUUM`, `CREATE INDEX CONCURRENTLY`, …
+    NoTransaction(&'static str),
+    /// Changes the search path, for the transaction or beyond.
+    SearchPath(&'static str),
+    /// Changes the role, for the transaction or beyond.
+    Role(&'static str),
+    /// Changes the session beyond the transaction: `SET` without `LOCAL`, `RESET`, `DISCARD`.
+    Session(&'static str),
+    /// Needs data from the client or sends it there: `COPY … FROM STDIN`, `COPY … TO STDOUT`.
+    Copy(&'static str),
+    /// A command for psql, such as `\copy`; no server takes it.
+    MetaCommand,
+    /// `ALTER TYPE … ADD VALUE`: the value cannot be used in the same transaction.
+    AddEnumValue,
+    /// `CREATE TABLE`, also `AS` a query.
+    CreateTable,
+    /// `CREATE INDEX` inside a transaction.
+    CreateIndex,
+    /// `ALTER TABLE`.
+    AlterTable,
+    /// Any other statement that changes structure.
+    Ddl,
+    /// Anything else: data, queries, `DO` blocks, calls.
     Other,
 }
 
-/// Tells the kind of one statement.
-pub fn kind(_statement: &str) -> Kind {
-    Kind::Other
+impl Kind {
+    /// The words that made it this kind; none where nothing is special about it.
+    pub fn words(self) -> Option<&'static str> {
+        match self {
+            Self::TransactionControl(words)
+            | Self::NoTransaction(words)
+            | Self::SearchPath(words)
+            | Self::Role(words)
+            | Self::Session(words)
+            | Self::Copy(words) => Some(words),
+            Self::MetaCommand => Some("a psql command"),
+            Self::AddEnumValue => Some("ALTER TYPE … ADD VALUE"),
+            Self::CreateTable => Some("CREATE TABLE"),
+            Self::CreateIndex => Some("CREATE INDEX"),
+            Self::AlterTable => Some("ALTER TABLE"),
+            Self::Ddl | Self::Other => None,
+        }
+    }
+
+    /// About how many locks such a statement takes at most: crude, for sizing transactions.
+    pub fn estimated_locks(self) -> u32 {
+        match self {
+            // Table, its type's array, TOAST table and index, a sequence, a key's index, two tables referred to.
+            Self::CreateTable => 8,
+            Self::AlterTable => 6,
+            Self::Ddl | Self::AddEnumValue => 4,
+            Self::CreateIndex => 3,
+            _ => 2,
+        }
+    }
+}
+
+/// Tells the kind of one statement, as [`split`](super::split) cuts it.
+pub fn kind(statement: &str) -> Kind {
+    let Some(outline) = outline(statement) else {
+        return Kind::MetaCommand;
+    };
+    let words: Vec<&str> = outline.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["SET", rest @ ..] => set(rest),
+        ["RESET", rest @ ..] => reset(rest),
+        ["DISCARD", ..] => Kind::Session("DISCARD"),
+        ["COPY", rest @ ..] => copy(rest),
+        words => transaction_control(words)
+            .or_else(|| no_transaction(words))
+            .unwrap_or_else(|| structural(words)),
+    }
+}
+
+/// The most tokens that any decision needs.
+const OUTLINE: usize = 40;
+
+/// The statement's first tokens in upper case, without comments, and without what stands in parentheses except in
+/// the first ones, which may be options. None for a statement with a psql command in it.
+fn outline(statement: &str) -> Option<Vec<String>> {
+    let mut outline: Vec<String> = Vec::new();
+    let mut depth = 0_usize;
+    for token in Lexer::new(statement).map_while(Result::ok) {
+        match token.kind {
+            TokenKind::MetaCommand => return None,
+            TokenKind::Open => depth += 1,
+            _ => {}
+        }
+        let options = outline.first().is_some_and(|first| first == "REINDEX");
+        if !token.kind.is_blank() && (depth == 0 || options) && outline.len() < OUTLINE {
+            outline.push(statement[token.span].to_ascii_uppercase());
+        }
+        if token.kind == TokenKind::Close {
+            depth = depth.saturating_sub(1);
+        }
+    }
+    Some(outline)
+}
+
+fn transaction_control(words: &[&str]) -> Option<Kind> {
+    let control = match words {
+        ["BEGIN", ..] => "BEGIN",
+        ["START", "TRANSACTION", ..] => "START TRANSACTION",
+        ["COMMIT", "PREPARED", ..] => "COMMIT PREPARED",
+        ["COMMIT", ..] => "COMMIT",
+        ["END", ..] => "END",
+        ["ROLLBACK", "PREPARED", ..] => "ROLLBACK PREPARED",
+        ["ROLLBACK", "TO", ..] | ["ROLLBACK", "WORK" | "TRANSACTION", "TO", ..] => return None,
+        ["ROLLBACK", ..] => "ROLLBACK",
+        ["ABORT", ..] => "ABORT",
+        ["PREPARE", "TRANSACTION", ..] => "PREPARE TRANSACTION",
+        _ => return None,
+    };
+    Some(Kind::TransactionControl(control))
+}
+
+/// What follows `SET`.
+fn set(rest: &[&str]) -> Kind {
+    let (local, rest) = match rest {
+        ["LOCAL", rest @ ..] => (true, rest),
+        ["SESSION", "AUTHORIZATION" | "CHARACTERISTICS", ..] => (false, rest),
+        ["SESSION", rest @ ..] => (false, rest),
+        _ => (false, rest),
+    };
+    match rest {
+        ["TRANSACTION", ..] => Kind::TransactionControl("SET TRANSACTION"),
+        ["CONSTRAINTS", ..] => Kind::Other,
+        ["SCHEMA", ..] => Kind::SearchPath("SET SCHEMA"),
+        ["SESSION", "AUTHORIZATION", ..] if local => Kind::Role("SET LOCAL SESSION AUTHORIZATION"),
+        ["SESSION", "AUTHORIZATION", ..] => Kind::Session("SET SESSION AUTHORIZATION"),
+        ["SESSION", "CHARACTERISTICS", ..] => Kind::Session("SET SESSION CHARACTERISTICS"),
+        ["TIME", "ZONE", ..] if !local => Kind::Session("SET TIME ZONE"),
+        [name, ..] => match setting(name) {
+            "SEARCH_PATH" => Kind::SearchPath("SET search_path"),
+            "ROLE" => Kind::Role("SET ROLE"),
+            "SESSION_AUTHORIZATION" => Kind::Role("SET session_authorization"),
+            _ if local => Kind::Other,
+            _ => Kind::Session("SET"),
+        },
+        [] => Kind::Session("SET"),
+    }
+}
+
+/// What follows `RESET`.
+fn reset(rest: &[&str]) -> Kind {
+    match rest.first().map(|name| setting(name)) {
+        Some("SEARCH_PATH") => Kind::SearchPath("RESET search_path"),
+        Some("ROLE") => Kind::Role("RESET ROLE"),
+        _ => Kind::Session("RESET"),
+    }
+}
+
+/// The name of a setting, which may be quoted and is the same in either case.
+fn setting(name: &str) -> &str {
+    name.trim_matches('"')
+}
+
+/// What follows `COPY`.
+fn copy(rest: &[&str]) -> Kind {
+    // Both words are reserved: a table of that name stands in quotes.
+    let direction = rest
+        .windows(2)
+        .find(|pair| matches!(pair[0], "FROM" | "TO"));
+    match direction {
+        Some([_, "STDIN"]) => Kind::Copy("COPY … FROM STDIN"),
+        Some([_, "STDOUT"]) => Kind::Copy("COPY … TO STDOUT"),
+        _ => Kind::Other,
+    }
+}
+
+fn no_transaction(words: &[&str]) -> Option<Kind> {
+    let concurrently = words.contains(&"CONCURRENTLY");
+    let what = match words {
+        ["CREATE", "INDEX", "CONCURRENTLY", ..]
+        | ["CREATE", "UNIQUE", "INDEX", "CONCURRENTLY", ..] => "CREATE INDEX CONCURRENTLY",
+        ["DROP", "INDEX", "CONCURRENTLY", ..] => "DROP INDEX CONCURRENTLY",
+        ["REINDEX", ..] if concurrently => "REINDEX … CONCURRENTLY",
+        ["REINDEX", rest @ ..] => reindex(rest)?,
+        ["ALTER", "TABLE", rest @ ..]
+            if concurrently && rest.windows(2).any(|pair| pair == ["DETACH", "PARTITION"]) =>
+        {
+            "DETACH PARTITION … CONCURRENTLY"
+        }
+        ["VACUUM", ..] => "VACUUM",
+        ["CLUSTER"] | ["CLUSTER", "VERBOSE"] => "CLUSTER",
+        ["CREATE", "DATABASE", ..] => "CREATE DATABASE",
+        ["DROP", "DATABASE", ..] => "DROP DATABASE",
+        ["CREATE", "TABLESPACE", ..] => "CREATE TABLESPACE",
+        ["DROP", "TABLESPACE", ..] => "DROP TABLESPACE",
+        ["ALTER", "SYSTEM", ..] => "ALTER SYSTEM",
+        ["ALTER", "DATABASE", _, "SET", "TABLESPACE", ..] => "ALTER DATABASE … SET TABLESPACE",
+        ["CREATE", "SUBSCRIPTION", ..] => "CREATE SUBSCRIPTION",
+        ["DROP", "SUBSCRIPTION", ..] => "DROP SUBSCRIPTION",
+        _ => return None,
+    };
+    Some(Kind::NoTransaction(what))
+}
+
+/// What follows `REINDEX`, where nothing of it is concurrent.
+fn reindex(rest: &[&str]) -> Option<&'static str> {
+    let after_options = match rest {
+        ["(", ..] => rest.iter().position(|word| *word == ")").unwrap_or(0) + 1,
+        _ => 0,
+    };
+    match rest.get(after_options) {
+        Some(&"SCHEMA") => Some("REINDEX SCHEMA"),
+        Some(&"DATABASE") => Some("REINDEX DATABASE"),
+        Some(&"SYSTEM") => Some("REINDEX SYSTEM"),
+        _ => None,
+    }
+}
+
+fn structural(words: &[&str]) -> Kind {
+    match words {
+        ["ALTER", "TYPE", rest @ ..] if rest.windows(2).any(|pair| pair == ["ADD", "VALUE"]) => {
+            Kind::AddEnumValue
+        }
+        ["ALTER", "TABLE", ..] => Kind::AlterTable,
+        ["CREATE", "INDEX", ..] | ["CREATE", "UNIQUE", "INDEX", ..] => Kind::CreateIndex,
+        ["CREATE", "TABLE", ..]
+        | [
+            "CREATE",
+            "UNLOGGED" | "TEMP" | "TEMPORARY" | "FOREIGN",
+            "TABLE",
+            ..,
+        ]
+        | [
+            "CREATE",
+            "GLOBAL" | "LOCAL",
+            "TEMP" | "TEMPORARY",
+            "TABLE",
+            ..,
+        ] => Kind::CreateTable,
+        [
+            "CREATE" | "ALTER" | "DROP" | "TRUNCATE" | "COMMENT" | "GRANT" | "REVOKE" | "REINDEX",
+            ..,
+        ]
+        | ["CLUSTER" | "REASSIGN" | "IMPORT", ..]
+        | ["SECURITY", "LABEL", ..]
+        | ["REFRESH", "MATERIALIZED", ..] => Kind::Ddl,
+        _ => Kind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(statements: &[&str]) -> Vec<Option<&'static str>> {
+        statements.iter().map(|s| kind(s).words()).collect()
+    }
+
+    #[test]
+    fn tells_what_ends_a_transaction_from_what_stays_inside_it() {
+        for inside in [
+            "rollback to a",
+            "ROLLBACK WORK TO SAVEPOINT a",
+            "savepoint a",
+            "release a",
+            "prepare transaction_one as select 1",
+            "set constraints all deferred",
+            "do $$ begin commit; end $$",
+        ] {
+            assert_eq!(kind(inside), Kind::Other, "{inside}");
+        }
+        let control = [
+            ("begin isolation level serializable", "BEGIN"),
+            ("Start /* x */ Transaction", "START TRANSACTION"),
+            ("COMMIT and chain", "COMMIT"),
+            ("commit prepared 'a'", "COMMIT PREPARED"),
+            ("end", "END"),
+            ("rollback", "ROLLBACK"),
+            ("rollback prepared 'a'", "ROLLBACK PREPARED"),
+            ("abort work", "ABORT"),
+            ("prepare transaction 'a'", "PREPARE TRANSACTION"),
+            ("set local transaction read only", "SET TRANSACTION"),
+        ];
+        for (statement, words) in control {
+            assert_eq!(
+                kind(statement),
+                Kind::TransactionControl(words),
+                "{statement}"
+            );
+        }
+    }
+
+    #[test]
+    fn tells_settings_by_their_reach() {
+        assert_eq!(kind("set local lock_timeout = 1"), Kind::Other);
+        assert_eq!(kind("SET LOCAL TIME ZONE 'UTC'"), Kind::Other);
+        assert_eq!(
+            words(&[
+                "set lock_timeout = 1",
+                "set session lock_timeout to 1",
+                "set time zone 'UTC'",
+                "set session authorization a",
+                "set session characteristics as transaction read only",
+                "reset all",
+                "discard plans",
+            ]),
+            [
+                Some("SET"),
+                Some("SET"),
+                Some("SET TIME ZONE"),
+                Some("SET SESSION AUTHORIZATION"),
+                Some("SET SESSION CHARACTERISTICS"),
+                Some("RESET"),
+                Some("DISCARD"),
+            ]
+        );
+        for path in [
+            "set search_path to a",
+            "set local \"Search_Path\" = a",
+            "set session search_path from current",
+            "set schema 'a'",
+            "reset search_path",
+        ] {
+            assert!(matches!(kind(path), Kind::SearchPath(_)), "{path}");
+        }
+        for role in [
+            "set role a",
+            "set local role a",
+            "set session role none",
+            "reset role",
+        ] {
+            assert!(matches!(kind(role), Kind::Role(_)), "{role}");
+        }
+    }
+
+    #[test]
+    fn tells_copies_that_need_the_client() {
+        for (statement, direction) in [
+            ("copy t from stdin", Some("COPY … FROM STDIN")),
+            (
+                "copy \"a\".\"from\" (x, \"to\") from stdin with csv",
+                Some("COPY … FROM STDIN"),
+            ),
+            (
+                "COPY (select 1 from stdin) TO STDOUT",
+                Some("COPY … TO STDOUT"),
+            ),
+            ("copy (select 1 from stdin) to '/tmp/x'", None),
+            ("copy t from program 'stdin'", None),
+        ] {
+            assert_eq!(kind(statement).words(), direction, "{statement}");
+        }
+        assert_eq!(kind(r"\copy t from x"), Kind::MetaCommand);
+        assert_eq!(kind("select 1 \\gset"), Kind::MetaCommand);
+    }
+
+    #[test]
+    fn tells_what_no_transaction_takes() {
+        for statement in [
+            "create unique index concurrently if not exists i on t (a)",
+            "drop index concurrently i",
+            "reindex table concurrently t",
+            "reindex (verbose, concurrently) table t",
+            "reindex (verbose) schema s",
+            "reindex system",
+            "alter table if exists only s.p detach partition s.c concurrently",
+            "vacuum (analyze) t",
+            "cluster",
+            "cluster verbose",
+            "create database d",
+            "drop tablespace s",
+            "alter system set a = 1",
+            "alter database d set tablespace s",
+            "create subscription s connection '' publication p",
+        ] {
+            assert!(
+                matches!(kind(statement), Kind::NoTransaction(_)),
+                "{statement}"
+            );
+        }
+        for statement in [
+            "create index \"concurrently\" on t (a)",
+            "reindex table t",
+            "alter table p detach partition c",
+            "cluster t",
+            "alter database d set lock_timeout = 1",
+        ] {
+            assert!(
+                !matches!(kind(statement), Kind::NoTransaction(_)),
+                "{statement}"
+            );
+        }
+    }
+
+    #[test]
+    fn estimates_locks_by_the_rough_class() {
+        assert_eq!(
+            kind("alter type s.e add value if not exists 'x'"),
+            Kind::AddEnumValue
+        );
+        assert_eq!(kind("create temp table t ()"), Kind::CreateTable);
+        assert_eq!(kind("create unique index on t (a)"), Kind::CreateIndex);
+        assert_eq!(kind("alter table t add value int"), Kind::AlterTable);
+        assert_eq!(kind("create view v as select 1"), Kind::Ddl);
+        assert_eq!(kind("insert into t values (1)"), Kind::Other);
+        assert!(Kind::CreateTable.estimated_locks() > Kind::Other.estimated_locks());
+    }
 }
