@@ -2,13 +2,26 @@
 //!
 //! Reads files and nothing else; whether something is pending is for `plan` to say.
 
+mod check;
 mod checksum;
+pub mod code;
+pub mod create;
+mod directives;
+pub mod format;
+mod listing;
+mod problem;
+mod read;
 mod script;
 mod set;
+mod text;
 mod version;
 
 pub use checksum::Checksum;
-pub use script::{Directives, Script};
+pub use code::{CODES, Code};
+pub use directives::Directives;
+pub use problem::{Excerpt, Problem, Problems, Severity};
+pub use read::read;
+pub use script::Script;
 pub use set::{Migration, MigrationSet, Repeatable};
 pub use version::{InvalidVersion, Version};
 

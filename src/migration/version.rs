@@ -4,6 +4,9 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+/// The longest version: what 128 bits always hold.
+pub(super) const MAX_DIGITS: usize = 38;
+
 /// A migration's number: a timestamp or a sequence number of up to 38 digits, compared as a number.
 ///
 /// Stored and shown without leading zeros; in JSON a string, since JSON numbers lose digits beyond 15.
@@ -32,7 +35,7 @@ impl FromStr for Version {
     type Err = InvalidVersion;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.is_empty() || text.len() > 38 || !text.bytes().all(|b| b.is_ascii_digit()) {
+        if text.is_empty() || text.len() > MAX_DIGITS || !text.bytes().all(|b| b.is_ascii_digit()) {
             return Err(InvalidVersion(text.to_owned()));
         }
         // 38 digits always fit in 128 bits.

@@ -1,0 +1,203 @@
+//! Reading the files of one scope into a set.
+//!
+//! What makes a set unclear (a version twice, a hole) fails at once, all of it together; what is wrong with the
+//! content of a file stays with its migration, since it matters only where that is pending.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    Direction, Migration, MigrationSet, Problem, Problems, Repeatable, Scope, Script, Version,
+    code,
+    listing::{Found, Listing, unreadable},
+    text,
+};
+
+/// Reads the set of a scope from its directories, whose files make one set together.
+///
+/// # Errors
+/// Everything that keeps the files from being a set: versions or names used twice, downs without ups, malformed
+/// names, missing directories, unreadable files.
+pub fn read(scope: Scope, directories: &[PathBuf]) -> Result<MigrationSet, Problems> {
+    let listing = Listing::of(scope, directories);
+    let mut set = MigrationSet::empty(scope);
+    let mut problems = listing.problems;
+    for (version, pair) in pairs(listing.scripts) {
+        match pair.into_migration(version) {
+            Ok(migration) => set.migrations.push(Arc::new(migration)),
+            Err(found) => problems.extend(found),
+        }
+    }
+    let (repeatables, found) = repeatables(listing.repeatables);
+    set.repeatables = repeatables;
+    problems.extend(found);
+    set.notices = notices(&set, &listing.others);
+    problems.sort_by(|a, b| a.path.cmp(&b.path));
+    Problems::none_of(problems).map(|()| set)
+}
+
+/// The files of one version.
+#[derive(Default)]
+struct Pair {
+    ups: Vec<Found>,
+    downs: Vec<Found>,
+}
+
+fn pairs(scripts: Vec<Found>) -> BTreeMap<Version, Pair> {
+    let mut pairs: BTreeMap<Version, Pair> = BTreeMap::new();
+    for found in scripts {
+        let pair = pairs.entry(found.version).or_default();
+        match found.direction {
+            Direction::Up => pair.ups.push(found),
+            Direction::Down => pair.downs.push(found),
+        }
+    }
+    pairs
+}
+
+impl Pair {
+    fn into_migration(self, version: Version) -> Result<Migration, Vec<Problem>> {
+        if let Some(problem) = twice(version, &self.ups).or_else(|| twice(version, &self.downs)) {
+            return Err(vec![problem]);
+        }
+        let (up, down) = (self.ups.into_iter().next(), self.downs.into_iter().next());
+        let Some(up) = up else {
+            return Err(down.iter().map(|down| without_up(down, None)).collect());
+        };
+        if let Some(down) = down.as_ref().filter(|down| down.name != up.name) {
+            return Err(vec![without_up(down, Some(&up))]);
+        }
+        let up_script = script(&up.path);
+        let down_script = down.map(|down| script(&down.path)).transpose();
+        let ((up_script, mut problems), down) = match (up_script, down_script) {
+            (Ok(up), Ok(down)) => (up, down),
+            (up, down) => return Err(up.err().into_iter().chain(down.err()).collect()),
+        };
+        let down = down.map(|(down, found)| {
+            problems.extend(found);
+            Arc::new(down)
+        });
+        problems.extend(way_back(version, &up_script, down.as_deref()));
+        Ok(Migration {
+            version,
+            name: up.name,
+            up: Arc::new(up_script),
+            down,
+            problems,
+        })
+    }
+}
+
+/// The problem of several files of one version and direction.
+fn twice(version: Version, files: &[Found]) -> Option<Problem> {
+    let [first, others @ ..] = files else {
+        return None;
+    };
+    let direction = first.direction;
+    let what = format!("version {version} has {} {direction} scripts", files.len());
+    let problem = Problem::new(&code::VERSION_TWICE, &first.path, what);
+    (!others.is_empty()).then(|| others.iter().fold(problem, |p, other| p.with(&other.path)))
+}
+
+fn without_up(down: &Found, other: Option<&Found>) -> Problem {
+    let Found {
+        version,
+        name,
+        path,
+        ..
+    } = down;
+    match other {
+        None => {
+            let what = format!("version {version} has a down script and no up script");
+            Problem::new(&code::DOWN_WITHOUT_UP, path, what)
+        }
+        Some(up) => {
+            let what = format!(
+                "the down script of version {version} is named `{name}`, its up script `{}`",
+                up.name
+            );
+            Problem::new(&code::DOWN_WITHOUT_UP, path, what).with(&up.path)
+        }
+    }
+}
+
+/// What is wrong with having, or not having, a down script.
+fn way_back(version: Version, up: &Script, down: Option<&Script>) -> Option<Problem> {
+    let Some(down) = down else {
+        let what = format!("version {version} has no down script");
+        let missing = || Problem::new(&code::MISSING_DOWN, &up.path, what);
+        return (!up.directives.irreversible).then(missing);
+    };
+    let marked = [up, down]
+        .into_iter()
+        .find(|script| script.directives.irreversible)?;
+    let place = marked.directive_place("irreversible")?;
+    let what = format!("version {version} is marked irreversible and has a down script");
+    let problem = Problem::new(&code::IRREVERSIBLE_WITH_DOWN, &marked.path, what);
+    let problem = problem.at(&marked.text, place, "");
+    Some(if marked == up {
+        problem.with(&down.path)
+    } else {
+        problem
+    })
+}
+
+fn repeatables(mut files: Vec<(String, PathBuf)>) -> (Vec<Arc<Repeatable>>, Vec<Problem>) {
+    files.sort();
+    let mut repeatables = Vec::new();
+    let mut refused = Vec::new();
+    for same in files.chunk_by(|a, b| a.0 == b.0) {
+        let [(name, path), others @ ..] = same else {
+            continue;
+        };
+        if !others.is_empty() {
+            let what = format!("the repeatable `{name}` has {} files", same.len());
+            let problem = Problem::new(&code::REPEATABLE_TWICE, path, what);
+            refused.push(others.iter().fold(problem, |p, (_, other)| p.with(other)));
+            continue;
+        }
+        match script(path) {
+            Ok((script, problems)) => repeatables.push(Arc::new(Repeatable {
+                name: name.clone(),
+                script: Arc::new(script),
+                problems,
+            })),
+            Err(problem) => refused.push(problem),
+        }
+    }
+    (repeatables, refused)
+}
+
+/// Reads one file. What is wrong with its content comes with it; the error is that it cannot be read.
+fn script(path: &Path) -> Result<(Script, Vec<Problem>), Problem> {
+    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let (text, invalid) = text::decode(path, bytes);
+    let (script, mut problems) = Script::read(path, text);
+    if let Some(invalid) = invalid {
+        // The rest of what is wrong may be wrong only because of that.
+        problems = vec![invalid];
+    }
+    Ok((script, problems))
+}
+
+fn notices(set: &MigrationSet, others: &[PathBuf]) -> Vec<String> {
+    let mut notices = Vec::new();
+    if !others.is_empty() {
+        let others: Vec<_> = others
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        let others = others.join(", ");
+        notices.push(format!("not named as migrations, so left alone: {others}"));
+    }
+    for migration in &set.migrations {
+        if migration.up.statements.is_empty() && migration.problems.is_empty() {
+            notices.push(format!("{} has no statements", migration.up.path.display()));
+        }
+    }
+    notices
+}
