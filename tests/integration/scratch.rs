@@ -1,4 +1,10 @@
-use crate::support::{database, server};
+use sqlx::{Connection, PgConnection};
+
+use crate::support::{
+    database,
+    proxy::{Proxy, Traffic},
+    server,
+};
 
 #[tokio::test]
 async fn databases_are_empty_and_apart() {
@@ -23,4 +29,43 @@ async fn databases_are_empty_and_apart() {
 #[tokio::test]
 async fn the_server_says_where_it_came_from() {
     assert!(["container", "local", "download", "url"].contains(&server().await.kind()));
+}
+
+#[tokio::test]
+async fn the_proxy_counts_what_passes() {
+    let database = database().await;
+    let proxy = Proxy::start(&database.url).await;
+    let mut connection = PgConnection::connect(&proxy.url_for(&database.url))
+        .await
+        .unwrap();
+    proxy.reset();
+
+    // Several statements in one simple message are one round trip …
+    sqlx::raw_sql("SELECT 1; SELECT 2; SELECT 3")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(
+        proxy.traffic(),
+        Traffic {
+            round_trips: 1,
+            messages: b"Q".to_vec()
+        }
+    );
+
+    // … and three messages are three.
+    proxy.reset();
+    for _ in 0..3 {
+        sqlx::raw_sql("SELECT 1")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+    assert_eq!(
+        proxy.traffic(),
+        Traffic {
+            round_trips: 3,
+            messages: b"QQQ".to_vec()
+        }
+    );
 }

@@ -16,8 +16,10 @@ pub(crate) async fn server() -> &'static Server {
     SERVER
         .get_or_init(|| async {
             let server = Server::start(&options()).await.unwrap();
-            // Not `println!`, which the test runner would keep to itself.
-            writeln!(std::io::stderr(), "postgres: {}", server.kind()).unwrap();
+            // Not `eprintln!`, which the test runner would keep to itself.
+            std::io::stderr()
+                .write_all(format!("postgres: {}\n", server.kind()).as_bytes())
+                .unwrap();
             server
         })
         .await
