@@ -15,3 +15,7 @@ pub mod migration;
 
 /// What a schema remembers of the migrations applied to it.
 pub mod history;
+
+// What we do to one schema.
+/// Proving migrations before they meet a tenant: throw-away servers to try them on.
+pub mod verify;

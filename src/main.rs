@@ -1,3 +1,9 @@
 //! The `tenantry` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+use tenantry::verify::scratch::guardian;
+
+fn main() -> ExitCode {
+    guardian::run(std::env::args_os()).unwrap_or(ExitCode::SUCCESS)
+}

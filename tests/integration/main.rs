@@ -1,1 +1,5 @@
-//! Tests against a real PostgreSQL.
+//! Tests against a real PostgreSQL: one binary, one server, a database for each test.
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+mod scratch;
+mod support;

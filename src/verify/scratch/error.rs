@@ -1,0 +1,85 @@
+use std::{io, path::PathBuf};
+
+/// Why there is no scratch server, or why it did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum ScratchError {
+    /// None of the sources that were tried can be used on this machine; one line of reasons each.
+    #[error(
+        "no PostgreSQL to start a scratch server with:\n{reasons}\ninstall PostgreSQL \
+         (Debian, Ubuntu: apt-get install postgresql) or a Docker engine"
+    )]
+    NoSource {
+        /// Lines of the form `  source: reason`.
+        reasons: String,
+    },
+    /// The text names no source.
+    #[error(
+        "`{0}` is no source of scratch servers: give container, local, download or a postgres:// URL"
+    )]
+    UnknownSource(String),
+    /// The operating system refused something the server needs.
+    #[error("cannot {doing}")]
+    System {
+        /// What we were about to do.
+        doing: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// One of PostgreSQL's programs ended with an error.
+    #[error("{program} failed ({status}):\n{output}")]
+    Program {
+        /// Its file.
+        program: PathBuf,
+        /// How it ended.
+        status: std::process::ExitStatus,
+        /// The last lines that it or the server wrote.
+        output: String,
+    },
+    /// The guardian did not report for duty, so nothing was started.
+    #[error("{} does not work as the guardian of a scratch server", .0.display())]
+    Guardian(PathBuf),
+    /// The guardian could not clean up.
+    #[error("the scratch server could not be removed ({0})")]
+    NotRemoved(std::process::ExitStatus),
+    /// The Docker engine refused something.
+    #[cfg(feature = "container")]
+    #[error("the Docker engine cannot {doing}")]
+    Engine {
+        /// What we asked for.
+        doing: String,
+        /// Its answer.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// PostgreSQL could not be downloaded or started from the download.
+    #[cfg(feature = "download")]
+    #[error("the downloaded PostgreSQL cannot be used")]
+    Download(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The server runs, but refused what we asked it for.
+    #[error("cannot {doing} on the scratch server")]
+    Database {
+        /// What we asked for.
+        doing: String,
+        /// Its answer.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A server reached by URL could not be reached.
+    #[error("the URL is not that of a PostgreSQL server")]
+    Url(#[source] sqlx::Error),
+}
+
+impl ScratchError {
+    /// For `map_err`: an error of the operating system with what we were doing.
+    pub(super) fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let doing = doing.into();
+        move |source| Self::System { doing, source }
+    }
+
+    /// For `map_err`: an error of the server with what we were doing.
+    pub(super) fn database(doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> Self {
+        let doing = doing.into();
+        move |source| Self::Database { doing, source }
+    }
+}

@@ -1,0 +1,84 @@
+//! The process that outlives us by a moment, to clean up behind a scratch server.
+//!
+//! It waits for the end of its standard input, whose other end only its parent holds: the kernel closes that end
+//! even when the parent is killed with SIGKILL. It must never do anything before.
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use super::{charge::Charge, local};
+use crate::sql::Ident;
+
+/// The hidden first argument that turns the program into a guardian.
+pub const SUBCOMMAND: &str = "__guard";
+
+/// What it says once it watches.
+pub(super) const GREETING: &str = "watching\n";
+
+/// Does the guardian's work if the arguments of the program, its name included, ask for it.
+///
+/// `None` means that they ask for something else. To be called before anything else in `main`.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
+    let arguments: Vec<OsString> = arguments.into_iter().skip(1).collect();
+    let (first, rest) = arguments.split_first()?;
+    if first != SUBCOMMAND {
+        return None;
+    }
+    let Some(charge) = Charge::from_arguments(rest) else {
+        return Some(ExitCode::from(2));
+    };
+    Some(if watch(&charge).is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn watch(charge: &Charge) -> anyhow::Result<()> {
+    io::stdout().write_all(GREETING.as_bytes())?;
+    io::stdout().flush()?;
+    let told = io::read_to_string(io::stdin())?;
+    match charge {
+        Charge::Cluster {
+            binaries,
+            directory,
+            owner,
+        } => {
+            local::remove(binaries, directory, *owner)?;
+        }
+        #[cfg(feature = "container")]
+        Charge::Container(name) => runtime()?.block_on(super::container::remove(name))?,
+        Charge::Databases => drop_databases(&told)?,
+    }
+    Ok(())
+}
+
+/// `told` is a URL and then the name of a database a line.
+fn drop_databases(told: &str) -> anyhow::Result<()> {
+    let mut lines = told.lines();
+    let Some(url) = lines.next() else {
+        return Ok(());
+    };
+    let names = lines.map(Ident::new).collect::<Result<Vec<_>, _>>()?;
+    runtime()?.block_on(async {
+        let mut connection = PgConnection::connect(url).await?;
+        for name in names {
+            let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+            sqlx::raw_sql(AssertSqlSafe(statement))
+                .execute(&mut connection)
+                .await?;
+        }
+        Ok(())
+    })
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}

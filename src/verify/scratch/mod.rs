@@ -1,0 +1,28 @@
+//! Scratch PostgreSQL servers: started for one purpose, gone with the process that started them.
+//!
+//! Whatever ends that process, a [`guardian`] cleans up behind it; nothing here relies on a destructor being run.
+
+mod binaries;
+mod charge;
+#[cfg(feature = "container")]
+mod container;
+mod error;
+mod guard;
+pub mod guardian;
+#[cfg(feature = "container")]
+mod image;
+mod local;
+mod options;
+mod owner;
+mod secret;
+mod server;
+mod source;
+mod url;
+
+pub use error::ScratchError;
+pub use options::{Options, Purpose};
+pub use server::Server;
+pub use source::Source;
+
+/// How the names of everything that has to be removed begin.
+const NAME_PREFIX: &str = "tenantry-scratch-";

@@ -1,0 +1,6 @@
+//! What every test against a server needs: one server for all of them, a database for each.
+
+pub(crate) mod proxy;
+mod server;
+
+pub(crate) use server::{database, server};

@@ -1,0 +1,61 @@
+use std::{
+    io::Write,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use sqlx::{Connection, PgConnection};
+use tenantry::{
+    sql::Ident,
+    verify::scratch::{Options, Server, Source},
+};
+use tokio::sync::OnceCell;
+
+/// The scratch server that all tests of this process share. It ends with the process.
+pub(crate) async fn server() -> &'static Server {
+    static SERVER: OnceCell<Server> = OnceCell::const_new();
+    SERVER
+        .get_or_init(|| async {
+            let server = Server::start(&options()).await.unwrap();
+            // Not `eprintln!`, which the test runner would keep to itself.
+            std::io::stderr()
+                .write_all(format!("postgres: {}\n", server.kind()).as_bytes())
+                .unwrap();
+            server
+        })
+        .await
+}
+
+/// How tests start servers: from the source the environment forces, else from whatever there is.
+pub(crate) fn options() -> Options {
+    let options = Options::new(env!("CARGO_BIN_EXE_tenantry"));
+    match Source::from_environment().unwrap() {
+        Some(source) => options.sources([source]),
+        None => options,
+    }
+}
+
+/// An empty database that no other test knows.
+pub(crate) struct Database {
+    pub(crate) url: String,
+}
+
+/// A new, empty database on the shared server.
+pub(crate) async fn database() -> Database {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    // With the process in it, as servers reached by URL see several runs at once.
+    let name = format!("test_{}_{number}", std::process::id());
+    let url = server()
+        .await
+        .create_database(&Ident::new(name).unwrap())
+        .await
+        .unwrap();
+    Database { url }
+}
+
+impl Database {
+    /// A new connection.
+    pub(crate) async fn connect(&self) -> PgConnection {
+        PgConnection::connect(&self.url).await.unwrap()
+    }
+}
