@@ -1,0 +1,1 @@
+alter table plans drop column monthly_price;

@@ -1,0 +1,5 @@
+comment on column users.full_name is null;
+
+alter table users
+    drop column family_name,
+    drop column given_name;
