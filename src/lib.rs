@@ -15,3 +15,6 @@ pub mod migration;
 
 /// What a schema remembers of the migrations applied to it.
 pub mod history;
+
+/// What a schema looks like: snapshots, fingerprints, differences.
+pub mod structure;
