@@ -16,6 +16,9 @@ pub mod migration;
 /// What a schema remembers of the migrations applied to it.
 pub mod history;
 
+/// What a schema looks like: snapshots, fingerprints, differences.
+pub mod structure;
+
 // What we do to one schema.
 /// Proving migrations before they meet a tenant: throw-away servers to try them on.
 pub mod verify;

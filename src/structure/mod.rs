@@ -1,0 +1,17 @@
+//! What a schema looks like: taking a snapshot of it from the catalog, hashing it, and telling two snapshots apart.
+//!
+//! Only reads; says nothing of owners, privileges and rows. Two schemas made by the same statements have equal snapshots,
+//! whatever their names.
+
+mod catalog;
+mod difference;
+mod error;
+mod object;
+mod snapshot;
+mod unqualified;
+
+pub use catalog::snapshot;
+pub use difference::{Change, Difference, diff};
+pub use error::StructureError;
+pub use object::{Kind, ObjectKey};
+pub use snapshot::{Properties, Snapshot};

@@ -1,0 +1,91 @@
+//! What a structure consists of, and how an object is called.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What an object is called within its schema.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ObjectKey {
+    /// What it is.
+    pub kind: Kind,
+    /// The table or view it belongs to; none for what stands on its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// Its name, unquoted; functions with the types of their arguments.
+    pub name: String,
+}
+
+/// What an object is, in the order in which people want to read of them.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type,
+)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "PostgreSQL's own words")]
+pub enum Kind {
+    Type,
+    Sequence,
+    Table,
+    View,
+    MaterializedView,
+    Column,
+    Constraint,
+    Index,
+    Statistics,
+    Function,
+    Procedure,
+    Aggregate,
+    Trigger,
+    Rule,
+    Policy,
+}
+
+impl ObjectKey {
+    /// The relation that this object vanishes with, if it has one; relations themselves have none.
+    pub(super) fn owners(&self) -> impl Iterator<Item = ObjectKey> {
+        let relations = [Kind::Table, Kind::View, Kind::MaterializedView];
+        let tables = self.table.iter();
+        tables.flat_map(move |table| {
+            relations.map(|kind| ObjectKey {
+                kind,
+                table: None,
+                name: table.clone(),
+            })
+        })
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, table, name } = self;
+        match (kind, table) {
+            (Kind::Column, Some(table)) => write!(f, "{table}.{name}"),
+            // An index is known by its name alone.
+            (Kind::Index, _) | (_, None) => write!(f, "{kind} {name}"),
+            (_, Some(table)) => write!(f, "{kind} {name} on {table}"),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Type => "type",
+            Self::Sequence => "sequence",
+            Self::Table => "table",
+            Self::View => "view",
+            Self::MaterializedView => "materialized view",
+            Self::Column => "column",
+            Self::Constraint => "constraint",
+            Self::Index => "index",
+            Self::Statistics => "statistics",
+            Self::Function => "function",
+            Self::Procedure => "procedure",
+            Self::Aggregate => "aggregate",
+            Self::Trigger => "trigger",
+            Self::Rule => "rule",
+            Self::Policy => "policy",
+        })
+    }
+}

@@ -1,0 +1,46 @@
+-- Tables of the schema $1: what belongs to the table as a whole.
+select
+    'table' as kind,
+    null as "table",
+    c.relname as name,
+    pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+        'kind', case c.relkind when 'p' then 'partitioned table' when 'f' then 'foreign table' else 'table' end,
+        'persistence', case c.relpersistence when 'u' then 'unlogged' when 't' then 'temporary' else 'permanent' end,
+        'of type', case when c.reloftype <> 0 then pg_catalog.format_type(c.reloftype, null) end,
+        'parents', (
+            select pg_catalog.string_agg(i.inhparent::regclass::text, ', '::text order by i.inhseqno)
+            from pg_catalog.pg_inherits i
+            where i.inhrelid = c.oid
+        ),
+        'partition key', case when c.relkind = 'p' then pg_catalog.pg_get_partkeydef(c.oid) end,
+        'partition bound', pg_catalog.pg_get_expr(c.relpartbound, c.oid),
+        'row security', case when c.relrowsecurity then 'on' else 'off' end,
+        'forced row security', case when c.relforcerowsecurity then 'on' else 'off' end,
+        'replica identity', case c.relreplident when 'n' then 'nothing' when 'f' then 'full' when 'i' then 'index' end,
+        'access method', am.amname,
+        'storage parameters', (
+            select pg_catalog.string_agg(o, ', '::text order by o collate "C")
+            from pg_catalog.unnest(c.reloptions) o
+        ),
+        'toast storage parameters', (
+            select pg_catalog.string_agg(o, ', '::text order by o collate "C")
+            from pg_catalog.pg_class toast, pg_catalog.unnest(toast.reloptions) o
+            where toast.oid = c.reltoastrelid
+        ),
+        'server', s.srvname,
+        'options', (
+            select pg_catalog.string_agg(o, ', '::text order by o collate "C")
+            from pg_catalog.unnest(f.ftoptions) o
+        ),
+        'comment', pg_catalog.obj_description(c.oid, 'pg_class'::name)
+    )) as properties
+from pg_catalog.pg_class c
+left join pg_catalog.pg_am am on am.oid = c.relam
+left join pg_catalog.pg_foreign_table f on f.ftrelid = c.oid
+left join pg_catalog.pg_foreign_server s on s.oid = f.ftserver
+where c.relnamespace = $1
+    and c.relkind in ('r', 'p', 'f')
+    and not exists (
+        select from pg_catalog.pg_depend d
+        where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+    )

@@ -1,0 +1,47 @@
+-- Enumerations, domains, composite types and ranges of the schema $1, without the row types of tables.
+select
+    'type' as kind,
+    null as "table",
+    t.typname as name,
+    pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+        'kind', case t.typtype when 'e' then 'enum' when 'd' then 'domain' when 'c' then 'composite' else 'range' end,
+        'labels', (
+            select pg_catalog.string_agg(e.enumlabel::text, ', '::text order by e.enumsortorder)
+            from pg_catalog.pg_enum e
+            where e.enumtypid = t.oid
+        ),
+        'attributes', (
+            select pg_catalog.string_agg(
+                pg_catalog.quote_ident(a.attname::text) || ' '::text || pg_catalog.format_type(a.atttypid, a.atttypmod)
+                    || case when a.attcollation <> at.typcollation
+                        then ' collate '::text || a.attcollation::regcollation::text else ''::text end,
+                ', '::text order by a.attnum)
+            from pg_catalog.pg_attribute a
+            join pg_catalog.pg_type at on at.oid = a.atttypid
+            where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
+        ),
+        'base type', case when t.typtype = 'd' then pg_catalog.format_type(t.typbasetype, t.typtypmod) end,
+        'collation', case when t.typtype = 'd' and t.typcollation <> base.typcollation
+            then t.typcollation::regcollation::text end,
+        'not null', case when t.typtype = 'd' then case when t.typnotnull then 'yes' else 'no' end end,
+        'default', case when t.typtype = 'd' then pg_catalog.pg_get_expr(t.typdefaultbin, 0::oid) end,
+        'constraints', (
+            select pg_catalog.string_agg(
+                pg_catalog.quote_ident(k.conname::text) || ' '::text || pg_catalog.pg_get_constraintdef(k.oid),
+                ', '::text order by k.conname::text collate "C")
+            from pg_catalog.pg_constraint k
+            where k.contypid = t.oid and k.contype <> 'n'
+        ),
+        'subtype', pg_catalog.format_type(g.rngsubtype, null),
+        'comment', pg_catalog.obj_description(t.oid, 'pg_type'::name)
+    )) as properties
+from pg_catalog.pg_type t
+left join pg_catalog.pg_class r on r.oid = t.typrelid
+left join pg_catalog.pg_type base on base.oid = t.typbasetype
+left join pg_catalog.pg_range g on g.rngtypid = t.oid
+where t.typnamespace = $1
+    and (t.typtype in ('e', 'd', 'r') or r.relkind = 'c')
+    and not exists (
+        select from pg_catalog.pg_depend d
+        where d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = 'e'
+    )

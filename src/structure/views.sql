@@ -1,0 +1,20 @@
+-- Views and materialised views of the schema $1.
+select
+    case c.relkind when 'v' then 'view' else 'materialized_view' end as kind,
+    null as "table",
+    c.relname as name,
+    pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+        'definition', pg_catalog.pg_get_viewdef(c.oid),
+        'options', (
+            select pg_catalog.string_agg(o, ', '::text order by o collate "C")
+            from pg_catalog.unnest(c.reloptions) o
+        ),
+        'comment', pg_catalog.obj_description(c.oid, 'pg_class'::name)
+    )) as properties
+from pg_catalog.pg_class c
+where c.relnamespace = $1
+    and c.relkind in ('v', 'm')
+    and not exists (
+        select from pg_catalog.pg_depend d
+        where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+    )
