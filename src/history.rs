@@ -21,7 +21,7 @@ pub struct Applied {
 /// The hash of what a schema stands at: equal digests, equal applied sets with equal stored downs.
 ///
 /// The digest of nothing applied is [`Digest::EMPTY`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
@@ -64,7 +64,7 @@ impl Digest {
 }
 
 /// Where a schema stands: one row of `tenantry.heads`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Head {
     /// The schema's OID when it was pinned; another OID under the same name is another schema.
     pub schema_oid: u32,

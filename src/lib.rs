@@ -16,9 +16,23 @@ pub mod migration;
 /// What a schema remembers of the migrations applied to it.
 pub mod history;
 
+// What should happen: pure functions.
+/// From a set, a history and a goal to a plan.
+pub mod plan;
+
+// What we talk to.
+/// Shards, sessions, and what PostgreSQL's errors ask us to do.
+pub mod postgres;
+
+/// Our own tables and all SQL over them.
+pub mod store;
+
 /// What a schema looks like: snapshots, fingerprints, differences.
 pub mod structure;
 
 // What we do to one schema.
+/// A plan becomes messages, a message becomes one transaction.
+pub mod apply;
+
 /// Proving migrations before they meet a tenant: throw-away servers to try them on.
 pub mod verify;

@@ -1,0 +1,256 @@
+//! Takes one target through its messages: retries what may be retried, and finds out what an unknown end was.
+
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+use super::{
+    Failure, Limits, Place, Template,
+    compile::{Compiled, Cut, compile},
+};
+use crate::{
+    history::Head,
+    plan::Plan,
+    postgres::{Fault, Outcome, ServerError, Session, SessionError, Shard},
+    store::{StoreError, heads},
+};
+
+/// Carries plans to one target after the other, on a session that it makes when it needs one.
+#[derive(Debug)]
+pub struct Carrier<'a> {
+    shard: &'a Shard,
+    limits: &'a Limits,
+    session: Option<Session>,
+}
+
+/// What was done to a target.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// How many migrations were committed, up or down.
+    pub migrations: usize,
+    /// Why it ended before the goal, if it did.
+    pub failure: Option<Failure>,
+}
+
+impl<'a> Carrier<'a> {
+    /// A carrier that has no session yet.
+    pub fn new(shard: &'a Shard, limits: &'a Limits) -> Self {
+        Self {
+            shard,
+            limits,
+            session: None,
+        }
+    }
+
+    /// Carries `plan`, compiled as `compiled`, to the schema of `head`.
+    pub async fn carry(&mut self, plan: &Plan, compiled: &Compiled, head: &Head) -> Carried {
+        let carried = self.messages(&compiled.messages, head, 0).await;
+        let finer = carried
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.fault == Fault::Finer);
+        if !finer || carried.migrations > 0 {
+            return carried;
+        }
+        let fine = compile(plan, self.limits, Cut::Fine);
+        if fine.messages.len() == compiled.messages.len() {
+            return carried;
+        }
+        self.messages(&fine.messages, head, 0).await
+    }
+
+    /// A session on the shard: the one at hand, or a new one.
+    pub async fn session(&mut self) -> Result<&mut Session, SessionError> {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => self.shard.connect().await?,
+        };
+        Ok(self.session.insert(session))
+    }
+
+    /// Gives the session back to the server.
+    pub async fn close(self) {
+        if let Some(session) = self.session {
+            session.close().await;
+        }
+    }
+
+    async fn messages(&mut self, messages: &[Template], head: &Head, mut ahead: i64) -> Carried {
+        let mut carried = Carried::default();
+        for message in messages {
+            if let Err(failure) = self.message(message, head, ahead).await {
+                carried.failure = Some(failure);
+                break;
+            }
+            ahead += message.revisions;
+            carried.migrations += message.migrations;
+        }
+        carried
+    }
+
+    /// One message, until it is committed or there is no use in trying again.
+    async fn message(
+        &mut self,
+        template: &Template,
+        head: &Head,
+        ahead: i64,
+    ) -> Result<(), Failure> {
+        let invalid = |error: crate::sql::InvalidIdent| ServerError::local(error.to_string());
+        let message = template
+            .stamp(head, ahead)
+            .map_err(|e| Failure::without_place(Fault::Gone, invalid(e)))?;
+        let mut patience = Patience::new(self.limits);
+        loop {
+            let failure = match self.once(template, &message, head, ahead).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => Failure {
+                    tries: patience.tries(),
+                    ..failure
+                },
+            };
+            // After a lost connection the same message is sent again: when the first one was committed after all, the
+            // revision has moved and the second is refused as stale. History is read under the lock only (`enter`).
+            if failure.fault == Fault::Stale
+                && patience.lost > 0
+                && self.is_at(head, ahead + template.revisions).await
+            {
+                return Ok(());
+            }
+            if failure.fault == Fault::Escaped {
+                self.mark_dirty(head, &failure).await;
+            }
+            let Some(delay) = patience.delay(&failure) else {
+                return Err(failure);
+            };
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// One try.
+    async fn once(
+        &mut self,
+        template: &Template,
+        message: &str,
+        head: &Head,
+        ahead: i64,
+    ) -> Result<(), Failure> {
+        let lost = |error: SessionError| {
+            let (SessionError::Connect { error, .. } | SessionError::Lost(error)) = error;
+            Failure::without_place(Fault::Connection, error)
+        };
+        let outcome = self
+            .session()
+            .await
+            .map_err(lost)?
+            .send(message.to_owned())
+            .await;
+        match outcome {
+            Ok(Outcome::Done) => Ok(()),
+            Ok(Outcome::Refused { completed, error }) => {
+                let place = template.locate(head, ahead, error.position, completed);
+                let fault = Fault::of(&error.code);
+                Err(Failure {
+                    place: place.map(|(origin, byte)| Place::of(origin, byte)),
+                    fault,
+                    error,
+                    tries: 1,
+                })
+            }
+            Err(error) => {
+                self.session = None;
+                Err(lost(error))
+            }
+        }
+    }
+
+    /// Whether the schema stands at exactly the revision that the message would have left.
+    async fn is_at(&mut self, head: &Head, ahead: i64) -> bool {
+        let Ok(session) = self.session().await else {
+            return false;
+        };
+        let Ok(schema) = crate::sql::Ident::new(head.schema.as_str()) else {
+            return false;
+        };
+        match heads::get(session.connection(), &schema).await {
+            Ok(Some(now)) => {
+                now.head.schema_oid == head.schema_oid && now.head.revision == head.revision + ahead
+            }
+            _ => false,
+        }
+    }
+
+    /// Halts a tenant whose script ended our transaction: what it committed is in no record.
+    async fn mark_dirty(&mut self, head: &Head, failure: &Failure) {
+        let version = failure.place.as_ref().and_then(|place| place.version);
+        let marked = match (self.session().await, version.or(head.version)) {
+            (Ok(session), Some(version)) => {
+                heads::mark_dirty(session.connection(), head.schema_oid, version).await
+            }
+            (Ok(_), None) => Ok(()),
+            (Err(error), _) => Err(StoreError::Query {
+                doing: "mark a schema as dirty",
+                error: ServerError::local(error.to_string()),
+            }),
+        };
+        if let Err(error) = marked {
+            tracing::error!(schema = head.schema, %error, "a script ended its transaction, and the schema could not be marked as dirty");
+        }
+    }
+}
+
+/// How often and how long a message is tried again.
+struct Patience<'a> {
+    limits: &'a Limits,
+    start: Instant,
+    locked: usize,
+    lost: usize,
+    busy: usize,
+    backoff: backon::ExponentialBackoff,
+}
+
+impl<'a> Patience<'a> {
+    /// A connection is made anew so often for one message.
+    const RECONNECTS: usize = 5;
+
+    fn new(limits: &'a Limits) -> Self {
+        let backoff = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(50))
+            .with_max_delay(Duration::from_secs(5))
+            .with_factor(1.6)
+            .with_jitter()
+            .without_max_times()
+            .build();
+        Self {
+            limits,
+            start: Instant::now(),
+            locked: 0,
+            lost: 0,
+            busy: 0,
+            backoff,
+        }
+    }
+
+    fn tries(&self) -> usize {
+        1 + self.locked + self.lost + self.busy
+    }
+
+    /// How long to wait before the next try; none when there is to be no other.
+    fn delay(&mut self, failure: &Failure) -> Option<Duration> {
+        let again = match failure.fault {
+            Fault::Retry => {
+                self.locked += 1;
+                self.locked < self.limits.lock_tries
+            }
+            Fault::Busy => {
+                self.busy += 1;
+                self.start.elapsed() < self.limits.busy_wait
+            }
+            Fault::Connection => {
+                self.lost += 1;
+                self.lost <= Self::RECONNECTS
+            }
+            _ => false,
+        };
+        if again { self.backoff.next() } else { None }
+    }
+}

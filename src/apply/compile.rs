@@ -1,0 +1,230 @@
+//! From a plan to messages: cut where the protocol says, compiled once for all targets that share the plan.
+
+use std::time::Duration;
+
+use super::{Limits, Template, template::Origin};
+use crate::{
+    history::Digest,
+    migration::{Checksum, Direction, Script},
+    plan::{Plan, Step},
+    sql::{Kind, Literal, kind},
+};
+
+/// The messages that carry a plan, in order; each is one transaction.
+#[derive(Debug, Clone, Default)]
+pub struct Compiled {
+    /// In order.
+    pub messages: Vec<Template>,
+}
+
+/// How finely a plan is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// As few transactions as can be.
+    Coarse,
+    /// A transaction a migration.
+    Fine,
+}
+
+/// Compiles a plan.
+pub fn compile(plan: &Plan, limits: &Limits, cut: Cut) -> Compiled {
+    let mut compiled = Compiled::default();
+    let mut message = Message::new(limits);
+    let mut previous: Option<&Step> = None;
+    for step in &plan.steps {
+        let cut = previous
+            .is_some_and(|previous| cut == Cut::Fine || parts(previous, step, &message, limits));
+        if cut {
+            compiled
+                .messages
+                .push(std::mem::replace(&mut message, Message::new(limits)).finish());
+        }
+        message.step(step);
+        previous = Some(step);
+    }
+    if !plan.repeatables.is_empty() {
+        if cut == Cut::Fine && previous.is_some() {
+            compiled
+                .messages
+                .push(std::mem::replace(&mut message, Message::new(limits)).finish());
+        }
+        message.repeatables(plan);
+    }
+    if message.template.revisions > 0 {
+        compiled.messages.push(message.finish());
+    }
+    compiled
+}
+
+/// Whether `next` has to be in another transaction than `previous`, the last step of `message`.
+fn parts(previous: &Step, next: &Step, message: &Message<'_>, limits: &Limits) -> bool {
+    // A new enum value cannot be used in the transaction that adds it.
+    adds_enum_value(&previous.script)
+        // Deferred checks are run at the end of their own migration; those that follow must start deferred again.
+        || defers(&previous.script)
+        || message.locks + locks(&next.script) > limits.locks
+}
+
+fn adds_enum_value(script: &Script) -> bool {
+    script
+        .statements
+        .iter()
+        .any(|s| kind(&script.text[s.span.clone()]) == Kind::AddEnumValue)
+}
+
+fn defers(script: &Script) -> bool {
+    script.text.to_ascii_lowercase().contains("deferr")
+}
+
+fn locks(script: &Script) -> u32 {
+    script
+        .statements
+        .iter()
+        .map(|s| kind(&script.text[s.span.clone()]).estimated_locks())
+        .sum()
+}
+
+/// A message in the making.
+struct Message<'a> {
+    limits: &'a Limits,
+    template: Template,
+    locks: u32,
+}
+
+impl<'a> Message<'a> {
+    fn new(limits: &'a Limits) -> Self {
+        let mut template = Template::default();
+        template
+            .own("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+            .own("SET LOCAL standard_conforming_strings = on")
+            .own("SET LOCAL TimeZone = 'UTC'")
+            .enter()
+            .search_path(&limits.extra_search_path);
+        Self {
+            limits,
+            template,
+            locks: 0,
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        self.locks += locks(&step.script);
+        self.timeouts(&step.script);
+        self.statements(
+            &step.script,
+            &Origin {
+                version: Some(step.migration.version),
+                name: step.migration.name.clone(),
+                direction: step.direction,
+                script: step.script.clone(),
+                span: 0..0,
+            },
+        );
+        let migration = &step.migration;
+        let arguments = [
+            text(&migration.version.to_string()),
+            text(&migration.name),
+            text(step.direction.as_str()),
+            bytea(migration.up.as_bytes()),
+            migration.down.as_ref().map_or_else(
+                || "NULL".to_owned(),
+                |down: &Checksum| bytea(down.as_bytes()),
+            ),
+            step.version
+                .map_or_else(|| "NULL".to_owned(), |version| text(&version.to_string())),
+            bytea(&step.digest.0),
+            step.script.statements.len().to_string(),
+            text(&self.limits.who),
+        ];
+        // Else deferred checks fail at COMMIT, after the record, without naming a statement.
+        self.template.own("SET CONSTRAINTS ALL IMMEDIATE");
+        self.template.call(
+            "leave",
+            &format!(", pg_catalog.current_schema(), {}", arguments.join(", ")),
+        );
+        self.template.revisions += 1;
+        self.template.migrations += 1;
+    }
+
+    fn repeatables(&mut self, plan: &Plan) {
+        // They may call each other: made unchecked, then checked together.
+        self.template.own("SET LOCAL check_function_bodies = off");
+        for repeatable in &plan.repeatables {
+            self.timeouts(&repeatable.script);
+            self.statements(
+                &repeatable.script,
+                &Origin {
+                    version: None,
+                    name: repeatable.name.clone(),
+                    direction: Direction::Up,
+                    script: repeatable.script.clone(),
+                    span: 0..0,
+                },
+            );
+        }
+        self.template
+            .own("SET LOCAL check_function_bodies = on")
+            .call("validate_functions", "");
+        let digest = Digest::of_repeatables(plan.repeatables.iter().map(AsRef::as_ref));
+        self.template.call(
+            "leave_repeatables",
+            &format!(", pg_catalog.current_schema(), {}", bytea(&digest.0)),
+        );
+        self.template.revisions += 1;
+    }
+
+    fn timeouts(&mut self, script: &Script) {
+        let lock = script
+            .directives
+            .lock_timeout
+            .unwrap_or(self.limits.lock_timeout);
+        let statement = script
+            .directives
+            .statement_timeout
+            .unwrap_or(self.limits.statement_timeout);
+        self.template
+            .own(&format!("SET LOCAL lock_timeout = {}", milliseconds(lock)))
+            .own(&format!(
+                "SET LOCAL statement_timeout = {}",
+                milliseconds(statement)
+            ));
+    }
+
+    fn statements(&mut self, script: &Script, origin: &Origin) {
+        for statement in &script.statements {
+            self.template.statement(Origin {
+                span: statement.span.clone(),
+                ..origin.clone()
+            });
+        }
+    }
+
+    fn finish(mut self) -> Template {
+        // After the COMMIT: nothing that a script set for its session may survive.
+        self.template.own("COMMIT").own("RESET ALL");
+        self.template
+    }
+}
+
+/// PostgreSQL takes 0 for "no limit"; a limit below a millisecond is one millisecond.
+fn milliseconds(duration: Duration) -> i32 {
+    let rounded_up = if duration.is_zero() {
+        0
+    } else {
+        duration.as_millis().max(1)
+    };
+    i32::try_from(rounded_up).unwrap_or(i32::MAX)
+}
+
+fn text(value: &str) -> String {
+    // Names of files and people hold no NUL; one that did would be cut there.
+    let value = value.split('\0').next().unwrap_or_default();
+    Literal::new(value)
+        .map(|literal| literal.to_string())
+        .unwrap_or_default()
+}
+
+fn bytea(bytes: &[u8; 32]) -> String {
+    let checksum = Checksum::from(*bytes);
+    format!("pg_catalog.decode('{checksum}', 'hex')")
+}

@@ -1,0 +1,95 @@
+//! Why a target did not get to its goal, and where exactly it stopped.
+
+use std::{fmt, path::PathBuf};
+
+use serde::Serialize;
+
+use super::template::Origin;
+use crate::{
+    migration::{Direction, Version},
+    postgres::{Fault, ServerError},
+    sql::Position,
+};
+
+/// Why a target did not get to its goal. Its transaction was rolled back, unless the fault says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// What the error asks us to do.
+    pub fault: Fault,
+    /// What the server said.
+    pub error: ServerError,
+    /// Which statement it belongs to, where that can be told.
+    pub place: Option<Place>,
+    /// How often it was tried.
+    pub tries: usize,
+}
+
+/// A statement of a script.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The migration's number; none for a repeatable.
+    pub version: Option<Version>,
+    /// The migration's or repeatable's name.
+    pub name: String,
+    /// Which way it was carried.
+    pub direction: Direction,
+    /// The script's file.
+    pub path: PathBuf,
+    /// Where in it: what the server pointed at, else where the statement starts.
+    pub position: Position,
+    /// The statement's text.
+    pub statement: String,
+    /// The byte in the statement that the server pointed at.
+    #[serde(skip)]
+    pub offset: usize,
+    /// The line of the file on which the statement starts.
+    #[serde(skip)]
+    pub line: usize,
+}
+
+impl Place {
+    pub(super) fn of(origin: &Origin, offset: Option<usize>) -> Self {
+        let text = &origin.script.text;
+        let at = offset.unwrap_or(origin.span.start);
+        Self {
+            version: origin.version,
+            name: origin.name.clone(),
+            direction: origin.direction,
+            path: origin.script.path.clone(),
+            position: Position::of(text, at),
+            statement: text[origin.span.clone()].to_owned(),
+            offset: at - origin.span.start,
+            line: Position::of(text, origin.span.start).line,
+        }
+    }
+}
+
+impl Failure {
+    /// A failure that no statement of a script is to blame for.
+    pub fn without_place(fault: Fault, error: ServerError) -> Self {
+        Self {
+            fault,
+            error,
+            place: None,
+            tries: 1,
+        }
+    }
+
+    /// Failures with the same kind are shown together: the statement and what the server said of it, without the values
+    /// that differ from tenant to tenant.
+    pub fn kind(&self) -> String {
+        match &self.place {
+            Some(place) => format!("{}:{} {}", place.path.display(), place.position, self.error),
+            None => self.error.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{}:{}: ", place.path.display(), place.position)?;
+        }
+        write!(f, "{}", self.error)
+    }
+}

@@ -1,0 +1,24 @@
+//! How long a schema's transaction may wait and run, and how often it is tried.
+
+use std::time::Duration;
+
+use crate::sql::Ident;
+
+/// What is the same for every target of a run.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// How long a statement may wait for a lock; a script's directive goes before it.
+    pub lock_timeout: Duration,
+    /// How long a statement may run; a script's directive goes before it.
+    pub statement_timeout: Duration,
+    /// How often a transaction that met a lock is tried in all.
+    pub lock_tries: usize,
+    /// How long a schema on which somebody else is at work is tried again.
+    pub busy_wait: Duration,
+    /// Further schemas on the search path, such as one that holds extensions.
+    pub extra_search_path: Vec<Ident>,
+    /// How many locks one transaction may take, by estimate; a plan that needs more is cut.
+    pub locks: u32,
+    /// Who the history says did it.
+    pub who: String,
+}

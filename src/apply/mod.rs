@@ -1,0 +1,16 @@
+//! What we do to one schema: a plan becomes messages, a message becomes one transaction.
+//!
+//! The heart of tenantry. A message enters (lock, fence, revision and OID checked), runs the scripts as they are written,
+//! and leaves (asserts, history, head) before it commits: so DDL and its record are committed together or not at all.
+
+mod carry;
+mod compile;
+mod failure;
+mod limits;
+mod template;
+
+pub use carry::{Carried, Carrier};
+pub use compile::{Compiled, compile};
+pub use failure::{Failure, Place};
+pub use limits::Limits;
+pub use template::Template;

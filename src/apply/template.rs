@@ -1,0 +1,264 @@
+//! One message with the places left open in which targets differ.
+
+use std::{fmt::Write as _, ops::Range, sync::Arc};
+
+use crate::{
+    history::Head,
+    migration::{Direction, Script, Version},
+    sql::{Ident, InvalidIdent, Literal},
+};
+
+/// A message compiled once for a cohort; [`Template::stamp`] makes it a target's own.
+#[derive(Debug, Clone, Default)]
+pub struct Template {
+    pieces: Vec<Piece>,
+    /// How many steps it carries; each raises the revision by one, and so do the repeatables together.
+    pub(super) revisions: i64,
+    /// How many migrations it carries.
+    pub(super) migrations: usize,
+}
+
+/// A part of a message.
+#[derive(Debug, Clone)]
+enum Piece {
+    /// Ours, the same for all.
+    Text(String),
+    /// One statement of a script, as it is written.
+    Statement(Origin),
+    /// The schema's OID.
+    Oid,
+    /// The schema's name as a literal.
+    Name,
+    /// The schema's name as an identifier.
+    Schema,
+    /// The revision at which the message must find the schema.
+    Revision,
+    /// The fence likewise.
+    Fence,
+    /// The end of a statement.
+    End,
+}
+
+/// Where a statement of a message comes from.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    /// The migration's number; none for a repeatable.
+    pub(super) version: Option<Version>,
+    /// The migration's or repeatable's name.
+    pub(super) name: String,
+    /// Which way it is carried.
+    pub(super) direction: Direction,
+    /// The whole script.
+    pub(super) script: Arc<Script>,
+    /// The statement's bytes in it.
+    pub(super) span: Range<usize>,
+}
+
+impl Origin {
+    fn text(&self) -> &str {
+        &self.script.text[self.span.clone()]
+    }
+}
+
+impl Template {
+    /// Adds our own text: a statement's beginning, or more of it.
+    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+        match self.pieces.last_mut() {
+            Some(Piece::Text(last)) => last.push_str(text),
+            _ => self.pieces.push(Piece::Text(text.to_owned())),
+        }
+        self
+    }
+
+    /// Adds the place of something in which targets differ.
+    fn open(&mut self, piece: Piece) -> &mut Self {
+        self.pieces.push(piece);
+        self
+    }
+
+    /// Ends the statement.
+    pub(super) fn end(&mut self) -> &mut Self {
+        self.open(Piece::End)
+    }
+
+    /// Adds a statement of our own.
+    pub(super) fn own(&mut self, statement: &str) -> &mut Self {
+        self.text(statement).end()
+    }
+
+    /// Adds a statement of a script.
+    pub(super) fn statement(&mut self, origin: Origin) -> &mut Self {
+        self.open(Piece::Statement(origin)).end()
+    }
+
+    /// Adds a call of one of our functions, which all take the OID and the name first.
+    pub(super) fn call(&mut self, function: &str, arguments: &str) -> &mut Self {
+        self.text("SELECT tenantry.")
+            .text(function)
+            .text("(")
+            .open(Piece::Oid)
+            .text(", ")
+            .open(Piece::Name);
+        self.text(arguments).text(")").end()
+    }
+
+    /// Adds the call that opens the transaction.
+    pub(super) fn enter(&mut self) -> &mut Self {
+        self.text("SELECT tenantry.enter(")
+            .open(Piece::Oid)
+            .text(", ")
+            .open(Piece::Name)
+            .text(", ");
+        self.open(Piece::Revision)
+            .text(", ")
+            .open(Piece::Fence)
+            .text(")")
+            .end()
+    }
+
+    /// Adds the search path: the schema, then `others`.
+    pub(super) fn search_path(&mut self, others: &[Ident]) -> &mut Self {
+        self.text("SET LOCAL search_path = ").open(Piece::Schema);
+        for other in others {
+            self.text(&format!(", {other}"));
+        }
+        // Last, so that no temporary table hides one of the schema's.
+        self.text(", pg_temp").end()
+    }
+
+    /// The message for the schema of `head`, to be found `ahead` revisions later than there.
+    pub fn stamp(&self, head: &Head, ahead: i64) -> Result<String, InvalidIdent> {
+        self.stamp_with(head, ahead, |_, _| {})
+    }
+
+    /// Tells `visit` of each piece and of the byte at which it starts.
+    fn stamp_with<'a>(
+        &'a self,
+        head: &Head,
+        ahead: i64,
+        mut visit: impl FnMut(&'a Piece, usize),
+    ) -> Result<String, InvalidIdent> {
+        let schema = Ident::new(head.schema.as_str())?.to_string();
+        // An Ident holds no control character, hence no NUL.
+        let name = Literal::new(&head.schema)
+            .map(|literal| literal.to_string())
+            .unwrap_or_default();
+        let mut message = String::with_capacity(self.pieces.len() * 64);
+        for piece in &self.pieces {
+            visit(piece, message.len());
+            match piece {
+                Piece::Text(text) => message.push_str(text),
+                Piece::Statement(origin) => message.push_str(origin.text()),
+                Piece::Name => message.push_str(&name),
+                Piece::Schema => message.push_str(&schema),
+                // On a line of its own: a script's statement may be followed by nothing, or end in a comment.
+                Piece::End => message.push_str("\n;\n"),
+                // Writing to a String cannot fail.
+                Piece::Oid => drop(write!(message, "{}", head.schema_oid)),
+                Piece::Revision => drop(write!(message, "{}", head.revision + ahead)),
+                Piece::Fence => drop(write!(message, "{}", head.fence)),
+            }
+        }
+        Ok(message)
+    }
+
+    /// The script's statement that an error of the message belongs to, and the byte in the script if the server named
+    /// one: by the `position` in characters, else by the number of statements `completed` before it.
+    pub(super) fn locate(
+        &self,
+        head: &Head,
+        ahead: i64,
+        position: Option<usize>,
+        completed: usize,
+    ) -> Option<(&Origin, Option<usize>)> {
+        let mut starts = Vec::new();
+        let message = self
+            .stamp_with(head, ahead, |piece, start| starts.push((piece, start)))
+            .ok()?;
+        let byte = position.map(|at| {
+            message
+                .char_indices()
+                .nth(at)
+                .map_or(message.len(), |(byte, _)| byte)
+        });
+        let mut ended = 0;
+        for (piece, start) in starts {
+            match (piece, byte) {
+                (Piece::Statement(origin), Some(byte))
+                    if (start..start + origin.span.len()).contains(&byte) =>
+                {
+                    return Some((origin, Some(origin.span.start + byte - start)));
+                }
+                (Piece::Statement(origin), None) if ended == completed => {
+                    return Some((origin, None));
+                }
+                (Piece::End, _) => ended += 1,
+                _ => {}
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn head(schema: &str) -> Head {
+        Head {
+            schema_oid: 7,
+            schema: schema.to_owned(),
+            revision: 3,
+            ..Head::default()
+        }
+    }
+
+    fn template() -> Template {
+        let script = Arc::new(Script::parse(
+            Path::new("1-x.up.sql"),
+            "select 'größe';\nselect nope -- why",
+        ));
+        let mut template = Template::default();
+        template.own("BEGIN").enter().search_path(&[]);
+        for statement in &script.statements {
+            template.statement(Origin {
+                version: Some(Version::new(1)),
+                name: "x".to_owned(),
+                direction: Direction::Up,
+                span: statement.span.clone(),
+                script: script.clone(),
+            });
+        }
+        template.own("COMMIT");
+        template
+    }
+
+    #[test]
+    fn stamps_names_as_identifier_and_literal() {
+        let message = template().stamp(&head("o'b\"x; y"), 2).unwrap();
+        assert!(
+            message.contains("tenantry.enter(7, 'o''b\"x; y', 5, 0)"),
+            "{message}"
+        );
+        assert!(
+            message.contains("search_path = \"o'b\"\"x; y\", pg_temp"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn finds_the_statement_by_position_and_by_count() {
+        let (template, head) = (template(), head("we;ird, x"));
+        let message = template.stamp(&head, 0).unwrap();
+        let byte = message.find("nope").unwrap();
+        let character = message[..byte].chars().count();
+        let (origin, offset) = template.locate(&head, 0, Some(character), 0).unwrap();
+        assert!(origin.script.text[offset.unwrap()..].starts_with("nope"));
+        // BEGIN, enter and the path are done; the first statement of the script is not.
+        let (origin, _) = template.locate(&head, 0, None, 3).unwrap();
+        assert_eq!(origin.text(), "select 'größe'");
+        assert!(template.locate(&head, 0, Some(0), 0).is_none());
+    }
+}

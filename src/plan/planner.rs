@@ -1,0 +1,301 @@
+//! From a set, what is applied and a goal to the steps in between.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Drift, Goal, Refusal, drift};
+use crate::{
+    history::{Applied, Digest},
+    migration::{Checksum, Direction, Migration, MigrationSet, Repeatable, Script, Version},
+};
+
+/// The down texts that the history has stored, by checksum.
+pub type Stored = BTreeMap<Checksum, Arc<Script>>;
+
+/// Everything that takes one cohort to its goal.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// In the order in which they are carried.
+    pub steps: Vec<Step>,
+    /// What is applied again after the steps, in order of name.
+    pub repeatables: Vec<Arc<Repeatable>>,
+    /// Repeatables that a way back leaves at their present text.
+    pub left_in_place: usize,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.repeatables.is_empty()
+    }
+}
+
+/// One migration, carried one way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Which way.
+    pub direction: Direction,
+    /// What the history will say (or has said) of it.
+    pub migration: Applied,
+    /// The text that is run.
+    pub script: Arc<Script>,
+    /// The text that is stored for the way back.
+    pub down: Option<Arc<Script>>,
+    /// The highest version once this step is done.
+    pub version: Option<Version>,
+    /// The digest once this step is done.
+    pub digest: Digest,
+}
+
+/// What a schema stands at, as far as planning needs it.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    /// In ascending order of version.
+    pub applied: &'a [Applied],
+    /// The hash of the repeatables as last applied.
+    pub repeatables: Digest,
+}
+
+/// Plans the way from `standing` to `goal`.
+///
+/// `stored` must hold the down texts of what is applied when the way leads back. `out_of_order` allows versions lower
+/// than the head.
+pub fn plan(
+    set: &MigrationSet,
+    standing: Standing<'_>,
+    goal: Goal,
+    stored: &Stored,
+    out_of_order: bool,
+) -> Result<Plan, Refusal> {
+    let mut way = Way {
+        applied: standing
+            .applied
+            .iter()
+            .map(|a| (a.version, a.clone()))
+            .collect(),
+        steps: Vec::new(),
+    };
+    let head = way.head();
+    match (goal, goal.direction(head)) {
+        (Goal::Redo, _) => {
+            let Some(last) = head else {
+                return Ok(Plan::default());
+            };
+            way.down(last, stored)?;
+            let migration = set.get(last).ok_or(Refusal::UnknownVersion(last))?;
+            refuse_problems([migration.as_ref()], &[])?;
+            way.up(migration)?;
+        }
+        (_, Direction::Down) => {
+            for version in backwards(&way, goal)? {
+                way.down(version, stored)?;
+            }
+        }
+        (_, Direction::Up) => {
+            let pending = forwards(set, &way, goal, out_of_order)?;
+            refuse_problems(pending.iter().copied().map(Arc::as_ref), &[])?;
+            for migration in pending {
+                way.up(migration)?;
+            }
+        }
+    }
+    let back = matches!(goal.direction(head), Direction::Down) && goal != Goal::Redo;
+    let repeatables = if back {
+        Vec::new()
+    } else {
+        changed_repeatables(set, &way, standing.repeatables)?
+    };
+    Ok(Plan {
+        left_in_place: if back && !way.steps.is_empty() {
+            set.repeatables.len()
+        } else {
+            0
+        },
+        steps: way.steps,
+        repeatables,
+    })
+}
+
+/// The steps so far, and what they leave applied.
+struct Way {
+    applied: BTreeMap<Version, Applied>,
+    steps: Vec<Step>,
+}
+
+impl Way {
+    fn head(&self) -> Option<Version> {
+        self.applied.keys().next_back().copied()
+    }
+
+    fn up(&mut self, migration: &Arc<Migration>) -> Result<(), Refusal> {
+        let (version, name) = (migration.version, migration.name.clone());
+        let down_leaves = migration
+            .down
+            .as_ref()
+            .is_some_and(|down| down.directives.no_transaction);
+        if migration.up.directives.no_transaction || down_leaves {
+            return Err(Refusal::NonTransactional { version, name });
+        }
+        let applied = Applied {
+            version,
+            name,
+            up: migration.up.checksum,
+            down: migration.down.as_ref().map(|down| down.checksum),
+        };
+        self.applied.insert(version, applied.clone());
+        self.push(
+            Direction::Up,
+            applied,
+            migration.up.clone(),
+            migration.down.clone(),
+        );
+        Ok(())
+    }
+
+    fn down(&mut self, version: Version, stored: &Stored) -> Result<(), Refusal> {
+        let Some(applied) = self.applied.remove(&version) else {
+            return Err(Refusal::UnknownVersion(version));
+        };
+        let name = applied.name.clone();
+        let Some(checksum) = applied.down else {
+            return Err(Refusal::Irreversible { version, name });
+        };
+        let Some(script) = stored.get(&checksum) else {
+            return Err(Refusal::LostText {
+                version,
+                name,
+                checksum,
+            });
+        };
+        if script.directives.no_transaction {
+            return Err(Refusal::NonTransactional { version, name });
+        }
+        self.push(Direction::Down, applied, script.clone(), None);
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        direction: Direction,
+        migration: Applied,
+        script: Arc<Script>,
+        down: Option<Arc<Script>>,
+    ) {
+        self.steps.push(Step {
+            direction,
+            migration,
+            script,
+            down,
+            version: self.head(),
+            digest: Digest::of(self.applied.values()),
+        });
+    }
+}
+
+/// The migrations on the way up, in order.
+fn forwards<'a>(
+    set: &'a MigrationSet,
+    way: &Way,
+    goal: Goal,
+    out_of_order: bool,
+) -> Result<Vec<&'a Arc<Migration>>, Refusal> {
+    if let Goal::UpTo(version) | Goal::Goto(version) = goal
+        && set.get(version).is_none()
+        && !way.applied.contains_key(&version)
+    {
+        return Err(Refusal::UnknownVersion(version));
+    }
+    refuse_changed(set, way)?;
+    let mut pending: Vec<_> = set
+        .migrations
+        .iter()
+        .filter(|m| !way.applied.contains_key(&m.version))
+        .collect();
+    match goal {
+        Goal::UpTo(version) | Goal::Goto(version) => pending.retain(|m| m.version <= version),
+        Goal::Up(steps) => pending.truncate(steps),
+        _ => {}
+    }
+    if let (Some(head), Some(late), false) = (way.head(), pending.first(), out_of_order)
+        && late.version < head
+    {
+        return Err(Refusal::OutOfOrder {
+            version: late.version,
+            name: late.name.clone(),
+            head,
+        });
+    }
+    Ok(pending)
+}
+
+/// The versions on the way back, newest first.
+fn backwards(way: &Way, goal: Goal) -> Result<Vec<Version>, Refusal> {
+    let newest_first = way.applied.keys().rev().copied();
+    match goal {
+        Goal::Down(steps) => Ok(newest_first.take(steps).collect()),
+        Goal::DownTo(version) | Goal::Goto(version) => {
+            // Version 0 may stand for "before everything", as other tools have it.
+            if !way.applied.contains_key(&version) && version != Version::new(0) {
+                return Err(Refusal::UnknownVersion(version));
+            }
+            Ok(newest_first.take_while(|v| *v > version).collect())
+        }
+        _ => Ok(newest_first.collect()),
+    }
+}
+
+/// Applied migrations are immutable.
+fn refuse_changed(set: &MigrationSet, way: &Way) -> Result<(), Refusal> {
+    let applied: Vec<_> = way.applied.values().cloned().collect();
+    let changed = drift(set, &applied)
+        .into_iter()
+        .find_map(|drift| match drift {
+            Drift::Changed {
+                version,
+                name,
+                applied,
+                file,
+            } => Some(Refusal::Changed {
+                version,
+                name,
+                applied,
+                file,
+            }),
+            _ => None,
+        });
+    changed.map_or(Ok(()), Err)
+}
+
+/// The repeatables to apply: all of them, once nothing is pending and any of them has changed.
+fn changed_repeatables(
+    set: &MigrationSet,
+    way: &Way,
+    last: Digest,
+) -> Result<Vec<Arc<Repeatable>>, Refusal> {
+    let complete = set
+        .migrations
+        .iter()
+        .all(|m| way.applied.contains_key(&m.version));
+    if !complete || Digest::of_repeatables(set.repeatables.iter().map(Arc::as_ref)) == last {
+        return Ok(Vec::new());
+    }
+    refuse_problems([], &set.repeatables)?;
+    Ok(set.repeatables.clone())
+}
+
+fn refuse_problems<'a>(
+    migrations: impl IntoIterator<Item = &'a Migration>,
+    repeatables: &[Arc<Repeatable>],
+) -> Result<(), Refusal> {
+    let of_repeatables = repeatables.iter().flat_map(|r| &r.problems);
+    let problems: Vec<_> = migrations
+        .into_iter()
+        .flat_map(|m| &m.problems)
+        .chain(of_repeatables)
+        .cloned()
+        .collect();
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::Problems(problems))
+    }
+}

@@ -1,0 +1,11 @@
+//! What we talk to: shards, the sessions on them, and what PostgreSQL's errors ask us to do.
+//!
+//! Knows nothing of migrations.
+
+mod fault;
+mod session;
+mod shards;
+
+pub use fault::{Fault, ServerError};
+pub use session::{Outcome, Session, SessionError};
+pub use shards::{Shard, Shards};

@@ -1,0 +1,104 @@
+//! One connection, held for many targets: messages go out as one piece and come back statement by statement.
+
+use futures::{StreamExt, TryStreamExt};
+use sqlx::{AssertSqlSafe, Connection, Either, PgConnection, postgres::PgConnectOptions};
+
+use super::{Fault, ServerError};
+
+/// A direct connection that carries messages. Nothing of one message survives into the next.
+#[derive(Debug)]
+pub struct Session {
+    connection: PgConnection,
+}
+
+/// How a message ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// All of it ran, and it was committed.
+    Done,
+    /// The server refused a statement; the transaction is rolled back and the session can be used again.
+    Refused {
+        /// How many statements of the message had been completed before.
+        completed: usize,
+        /// What the server said.
+        error: ServerError,
+    },
+}
+
+/// The connection is of no more use; whether the message was committed is unknown.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// No connection could be made.
+    #[error("cannot connect to {shard}: {error}")]
+    Connect {
+        /// The shard's name.
+        shard: String,
+        /// What the server or the driver said.
+        error: ServerError,
+    },
+    /// The connection broke.
+    #[error("the connection was lost: {0}")]
+    Lost(ServerError),
+}
+
+impl Session {
+    /// Connects, with settings that every message starts from and that `RESET ALL` returns to.
+    pub async fn connect(shard: &str, options: &PgConnectOptions) -> Result<Self, SessionError> {
+        let options = options.clone().options([
+            // A dead client's statement would run on and commit.
+            ("client_connection_check_interval", "1s"),
+            ("idle_in_transaction_session_timeout", "30s"),
+            ("standard_conforming_strings", "on"),
+            ("TimeZone", "UTC"),
+        ]);
+        let connection = PgConnection::connect_with(&options)
+            .await
+            .map_err(|error| SessionError::Connect {
+                shard: shard.to_owned(),
+                error: ServerError::of(&error),
+            })?;
+        Ok(Self { connection })
+    }
+
+    /// Sends one message and waits for its end.
+    pub async fn send(&mut self, message: String) -> Result<Outcome, SessionError> {
+        let mut completed = 0;
+        let mut replies = sqlx::raw_sql(AssertSqlSafe(message)).fetch_many(&mut self.connection);
+        let error = loop {
+            match replies.next().await {
+                Some(Ok(Either::Left(_))) => completed += 1,
+                Some(Ok(Either::Right(_))) => {}
+                Some(Err(error)) => break error,
+                None => return Ok(Outcome::Done),
+            }
+        };
+        drop(replies);
+        if Fault::of_error(&error) == Fault::Connection {
+            return Err(SessionError::Lost(ServerError::of(&error)));
+        }
+        self.reset().await?;
+        Ok(Outcome::Refused {
+            completed,
+            error: ServerError::of(&error),
+        })
+    }
+
+    /// The connection, for queries over our own tables.
+    pub fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
+    /// Says goodbye to the server.
+    pub async fn close(self) {
+        // The server notices a closed socket as well: an error here changes nothing.
+        let _ = self.connection.close().await;
+    }
+
+    async fn reset(&mut self) -> Result<(), SessionError> {
+        sqlx::raw_sql("ROLLBACK; RESET ALL")
+            .fetch_many(&mut self.connection)
+            .try_for_each(|_| async { Ok(()) })
+            .await
+            .map_err(|error| SessionError::Lost(ServerError::of(&error)))
+    }
+}

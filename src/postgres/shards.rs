@@ -1,0 +1,87 @@
+//! The databases of the fleet, by name.
+
+use std::collections::BTreeMap;
+
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::{Session, SessionError};
+use crate::tenant::ShardName;
+
+/// One database that holds tenants.
+#[derive(Clone)]
+pub struct Shard {
+    /// Its key in the configuration.
+    pub name: ShardName,
+    /// How many targets are worked on at once.
+    pub concurrency: usize,
+    // Never in a log: the driver prints the password with the options.
+    options: PgConnectOptions,
+}
+
+impl Shard {
+    /// A shard of the configuration.
+    pub fn new(name: ShardName, options: PgConnectOptions, concurrency: usize) -> Self {
+        Self {
+            name,
+            concurrency,
+            options: options.application_name("tenantry"),
+        }
+    }
+
+    /// A new session on this shard.
+    pub async fn connect(&self) -> Result<Session, SessionError> {
+        Session::connect(self.name.as_str(), &self.options).await
+    }
+
+    /// A small pool for queries over our own tables.
+    pub fn pool(&self, connections: u32) -> PgPool {
+        PgPoolOptions::new()
+            .max_connections(connections)
+            .connect_lazy_with(self.options.clone())
+    }
+}
+
+impl std::fmt::Debug for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shard")
+            .field("name", &self.name)
+            .field("concurrency", &self.concurrency)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The home database and the shards; the home database may be one of them.
+#[derive(Debug, Clone)]
+pub struct Shards {
+    home: Shard,
+    shards: BTreeMap<ShardName, Shard>,
+}
+
+impl Shards {
+    /// The home database, and the databases that hold tenants.
+    pub fn new(home: Shard, shards: impl IntoIterator<Item = Shard>) -> Self {
+        let shards = shards
+            .into_iter()
+            .map(|shard| (shard.name.clone(), shard))
+            .collect();
+        Self { home, shards }
+    }
+
+    /// Where the registry lives.
+    pub fn home(&self) -> &Shard {
+        &self.home
+    }
+
+    /// All shards, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Shard> {
+        self.shards.values()
+    }
+
+    /// The shard of this name.
+    pub fn get(&self, name: &ShardName) -> Option<&Shard> {
+        self.shards.get(name)
+    }
+}

@@ -1,0 +1,177 @@
+//! `tenantry.heads`: where each schema of a shard stands.
+
+use sqlx::{PgConnection, postgres::types::Oid};
+
+use super::StoreError;
+use crate::{
+    history::{Digest, Head},
+    migration::Version,
+    sql::Ident,
+};
+
+/// A head, beside what the catalog says of its schema now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    /// What was pinned.
+    pub head: Head,
+    /// The name that the schema of that OID has now; none when it is no more.
+    pub present: Option<String>,
+}
+
+impl Pinned {
+    /// Whether the schema is still the one that was pinned.
+    pub fn is_intact(&self) -> bool {
+        self.present.as_deref() == Some(self.head.schema.as_str())
+    }
+}
+
+type Row = (
+    Oid,
+    String,
+    Option<String>,
+    Vec<u8>,
+    Vec<u8>,
+    i64,
+    i64,
+    Option<String>,
+    Option<String>,
+);
+
+/// All heads of a shard, in one query, whatever their number.
+pub async fn list(connection: &mut PgConnection) -> Result<Vec<Pinned>, StoreError> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select h.schema_oid, h.schema_name, h.version, h.digest, h.repeatables_digest, h.revision, h.fence,
+                h.dirty_version, n.nspname::text
+           from tenantry.heads h left join pg_catalog.pg_namespace n on n.oid = h.schema_oid
+          order by h.schema_name",
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(StoreError::query("read where the schemas stand"))?;
+    rows.into_iter().map(pinned).collect()
+}
+
+/// The head of one schema.
+pub async fn get(
+    connection: &mut PgConnection,
+    schema: &Ident,
+) -> Result<Option<Pinned>, StoreError> {
+    let row: Option<Row> = sqlx::query_as(
+        "select h.schema_oid, h.schema_name, h.version, h.digest, h.repeatables_digest, h.revision, h.fence,
+                h.dirty_version, n.nspname::text
+           from tenantry.heads h left join pg_catalog.pg_namespace n on n.oid = h.schema_oid
+          where h.schema_name = $1",
+    )
+    .bind(schema.as_str())
+    .fetch_optional(connection)
+    .await
+    .map_err(StoreError::query("read where a schema stands"))?;
+    row.map(pinned).transpose()
+}
+
+/// The OID of the schema that has this name now.
+pub async fn present_oid(
+    connection: &mut PgConnection,
+    schema: &Ident,
+) -> Result<Option<u32>, StoreError> {
+    let oid: Option<Oid> =
+        sqlx::query_scalar("select oid from pg_catalog.pg_namespace where nspname = $1")
+            .bind(schema.as_str())
+            .fetch_optional(connection)
+            .await
+            .map_err(StoreError::query("look a schema up"))?;
+    Ok(oid.map(|oid| oid.0))
+}
+
+/// Pins the schema of this name as it is now, with nothing applied. False when there is no such schema.
+pub async fn pin(connection: &mut PgConnection, schema: &Ident) -> Result<bool, StoreError> {
+    let pinned = sqlx::query(
+        "insert into tenantry.heads (schema_oid, schema_name)
+         select n.oid, n.nspname from pg_catalog.pg_namespace n where n.nspname = $1",
+    )
+    .bind(schema.as_str())
+    .execute(connection)
+    .await
+    .map_err(StoreError::query("pin a schema"))?;
+    Ok(pinned.rows_affected() == 1)
+}
+
+/// Gives a restored schema its head and its history back, under the OID that it has now. False when there is none.
+pub async fn repin(connection: &mut PgConnection, schema: &Ident) -> Result<bool, StoreError> {
+    let moved: Option<i64> = sqlx::query_scalar(
+        "with now as (select oid from pg_catalog.pg_namespace where nspname = $1),
+              old as (select schema_oid from tenantry.heads where schema_name = $1),
+              log as (update tenantry.history h set schema_oid = now.oid from now, old
+                       where h.schema_oid = old.schema_oid and h.schema_oid <> now.oid)
+         update tenantry.heads h set schema_oid = now.oid, revision = revision + 1, fence = fence + 1
+           from now where h.schema_name = $1
+         returning h.revision",
+    )
+    .bind(schema.as_str())
+    .fetch_optional(connection)
+    .await
+    .map_err(StoreError::query("pin a restored schema again"))?;
+    Ok(moved.is_some())
+}
+
+/// Marks a schema as stopped half-way at `version`, so that nothing more is carried to it.
+pub async fn mark_dirty(
+    connection: &mut PgConnection,
+    schema_oid: u32,
+    version: Version,
+) -> Result<(), StoreError> {
+    sqlx::query("update tenantry.heads set dirty_version = $2, revision = revision + 1 where schema_oid = $1")
+        .bind(Oid(schema_oid))
+        .bind(version.to_string())
+        .execute(connection)
+        .await
+        .map_err(StoreError::query("mark a schema as dirty"))?;
+    Ok(())
+}
+
+/// Takes the dirty mark away and leaves the schema where its history says. False when it bore none.
+pub async fn clear_dirty(
+    connection: &mut PgConnection,
+    schema_oid: u32,
+) -> Result<bool, StoreError> {
+    let cleared = sqlx::query(
+        "update tenantry.heads set dirty_version = null, revision = revision + 1
+          where schema_oid = $1 and dirty_version is not null",
+    )
+    .bind(Oid(schema_oid))
+    .execute(connection)
+    .await
+    .map_err(StoreError::query("clear a dirty mark"))?;
+    Ok(cleared.rows_affected() == 1)
+}
+
+fn pinned(row: Row) -> Result<Pinned, StoreError> {
+    let (oid, schema, version, digest, repeatables, revision, fence, dirty, present) = row;
+    let head = Head {
+        schema_oid: oid.0,
+        schema,
+        version: version.map(|text| parse_version(&text)).transpose()?,
+        digest: Digest(bytes(&digest, "heads")?),
+        repeatables: Digest(bytes(&repeatables, "heads")?),
+        revision,
+        fence,
+        dirty: dirty.map(|text| parse_version(&text)).transpose()?,
+    };
+    Ok(Pinned { head, present })
+}
+
+pub(super) fn parse_version(text: &str) -> Result<Version, StoreError> {
+    text.parse().map_err(|_| StoreError::Unreadable {
+        table: "heads",
+        value: text.to_owned(),
+        expected: "a version",
+    })
+}
+
+pub(super) fn bytes(value: &[u8], table: &'static str) -> Result<[u8; 32], StoreError> {
+    value.try_into().map_err(|_| StoreError::Unreadable {
+        table,
+        value: format!("{} bytes", value.len()),
+        expected: "32 bytes",
+    })
+}

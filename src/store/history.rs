@@ -1,0 +1,189 @@
+//! `tenantry.history`: the append-only log of every schema of a shard.
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use sqlx::{PgConnection, Row, postgres::types::Oid};
+
+use super::{
+    StoreError,
+    heads::{bytes, parse_version},
+};
+use crate::{
+    history::{Applied, Digest},
+    migration::{Direction, Version},
+};
+
+/// One row of the log, for people.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Entry {
+    /// The migration's number.
+    pub version: Version,
+    /// The slug it had.
+    pub name: String,
+    /// `applied`, `reverted`, `running` or `failed`.
+    pub state: String,
+    /// `run`, or how it was recorded without being run: `baseline`, `force`, `repair`.
+    pub how: String,
+    /// Who did it.
+    pub who: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended, without the commit.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// How entries come into the log without a script being run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// The schema was taken as being at a version.
+    Baseline,
+    /// A person said what holds.
+    Force,
+    /// A changed text was taken as the applied one.
+    Repair,
+}
+
+impl How {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Baseline => "baseline",
+            Self::Force => "force",
+            Self::Repair => "repair",
+        }
+    }
+}
+
+/// A change of what the log says, for a cohort of schemas, without a script being run.
+#[derive(Debug, Clone)]
+pub struct Record<'a> {
+    /// The digest at which the schemas must stand.
+    pub from: Digest,
+    /// What is appended, in order.
+    pub entries: &'a [(Direction, Applied)],
+    /// What the schemas stand at afterwards.
+    pub version: Option<Version>,
+    /// The digest of that.
+    pub to: Digest,
+    /// How it came about.
+    pub how: How,
+    /// Who did it.
+    pub who: &'a str,
+}
+
+/// What is applied in one schema, in ascending order of version.
+pub async fn applied(
+    connection: &mut PgConnection,
+    schema_oid: u32,
+) -> Result<Vec<Applied>, StoreError> {
+    let rows: Vec<(String, String, Vec<u8>, Option<Vec<u8>>)> = sqlx::query_as(
+        "select version, name, up_checksum, down_checksum
+           from (select distinct on (version) version, name, up_checksum, down_checksum, state
+                   from tenantry.history
+                  where schema_oid = $1 and state in ('applied', 'reverted')
+                  order by version, id desc) last
+          where state = 'applied'",
+    )
+    .bind(Oid(schema_oid))
+    .fetch_all(connection)
+    .await
+    .map_err(StoreError::query("read a schema's history"))?;
+    let mut applied = rows
+        .into_iter()
+        .map(|(version, name, up, down)| {
+            Ok(Applied {
+                version: parse_version(&version)?,
+                name,
+                up: bytes(&up, "history")?.into(),
+                down: down
+                    .map(|down| bytes(&down, "history"))
+                    .transpose()?
+                    .map(Into::into),
+            })
+        })
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    applied.sort_by_key(|entry| entry.version);
+    Ok(applied)
+}
+
+/// The newest `limit` rows of one schema's log, newest first.
+pub async fn entries(
+    connection: &mut PgConnection,
+    schema_oid: u32,
+    limit: i64,
+) -> Result<Vec<Entry>, StoreError> {
+    let failed = StoreError::query("read a schema's history");
+    let rows = sqlx::query(
+        "select version, name, state, how, who, started_at, finished_at
+           from tenantry.history where schema_oid = $1 order by id desc limit $2",
+    )
+    .bind(Oid(schema_oid))
+    .bind(limit)
+    .fetch_all(connection)
+    .await
+    .map_err(&failed)?;
+    rows.iter()
+        .map(|row| {
+            let at = |column| {
+                row.try_get::<Option<jiff_sqlx::Timestamp>, _>(column)
+                    .map_err(&failed)
+            };
+            Ok(Entry {
+                version: parse_version(row.try_get("version").map_err(&failed)?)?,
+                name: row.try_get("name").map_err(&failed)?,
+                state: row.try_get("state").map_err(&failed)?,
+                how: row.try_get("how").map_err(&failed)?,
+                who: row.try_get("who").map_err(&failed)?,
+                started_at: at("started_at")?
+                    .map_or(Timestamp::UNIX_EPOCH, jiff_sqlx::Timestamp::to_jiff),
+                finished_at: at("finished_at")?.map(jiff_sqlx::Timestamp::to_jiff),
+            })
+        })
+        .collect()
+}
+
+/// Appends `record` to the logs of those schemas that stand where it starts and that nobody is at work on, and moves
+/// their heads. Returns the OIDs of the schemas it moved; a dirty mark on them is gone.
+pub async fn record(
+    connection: &mut PgConnection,
+    schemas: &[u32],
+    record: &Record<'_>,
+) -> Result<Vec<u32>, StoreError> {
+    let entries = record.entries;
+    let moved: Vec<Oid> = sqlx::query_scalar(
+        "with free as materialized (
+             select h.schema_oid from tenantry.heads h
+              where h.schema_oid = any($1) and h.digest = $2
+                and pg_try_advisory_xact_lock((1953395321::bigint << 32) | h.schema_oid::bigint)
+         ), moved as (
+             update tenantry.heads h set version = $3, digest = $4, dirty_version = null, revision = h.revision + 1
+               from free where h.schema_oid = free.schema_oid and h.digest = $2
+             returning h.schema_oid, h.schema_name, h.revision, h.fence
+         ), logged as (
+             insert into tenantry.history (schema_oid, schema_name, version, name, direction, up_checksum, down_checksum,
+                                           state, how, revision, fence, who, started_at, finished_at, statements_done)
+             select m.schema_oid, m.schema_name, e.version, e.name, e.direction, e.up, e.down,
+                    case e.direction when 'up' then 'applied' else 'reverted' end, $5, m.revision, m.fence, $6, $12, $12, 0
+               from moved m
+              cross join unnest($7::text[], $8::text[], $9::text[], $10::bytea[], $11::bytea[]) with ordinality
+                         as e (version, name, direction, up, down, number)
+              order by m.schema_oid, e.number
+         )
+         select schema_oid from moved",
+    )
+    .bind(schemas.iter().map(|oid| Oid(*oid)).collect::<Vec<_>>())
+    .bind(record.from.0.to_vec())
+    .bind(record.version.map(|version| version.to_string()))
+    .bind(record.to.0.to_vec())
+    .bind(record.how.as_str())
+    .bind(record.who)
+    .bind(entries.iter().map(|(_, e)| e.version.to_string()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|(_, e)| e.name.clone()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|(direction, _)| direction.as_str()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|(_, e)| e.up.as_bytes().to_vec()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|(_, e)| e.down.map(|down| down.as_bytes().to_vec())).collect::<Vec<_>>())
+    .bind(Timestamp::now().to_sqlx())
+    .fetch_all(connection)
+    .await
+    .map_err(StoreError::query("record without running"))?;
+    Ok(moved.into_iter().map(|oid| oid.0).collect())
+}

@@ -1,0 +1,62 @@
+//! Our own tables, in the schema `tenantry`: all SQL over them, one file a table.
+//!
+//! Every query is static text with binds; nobody else reads or writes these tables, but for `enter` and `leave`, which
+//! `apply` calls inside the transaction that they guard.
+
+pub mod heads;
+pub mod history;
+mod install;
+pub mod scripts;
+pub mod tenants;
+
+pub use install::{Part, install};
+
+use crate::postgres::ServerError;
+
+/// What can go wrong with our own tables.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A query failed.
+    #[error("cannot {doing}: {error}")]
+    Query {
+        /// What we were doing.
+        doing: &'static str,
+        /// What the server said.
+        error: ServerError,
+    },
+    /// The tables were made by a newer tenantry.
+    #[error(
+        "the schema tenantry is at {part} {installed}, this program knows only {known}: use the newer tenantry"
+    )]
+    Newer {
+        /// `shard` or `home`.
+        part: &'static str,
+        /// What the database has.
+        installed: i32,
+        /// What this program has.
+        known: i32,
+    },
+    /// Somebody else was installing all the time.
+    #[error("another session has been installing the schema tenantry for {0} s")]
+    InstallBusy(u64),
+    /// A row holds what this program cannot read.
+    #[error("tenantry.{table} holds {value:?}, which is not {expected}")]
+    Unreadable {
+        /// The table.
+        table: &'static str,
+        /// What it holds.
+        value: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+}
+
+impl StoreError {
+    /// For `map_err`: names what we were doing.
+    fn query(doing: &'static str) -> impl Fn(sqlx::Error) -> Self {
+        move |error| Self::Query {
+            doing,
+            error: ServerError::of(&error),
+        }
+    }
+}
