@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::migration::{Checksum, Repeatable, Version};
+use crate::migration::{Checksum, Migration, Repeatable, Version};
 
 /// One migration that stands in a schema, as its history tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,18 @@ pub struct Applied {
     pub up: Checksum,
     /// The down text that was stored beside it.
     pub down: Option<Checksum>,
+}
+
+impl Applied {
+    /// What the history will say of a migration once it is applied as its files are now.
+    pub fn of(migration: &Migration) -> Self {
+        Self {
+            version: migration.version,
+            name: migration.name.clone(),
+            up: migration.up.checksum,
+            down: migration.down.as_ref().map(|down| down.checksum),
+        }
+    }
 }
 
 /// The hash of what a schema stands at: equal digests, equal applied sets with equal stored downs.

@@ -21,6 +21,12 @@ pub mod history;
 pub mod plan;
 
 // What we talk to.
+/// Settings: defaults, then the file, then the environment.
+pub mod config;
+
+/// Logging.
+pub mod telemetry;
+
 /// Shards, sessions, and what PostgreSQL's errors ask us to do.
 pub mod postgres;
 
@@ -34,5 +40,15 @@ pub mod structure;
 /// A plan becomes messages, a message becomes one transaction.
 pub mod apply;
 
+/// The databases, the sets and the limits: what work on tenants is made from.
+pub mod fleet;
+
+/// Making, taking over and taking away the schemas of tenants.
+pub mod provision;
+
 /// Proving migrations before they meet a tenant: throw-away servers to try them on.
 pub mod verify;
+
+// What we do to the fleet.
+/// Taking the fleet to a goal.
+pub mod rollout;

@@ -42,6 +42,11 @@ impl<'a> Carrier<'a> {
         }
     }
 
+    /// A carrier that goes on with a session.
+    pub fn with_session(shard: &'a Shard, limits: &'a Limits, session: Session) -> Self {
+        Self { shard, limits, session: Some(session) }
+    }
+
     /// Carries `plan`, compiled as `compiled`, to the schema of `head`.
     pub async fn carry(&mut self, plan: &Plan, compiled: &Compiled, head: &Head) -> Carried {
         let carried = self.messages(&compiled.messages, head, 0).await;

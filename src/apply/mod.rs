@@ -10,7 +10,7 @@ mod limits;
 mod template;
 
 pub use carry::{Carried, Carrier};
-pub use compile::{Compiled, compile};
+pub use compile::{Compiled, Cut, compile};
 pub use failure::{Failure, Place};
 pub use limits::Limits;
 pub use template::Template;

@@ -86,7 +86,7 @@ pub fn plan(
             way.up(migration)?;
         }
         (_, Direction::Down) => {
-            for version in backwards(&way, goal)? {
+            for version in backwards(&way, goal) {
                 way.down(version, stored)?;
             }
         }
@@ -135,12 +135,7 @@ impl Way {
         if migration.up.directives.no_transaction || down_leaves {
             return Err(Refusal::NonTransactional { version, name });
         }
-        let applied = Applied {
-            version,
-            name,
-            up: migration.up.checksum,
-            down: migration.down.as_ref().map(|down| down.checksum),
-        };
+        let applied = Applied::of(migration);
         self.applied.insert(version, applied.clone());
         self.push(
             Direction::Up,
@@ -198,12 +193,6 @@ fn forwards<'a>(
     goal: Goal,
     out_of_order: bool,
 ) -> Result<Vec<&'a Arc<Migration>>, Refusal> {
-    if let Goal::UpTo(version) | Goal::Goto(version) = goal
-        && set.get(version).is_none()
-        && !way.applied.contains_key(&version)
-    {
-        return Err(Refusal::UnknownVersion(version));
-    }
     refuse_changed(set, way)?;
     let mut pending: Vec<_> = set
         .migrations
@@ -228,18 +217,12 @@ fn forwards<'a>(
 }
 
 /// The versions on the way back, newest first.
-fn backwards(way: &Way, goal: Goal) -> Result<Vec<Version>, Refusal> {
+fn backwards(way: &Way, goal: Goal) -> Vec<Version> {
     let newest_first = way.applied.keys().rev().copied();
     match goal {
-        Goal::Down(steps) => Ok(newest_first.take(steps).collect()),
-        Goal::DownTo(version) | Goal::Goto(version) => {
-            // Version 0 may stand for "before everything", as other tools have it.
-            if !way.applied.contains_key(&version) && version != Version::new(0) {
-                return Err(Refusal::UnknownVersion(version));
-            }
-            Ok(newest_first.take_while(|v| *v > version).collect())
-        }
-        _ => Ok(newest_first.collect()),
+        Goal::Down(steps) => newest_first.take(steps).collect(),
+        Goal::DownTo(version) | Goal::Goto(version) => newest_first.take_while(|v| *v > version).collect(),
+        _ => newest_first.collect(),
     }
 }
 

@@ -114,6 +114,16 @@ pub async fn repin(connection: &mut PgConnection, schema: &Ident) -> Result<bool
     Ok(moved.is_some())
 }
 
+/// Forgets a schema that is no more; its history stays in the log.
+pub async fn forget(connection: &mut PgConnection, schema_oid: u32) -> Result<(), StoreError> {
+    sqlx::query("delete from tenantry.heads where schema_oid = $1")
+        .bind(Oid(schema_oid))
+        .execute(connection)
+        .await
+        .map_err(StoreError::query("forget a schema"))?;
+    Ok(())
+}
+
 /// Marks a schema as stopped half-way at `version`, so that nothing more is carried to it.
 pub async fn mark_dirty(
     connection: &mut PgConnection,

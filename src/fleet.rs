@@ -1,0 +1,166 @@
+//! The databases, the sets and the limits: everything that work on tenants is made from.
+
+use std::{collections::BTreeSet, str::FromStr};
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::PgConnectOptions;
+
+use crate::{
+    apply::Limits,
+    config::{Settings, SettingsError},
+    migration::{MigrationSet, Problems, Scope, Version, read},
+    postgres::{Session, SessionError, Shard, Shards},
+    sql::Ident,
+    store::{Part, StoreError, install, tenants::Tenant},
+    tenant::ShardName,
+};
+
+/// The databases, the sets and the limits: what a run over the fleet is made from.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    /// The databases.
+    pub shards: Shards,
+    /// The shared set.
+    pub shared: MigrationSet,
+    /// The tenants' set.
+    pub tenant: MigrationSet,
+    /// The schema that all tenants share, on every shard.
+    pub shared_schema: Ident,
+    /// What is the same for every target.
+    pub limits: Limits,
+    /// Whether a version lower than the head may be applied.
+    pub out_of_order: bool,
+}
+
+/// Why the fleet cannot be worked on at all.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// A setting is missing or wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The files are no set of migrations.
+    #[error(transparent)]
+    Files(#[from] Problems),
+    /// A database cannot be reached.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// Our own tables.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A URL that the driver does not take.
+    #[error("`{0}` is no PostgreSQL URL, such as postgres://user@host:5432/database")]
+    Url(String),
+    /// A tenant is on a shard that is not configured.
+    #[error("tenant {tenant} is on the shard {shard}, which is not configured: add [shards.{shard}]")]
+    UnknownShard {
+        /// The tenant.
+        tenant: String,
+        /// Its shard.
+        shard: ShardName,
+    },
+    /// No file and no history has this version.
+    #[error("version {0} is in no file and in no history; `tenantry status` lists the versions there are")]
+    UnknownVersion(Version),
+}
+
+impl Fleet {
+    /// Reads the sets and the settings; connects to nothing.
+    pub fn open(settings: &Settings) -> Result<Self, FleetError> {
+        let directories = &settings.migrations;
+        Ok(Self {
+            shared: read(Scope::Shared, &directories.shared)?,
+            tenant: read(Scope::Tenant, &directories.tenant)?,
+            ..Self::without_files(settings)?
+        })
+    }
+
+    /// As [`Fleet::open`], with empty sets: for what must work when the files are gone.
+    pub fn without_files(settings: &Settings) -> Result<Self, FleetError> {
+        let apply = &settings.apply;
+        Ok(Self {
+            shards: shards(settings)?,
+            shared: MigrationSet::empty(Scope::Shared),
+            tenant: MigrationSet::empty(Scope::Tenant),
+            shared_schema: settings.migrations.shared_schema.clone(),
+            limits: Limits {
+                lock_timeout: apply.lock_timeout,
+                statement_timeout: apply.statement_timeout,
+                lock_tries: usize::try_from(apply.lock_tries).unwrap_or(usize::MAX),
+                busy_wait: apply.busy_wait,
+                extra_search_path: settings.migrations.extra_search_path.clone(),
+                locks: LOCKS_A_TRANSACTION,
+                who: who(),
+            },
+            out_of_order: settings.migrations.allow_out_of_order,
+        })
+    }
+
+    /// The set of a scope.
+    pub fn set(&self, scope: Scope) -> &MigrationSet {
+        match scope {
+            Scope::Shared => &self.shared,
+            Scope::Tenant => &self.tenant,
+        }
+    }
+
+    /// A session on the home database, with our tables installed.
+    pub async fn home(&self) -> Result<Session, FleetError> {
+        connect(self.shards.home(), Part::Home).await
+    }
+
+    /// A session on a shard, with our tables installed.
+    pub async fn shard(&self, shard: &Shard) -> Result<Session, FleetError> {
+        connect(shard, Part::Shard).await
+    }
+
+    /// The shard that a tenant is on.
+    pub fn shard_of(&self, tenant: &Tenant) -> Result<&Shard, FleetError> {
+        self.shards.get(&tenant.shard).ok_or_else(|| FleetError::UnknownShard {
+            tenant: tenant.name.to_string(),
+            shard: tenant.shard.clone(),
+        })
+    }
+
+    /// Refuses tenants on shards that nobody configured.
+    pub fn check_shards<'a>(&self, tenants: impl IntoIterator<Item = &'a Tenant>) -> Result<(), FleetError> {
+        let mut checked = BTreeSet::new();
+        for tenant in tenants {
+            if checked.insert(&tenant.shard) {
+                self.shard_of(tenant)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Half of the room that a server with default settings has in its lock table, shared out among eight transactions.
+const LOCKS_A_TRANSACTION: u32 = 64 * 100 / 2 / 8;
+
+async fn connect(shard: &Shard, part: Part) -> Result<Session, FleetError> {
+    let mut session = shard.connect().await?;
+    install(session.connection(), &[part]).await?;
+    Ok(session)
+}
+
+fn shards(settings: &Settings) -> Result<Shards, FleetError> {
+    // Settings::load has checked the URLs: an error here names the key all the same.
+    let options = |key: &str, url: &SecretString| {
+        PgConnectOptions::from_str(url.expose_secret())
+            .map_err(|_| FleetError::Url(key.to_owned()))
+    };
+    let home = Shard::new(ShardName::new("home"), options("home.url", settings.home_url()?)?, 1);
+    let mut shards = Vec::new();
+    for shard in settings.shards()? {
+        let options = options(&format!("shards.{}.url", shard.name), &shard.url)?;
+        shards.push(Shard::new(shard.name, options, shard.concurrency));
+    }
+    Ok(Shards::new(home, shards))
+}
+
+/// The operating system's user and host, for the history.
+fn who() -> String {
+    let user = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let user = user.unwrap_or_else(|| "unknown".to_owned());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if host.trim().is_empty() { user } else { format!("{user}@{}", host.trim()) }
+}

@@ -1,0 +1,63 @@
+//! Makes, takes over and takes away the schemas of tenants.
+
+mod add;
+mod import;
+mod retire;
+mod schema;
+
+pub use add::{add, resume};
+pub use import::{Imported, import};
+pub use retire::retire;
+pub use schema::shared_schema;
+
+use crate::{apply::Failure, fleet::FleetError, plan::Refusal, tenant::{ShardName, TenantState}};
+
+/// Why a tenant cannot be made, taken over or taken away.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvisionError {
+    /// The databases or the files.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    /// The name is registered.
+    #[error("tenant {0} is registered already; `tenantry tenant show` tells where it stands")]
+    Taken(String),
+    /// Nobody of that name is registered.
+    #[error("no tenant {0} is registered; `tenantry tenant list` names them all")]
+    Unknown(String),
+    /// A schema of that name is there, and not ours.
+    #[error("the schema {schema} exists on shard {shard} already; `tenantry tenant import {schema}` takes it over")]
+    SchemaExists {
+        /// Its name.
+        schema: String,
+        /// Where.
+        shard: ShardName,
+    },
+    /// There is nothing to take over.
+    #[error("there is no schema {schema} on shard {shard}; `tenantry tenant add {schema}` makes one")]
+    NoSchema {
+        /// Its name.
+        schema: String,
+        /// Where.
+        shard: ShardName,
+    },
+    /// It is in another state than it would have to be.
+    #[error("tenant {name} is {state}")]
+    State {
+        /// Its name.
+        name: String,
+        /// What it is.
+        state: TenantState,
+    },
+    /// Somebody else is at work on it.
+    #[error("another session is at work on the schema {0}; try again when it is done")]
+    Busy(String),
+    /// No shard of that name, or more than one to choose from.
+    #[error("{0}")]
+    Shard(String),
+    /// The migrations cannot be planned.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A migration failed in the new schema.
+    #[error("{0}")]
+    Failed(Box<Failure>),
+}

@@ -1,0 +1,152 @@
+//! Carrying plans to many targets: bounded concurrency a shard, the failure budget, and a stop that is heard.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use futures::{StreamExt, future::join_all, stream};
+use tokio_util::sync::CancellationToken;
+
+use super::Budget;
+use crate::{
+    apply::{Carrier, Compiled, Failure},
+    fleet::Fleet,
+    history::Head,
+    migration::{Script, Version},
+    plan::Plan,
+    postgres::{Fault, ServerError, Shard},
+    store::scripts,
+    tenant::{ShardName, Target},
+};
+
+/// One plan on one target, and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Which target.
+    pub target: Target,
+    /// Where it stood before.
+    pub from: Option<Version>,
+    /// How many migrations were committed, up or down.
+    pub migrations: usize,
+    /// How it ended.
+    pub ended: Ended,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// The target is at its goal.
+    Done,
+    /// It is not.
+    Failed(Failure),
+    /// It was not begun: the budget was spent, the shard is unwell, or somebody asked to stop.
+    NotStarted,
+}
+
+/// A plan and a target to carry it to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Work<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) compiled: &'a Compiled,
+    pub(super) target: &'a Target,
+    pub(super) head: &'a Head,
+}
+
+/// What all runs of one scope heed.
+pub(super) struct Conductor<'a> {
+    pub(super) fleet: &'a Fleet,
+    pub(super) budget: &'a Budget,
+    pub(super) stop: &'a CancellationToken,
+    pub(super) observe: &'a (dyn Fn(&Run) + Sync),
+}
+
+impl Conductor<'_> {
+    /// Carries all of `works`, every shard at its own pace. Returns one run for each.
+    pub(super) async fn conduct(&self, works: Vec<Work<'_>>) -> Vec<Run> {
+        let mut by_shard: BTreeMap<&ShardName, Vec<Work<'_>>> = BTreeMap::new();
+        for work in works {
+            by_shard.entry(&work.target.shard).or_default().push(work);
+        }
+        let shards = by_shard.into_iter().filter_map(|(name, works)| Some((self.fleet.shards.get(name)?, works)));
+        join_all(shards.map(|(shard, works)| self.shard(shard, works))).await.into_iter().flatten().collect()
+    }
+
+    async fn shard(&self, shard: &Shard, works: Vec<Work<'_>>) -> Vec<Run> {
+        let desk = Desk { shard, unwell: AtomicBool::new(false), carriers: Mutex::new(Vec::new()) };
+        if let Err(failure) = self.store_scripts(&desk, &works).await {
+            return works.iter().map(|work| self.ended(*work, 0, Ended::Failed(failure.clone()))).collect();
+        }
+        let runs = stream::iter(&works).map(|work| self.run(&desk, *work)).buffer_unordered(shard.concurrency);
+        let runs = runs.collect().await;
+        for carrier in desk.carriers.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            carrier.close().await;
+        }
+        runs
+    }
+
+    async fn run<'s>(&'s self, desk: &Desk<'s>, work: Work<'_>) -> Run {
+        if self.stop.is_cancelled() || self.budget.is_spent() || desk.unwell.load(Ordering::Relaxed) {
+            return self.ended(work, 0, Ended::NotStarted);
+        }
+        let mut carrier = desk.take(self.fleet);
+        let carried = carrier.carry(work.plan, work.compiled, work.head).await;
+        desk.give_back(carrier);
+        let Some(failure) = carried.failure else {
+            return self.ended(work, carried.migrations, Ended::Done);
+        };
+        match failure.fault {
+            // Somebody else is at work there: nothing is wrong.
+            Fault::Busy | Fault::Stale => {}
+            Fault::Author => self.budget.halt(),
+            Fault::Shard | Fault::Connection => {
+                desk.unwell.store(true, Ordering::Relaxed);
+                self.budget.spend();
+            }
+            _ => self.budget.spend(),
+        }
+        self.ended(work, carried.migrations, Ended::Failed(failure))
+    }
+
+    /// The history names texts by checksum, so they have to be on the shard before.
+    async fn store_scripts(&self, desk: &Desk<'_>, works: &[Work<'_>]) -> Result<(), Failure> {
+        let mut texts: BTreeMap<_, &Script> = BTreeMap::new();
+        for step in works.iter().flat_map(|work| &work.plan.steps) {
+            let both = [Some(&step.script), step.down.as_ref()];
+            texts.extend(both.into_iter().flatten().map(|script| (script.checksum, script.as_ref())));
+        }
+        let lost = |message: String| Failure::without_place(Fault::Connection, ServerError::local(message));
+        let mut carrier = desk.take(self.fleet);
+        let session = carrier.session().await.map_err(|error| lost(error.to_string()))?;
+        scripts::put(session.connection(), texts.into_values()).await.map_err(|error| lost(error.to_string()))?;
+        desk.give_back(carrier);
+        Ok(())
+    }
+
+    fn ended(&self, work: Work<'_>, migrations: usize, ended: Ended) -> Run {
+        let run = Run { target: work.target.clone(), from: work.head.version, migrations, ended };
+        (self.observe)(&run);
+        run
+    }
+}
+
+/// What the runs on one shard share.
+struct Desk<'a> {
+    shard: &'a Shard,
+    unwell: AtomicBool,
+    carriers: Mutex<Vec<Carrier<'a>>>,
+}
+
+impl<'a> Desk<'a> {
+    fn take(&self, fleet: &'a Fleet) -> Carrier<'a> {
+        let free = self.carriers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        free.unwrap_or_else(|| Carrier::new(self.shard, &fleet.limits))
+    }
+
+    fn give_back(&self, carrier: Carrier<'a>) {
+        self.carriers.lock().unwrap_or_else(PoisonError::into_inner).push(carrier);
+    }
+}

@@ -1,0 +1,108 @@
+//! What a run over the fleet has come to.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{Blocked, Ended, Run};
+use crate::{
+    apply::Failure,
+    migration::Scope,
+    plan::Refusal,
+    postgres::Fault,
+    tenant::Target,
+};
+
+/// What a run over the fleet has come to.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// In the order in which the scopes were moved; a scope that was not reached is absent.
+    pub scopes: Vec<ScopeReport>,
+    /// Somebody asked to stop before the end.
+    pub stopped: bool,
+}
+
+/// The same for one scope.
+#[derive(Debug, Clone)]
+pub struct ScopeReport {
+    /// Which one.
+    pub scope: Scope,
+    /// Targets that stood at the goal already.
+    pub current: usize,
+    /// One for every target that did not.
+    pub runs: Vec<Run>,
+    /// Why nothing was begun, with the number of targets held up.
+    pub refusals: Vec<(Refusal, usize)>,
+    /// Targets that were left out.
+    pub blocked: Vec<Blocked>,
+    /// How many repeatables a way back has left at their present text.
+    pub left_in_place: usize,
+    /// From the first message to the end of the last one.
+    pub elapsed: Duration,
+}
+
+/// Failures that are told together.
+#[derive(Debug, Clone)]
+pub struct FailureGroup<'a> {
+    /// One of them.
+    pub example: &'a Failure,
+    /// All targets.
+    pub targets: Vec<&'a Target>,
+}
+
+impl ScopeReport {
+    /// Targets that came to the goal.
+    pub fn done(&self) -> usize {
+        self.runs.iter().filter(|run| run.ended == Ended::Done).count()
+    }
+
+    /// Targets that were not begun.
+    pub fn not_started(&self) -> usize {
+        self.runs.iter().filter(|run| run.ended == Ended::NotStarted).count()
+    }
+
+    /// Migrations committed, up or down, over all targets.
+    pub fn migrations(&self) -> usize {
+        self.runs.iter().map(|run| run.migrations).sum()
+    }
+
+    /// Targets that failed, and why.
+    pub fn failures(&self) -> impl Iterator<Item = (&Target, &Failure)> {
+        self.runs.iter().filter_map(|run| match &run.ended {
+            Ended::Failed(failure) => Some((&run.target, failure)),
+            _ => None,
+        })
+    }
+
+    /// Failures by what they have in common, the most frequent first.
+    pub fn failure_groups(&self) -> Vec<FailureGroup<'_>> {
+        let mut groups: BTreeMap<String, FailureGroup<'_>> = BTreeMap::new();
+        for (target, failure) in self.failures() {
+            let group = groups.entry(failure.kind());
+            group.or_insert_with(|| FailureGroup { example: failure, targets: Vec::new() }).targets.push(target);
+        }
+        let mut groups: Vec<_> = groups.into_values().collect();
+        groups.sort_by_key(|group| std::cmp::Reverse(group.targets.len()));
+        groups
+    }
+
+    /// Whether every target is at the goal.
+    pub fn is_complete(&self) -> bool {
+        self.refusals.is_empty() && self.blocked.is_empty() && self.runs.iter().all(|run| run.ended == Ended::Done)
+    }
+
+    /// Whether nothing is wrong but that somebody else was at work.
+    pub fn is_only_busy(&self) -> bool {
+        let busy = |failure: &Failure| matches!(failure.fault, Fault::Busy | Fault::Stale);
+        !self.is_complete()
+            && self.refusals.is_empty()
+            && self.blocked.is_empty()
+            && self.failures().next().is_some()
+            && self.failures().all(|(_, failure)| busy(failure))
+    }
+}
+
+impl Report {
+    /// Whether every target of every scope is at the goal.
+    pub fn is_complete(&self) -> bool {
+        !self.stopped && self.scopes.iter().all(ScopeReport::is_complete)
+    }
+}

@@ -1,0 +1,100 @@
+//! Where the whole fleet stands: one query a database, whatever the number of tenants.
+
+use std::collections::HashMap;
+
+use futures::future::try_join_all;
+
+use crate::{
+    fleet::{Fleet, FleetError},
+    migration::Scope,
+    store::{
+        heads::{self, Pinned},
+        tenants::{self, Tenant},
+    },
+    tenant::{ShardName, Target, TenantState},
+};
+
+/// One target, and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Which schema.
+    pub target: Target,
+    /// The registry's row; none for the shared schema.
+    pub tenant: Option<Tenant>,
+    /// What the shard remembers; none where the schema was never pinned.
+    pub pinned: Option<Pinned>,
+}
+
+impl Standing {
+    /// The scope it belongs to.
+    pub fn scope(&self) -> Scope {
+        if self.tenant.is_some() { Scope::Tenant } else { Scope::Shared }
+    }
+}
+
+/// Where the whole fleet stands.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    /// The shared schema of each shard.
+    pub shared: Vec<Standing>,
+    /// Every registered tenant, by name.
+    pub tenants: Vec<Standing>,
+    /// Heads that no tenant of the registry has.
+    pub strays: Vec<(ShardName, Pinned)>,
+}
+
+impl Survey {
+    /// Looks at every database.
+    pub async fn take(fleet: &Fleet) -> Result<Self, FleetError> {
+        let heads = try_join_all(fleet.shards.iter().map(|shard| async {
+            let mut session = fleet.shard(shard).await?;
+            let heads = heads::list(session.connection()).await?;
+            session.close().await;
+            Ok::<_, FleetError>((shard.name.clone(), heads))
+        }));
+        let registry = async {
+            let mut session = fleet.home().await?;
+            let tenants = tenants::list(session.connection()).await?;
+            session.close().await;
+            Ok::<_, FleetError>(tenants)
+        };
+        let (heads, tenants) = futures::try_join!(heads, registry)?;
+        fleet.check_shards(&tenants)?;
+        Ok(Self::of(fleet, heads, tenants))
+    }
+
+    /// The standings of a scope; tenants only as far as they are moved with the fleet.
+    pub fn moving(&self, scope: Scope) -> impl Iterator<Item = &Standing> {
+        let standings = match scope {
+            Scope::Shared => &self.shared,
+            Scope::Tenant => &self.tenants,
+        };
+        let moves = |standing: &&Standing| standing.tenant.as_ref().is_none_or(|t| t.state == TenantState::Active);
+        standings.iter().filter(moves)
+    }
+
+    fn of(fleet: &Fleet, heads: Vec<(ShardName, Vec<Pinned>)>, tenants: Vec<Tenant>) -> Self {
+        let mut by_shard: HashMap<ShardName, HashMap<String, Pinned>> = heads
+            .into_iter()
+            .map(|(shard, heads)| (shard, heads.into_iter().map(|pinned| (pinned.head.schema.clone(), pinned)).collect()))
+            .collect();
+        let mut take = |target: &Target| by_shard.get_mut(&target.shard)?.remove(target.schema.as_str());
+        let standing = |target: Target, tenant, pinned| Standing { target, tenant, pinned };
+        let mut survey = Self::default();
+        for shard in fleet.shards.iter() {
+            let target = Target { shard: shard.name.clone(), schema: fleet.shared_schema.clone() };
+            let pinned = take(&target);
+            survey.shared.push(standing(target, None, pinned));
+        }
+        for tenant in tenants {
+            let target = Target { shard: tenant.shard.clone(), schema: tenant.name.schema().clone() };
+            let pinned = take(&target);
+            survey.tenants.push(standing(target, Some(tenant), pinned));
+        }
+        for (shard, heads) in by_shard {
+            survey.strays.extend(heads.into_values().map(|pinned| (shard.clone(), pinned)));
+        }
+        survey.strays.sort_by(|a, b| (&a.0, &a.1.head.schema).cmp(&(&b.0, &b.1.head.schema)));
+        survey
+    }
+}

@@ -1,0 +1,200 @@
+//! One run over the fleet: plan everything, then shared first on the way up, tenants first on the way back.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Budget, Cohort, Cohorts, Ended, Report, Run, ScopeReport, Standing, Survey,
+    conduct::{Conductor, Work},
+};
+use crate::{
+    apply::{Compiled, Cut, compile},
+    config::MaxFailures,
+    fleet::{Fleet, FleetError},
+    migration::{Scope, Version},
+    plan::{Goal, Plan},
+    postgres::Fault,
+    provision,
+    tenant::Target,
+};
+
+/// Where which part of the fleet should go.
+pub struct Request<'a> {
+    /// Where to.
+    pub goal: Goal,
+    /// In this order; the next scope is begun only when the one before it is complete.
+    pub scopes: &'a [Scope],
+    /// Which tenants; the shared scope is never chosen from.
+    pub select: &'a (dyn Fn(&Standing) -> bool + Sync),
+    /// How many targets of a scope may fail.
+    pub max_failures: MaxFailures,
+}
+
+/// Is told of what happens, for progress bars and logs.
+pub trait Observer: Sync {
+    /// So many targets of this scope are about to be moved.
+    fn begin(&self, _scope: Scope, _targets: usize) {}
+    /// One of them has ended.
+    fn ended(&self, _scope: Scope, _run: &Run) {}
+    /// All of them have.
+    fn finish(&self, _scope: Scope) {}
+}
+
+/// Nobody listens.
+impl Observer for () {}
+
+/// So often a target that somebody else has moved meanwhile is planned for again.
+const PASSES: usize = 3;
+
+/// Takes the fleet to the goal. Everything is planned before anything is begun: a refusal in any scope stops all.
+pub async fn travel(
+    fleet: &Fleet,
+    request: &Request<'_>,
+    stop: &CancellationToken,
+    observer: &dyn Observer,
+) -> Result<Report, FleetError> {
+    let journey = Journey { fleet, request, stop, observer };
+    let survey = journey.survey().await?;
+    let mut plans = Vec::new();
+    for scope in request.scopes {
+        plans.push(journey.plan(&survey, *scope, None).await?);
+    }
+    journey.check_version(&plans)?;
+    let mut report = Report::default();
+    if plans.iter().any(|cohorts| cohorts.refusals().next().is_some()) {
+        report.scopes = plans.iter().map(refused).collect();
+        return Ok(report);
+    }
+    for cohorts in plans {
+        let scope = journey.scope(cohorts).await?;
+        // What was left out on purpose (a dirty tenant) holds nobody else up; a shared schema holds up everybody.
+        let ends = if scope.scope == Scope::Shared { !scope.is_complete() } else { scope.runs.iter().any(|r| r.ended != Ended::Done) };
+        report.scopes.push(scope);
+        if ends {
+            break;
+        }
+    }
+    report.stopped = stop.is_cancelled();
+    Ok(report)
+}
+
+struct Journey<'a> {
+    fleet: &'a Fleet,
+    request: &'a Request<'a>,
+    stop: &'a CancellationToken,
+    observer: &'a dyn Observer,
+}
+
+impl Journey<'_> {
+    /// Where everything stands, with the shared schemas made where the way up needs them.
+    async fn survey(&self) -> Result<Survey, FleetError> {
+        let survey = Survey::take(self.fleet).await?;
+        let upwards = self.request.goal.direction(None) == crate::migration::Direction::Up;
+        let absent: Vec<_> = survey.shared.iter().filter(|standing| standing.pinned.is_none()).collect();
+        if !upwards || absent.is_empty() || !self.request.scopes.contains(&Scope::Shared) {
+            return Ok(survey);
+        }
+        for standing in absent {
+            provision::shared_schema(self.fleet, &standing.target).await?;
+        }
+        Survey::take(self.fleet).await
+    }
+
+    /// The cohorts of a scope; of `only` these targets, where given.
+    async fn plan(&self, survey: &Survey, scope: Scope, only: Option<&BTreeSet<Target>>) -> Result<Cohorts, FleetError> {
+        let chosen = survey.moving(scope).filter(|standing| match scope {
+            // On the way back a shard that has no shared schema has nothing to take back.
+            Scope::Shared => standing.pinned.is_some(),
+            Scope::Tenant => (self.request.select)(standing),
+        });
+        let chosen = chosen.filter(|standing| only.is_none_or(|only| only.contains(&standing.target)));
+        Cohorts::form(self.fleet, scope, chosen, self.request.goal).await
+    }
+
+    /// A version that was named must be known to somebody, else it is a slip of the keyboard.
+    fn check_version(&self, plans: &[Cohorts]) -> Result<(), FleetError> {
+        let (Goal::UpTo(version) | Goal::DownTo(version) | Goal::Goto(version)) = self.request.goal else {
+            return Ok(());
+        };
+        let known = plans.iter().any(|cohorts| cohorts.knows(self.fleet.set(cohorts.scope), version));
+        // 0 stands for "before everything", as other tools have it.
+        if known || version == Version::new(0) { Ok(()) } else { Err(FleetError::UnknownVersion(version)) }
+    }
+
+    /// Moves one scope.
+    async fn scope(&self, mut cohorts: Cohorts) -> Result<ScopeReport, FleetError> {
+        let start = Instant::now();
+        let mut report = refused(&cohorts);
+        let targets: usize = cohorts.cohorts.iter().filter(|c| has_work(c)).map(|c| c.targets.len()).sum();
+        let budget = Budget::new(self.request.max_failures, targets);
+        self.observer.begin(report.scope, targets);
+        for pass in 1.. {
+            let (runs, stale) = self.pass(&cohorts, &budget).await.into_iter().partition(|run| !self.is_stale(run));
+            report.runs.extend::<Vec<_>>(runs);
+            let stale: Vec<Run> = stale;
+            if stale.is_empty() || pass == PASSES || self.stop.is_cancelled() {
+                report.runs.extend(stale);
+                break;
+            }
+            // Somebody else has moved these: look again, and plan again.
+            let again = stale.into_iter().map(|run| run.target).collect();
+            let survey = Survey::take(self.fleet).await?;
+            cohorts = self.plan(&survey, report.scope, Some(&again)).await?;
+            report.current += standing_still(&cohorts);
+            report.refusals.extend(cohorts.refusals().map(|(refusal, count)| (refusal.clone(), count)));
+            report.blocked.append(&mut cohorts.blocked);
+        }
+        self.observer.finish(report.scope);
+        report.elapsed = start.elapsed();
+        Ok(report)
+    }
+
+    async fn pass(&self, cohorts: &Cohorts, budget: &Budget) -> Vec<Run> {
+        let compiled: Vec<(&Plan, Compiled, &Cohort)> = cohorts
+            .cohorts
+            .iter()
+            .filter(|cohort| has_work(cohort))
+            .filter_map(|cohort| Some((cohort.plan.as_ref().ok()?, cohort)))
+            .map(|(plan, cohort)| (plan, compile(plan, &self.fleet.limits, Cut::Coarse), cohort))
+            .collect();
+        let works = compiled.iter().flat_map(|(plan, compiled, cohort)| {
+            cohort.targets.iter().map(move |(target, head)| Work { plan, compiled, target, head })
+        });
+        let observe = |run: &Run| {
+            if !self.is_stale(run) {
+                self.observer.ended(cohorts.scope, run);
+            }
+        };
+        let conductor = Conductor { fleet: self.fleet, budget, stop: self.stop, observe: &observe };
+        conductor.conduct(works.collect()).await
+    }
+
+    /// Whether it is worth a new plan; a goal counted in steps is not, since somebody else may have taken some.
+    fn is_stale(&self, run: &Run) -> bool {
+        let counted = matches!(self.request.goal, Goal::Up(_) | Goal::Down(_) | Goal::Redo);
+        matches!(&run.ended, Ended::Failed(failure) if failure.fault == Fault::Stale) && !counted
+    }
+}
+
+fn has_work(cohort: &Cohort) -> bool {
+    cohort.plan.as_ref().is_ok_and(|plan| !plan.is_empty())
+}
+
+fn standing_still(cohorts: &Cohorts) -> usize {
+    cohorts.cohorts.iter().filter(|cohort| cohort.plan.as_ref().is_ok_and(Plan::is_empty)).map(|c| c.targets.len()).sum()
+}
+
+/// The report of a scope in which nothing was begun.
+fn refused(cohorts: &Cohorts) -> ScopeReport {
+    let plans = cohorts.cohorts.iter().filter_map(|cohort| cohort.plan.as_ref().ok());
+    ScopeReport {
+        scope: cohorts.scope,
+        current: standing_still(cohorts),
+        runs: Vec::new(),
+        refusals: cohorts.refusals().map(|(refusal, count)| (refusal.clone(), count)).collect(),
+        blocked: cohorts.blocked.clone(),
+        left_in_place: plans.map(|plan| plan.left_in_place).max().unwrap_or(0),
+        elapsed: std::time::Duration::ZERO,
+    }
+}
