@@ -21,6 +21,12 @@ pub mod history;
 pub mod plan;
 
 // What we talk to.
+/// Settings: defaults, one file, the environment.
+pub mod config;
+
+/// The log.
+pub mod telemetry;
+
 /// Shards, sessions, and what PostgreSQL's errors ask us to do.
 pub mod postgres;
 
