@@ -228,7 +228,10 @@ fn without_password(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{LogFormat, MaxFailures, layers::DEFAULTS};
+    use crate::{
+        config::{LogFormat, MaxFailures, layers::DEFAULTS},
+        migration::{self, Scope},
+    };
     use std::{io::Write, time::Duration};
 
     const NOTHING: [(&str, &str); 0] = [];
@@ -325,6 +328,17 @@ mod tests {
         assert_eq!(shards[0].concurrency, 16);
         assert_eq!(shards[1].concurrency, 8);
         assert_eq!(production.log.format, LogFormat::Json);
+    }
+
+    #[test]
+    fn the_defaults_find_the_sample_sets() {
+        let Migrations { shared, tenant, .. } = environment(&[]).unwrap().migrations;
+        for (scope, directories) in [(Scope::Shared, shared), (Scope::Tenant, tenant)] {
+            let set = migration::read(scope, &directories).unwrap();
+            assert_eq!(set.problems().count(), 0, "the {scope} set is not clean");
+            assert!(set.migrations.len() >= 5);
+            assert!(set.migrations.iter().all(|m| m.down.is_some()));
+        }
     }
 
     #[test]
