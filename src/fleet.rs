@@ -51,7 +51,9 @@ pub enum FleetError {
     #[error("`{0}` is no PostgreSQL URL, such as postgres://user@host:5432/database")]
     Url(String),
     /// A tenant is on a shard that is not configured.
-    #[error("tenant {tenant} is on the shard {shard}, which is not configured: add [shards.{shard}]")]
+    #[error(
+        "tenant {tenant} is on the shard {shard}, which is not configured: add [shards.{shard}]"
+    )]
     UnknownShard {
         /// The tenant.
         tenant: String,
@@ -59,7 +61,9 @@ pub enum FleetError {
         shard: ShardName,
     },
     /// No file and no history has this version.
-    #[error("version {0} is in no file and in no history; `tenantry status` lists the versions there are")]
+    #[error(
+        "version {0} is in no file and in no history; `tenantry status` lists the versions there are"
+    )]
     UnknownVersion(Version),
 }
 
@@ -115,14 +119,19 @@ impl Fleet {
 
     /// The shard that a tenant is on.
     pub fn shard_of(&self, tenant: &Tenant) -> Result<&Shard, FleetError> {
-        self.shards.get(&tenant.shard).ok_or_else(|| FleetError::UnknownShard {
-            tenant: tenant.name.to_string(),
-            shard: tenant.shard.clone(),
-        })
+        self.shards
+            .get(&tenant.shard)
+            .ok_or_else(|| FleetError::UnknownShard {
+                tenant: tenant.name.to_string(),
+                shard: tenant.shard.clone(),
+            })
     }
 
     /// Refuses tenants on shards that nobody configured.
-    pub fn check_shards<'a>(&self, tenants: impl IntoIterator<Item = &'a Tenant>) -> Result<(), FleetError> {
+    pub fn check_shards<'a>(
+        &self,
+        tenants: impl IntoIterator<Item = &'a Tenant>,
+    ) -> Result<(), FleetError> {
         let mut checked = BTreeSet::new();
         for tenant in tenants {
             if checked.insert(&tenant.shard) {
@@ -145,10 +154,13 @@ async fn connect(shard: &Shard, part: Part) -> Result<Session, FleetError> {
 fn shards(settings: &Settings) -> Result<Shards, FleetError> {
     // Settings::load has checked the URLs: an error here names the key all the same.
     let options = |key: &str, url: &SecretString| {
-        PgConnectOptions::from_str(url.expose_secret())
-            .map_err(|_| FleetError::Url(key.to_owned()))
+        PgConnectOptions::from_str(url.expose_secret()).map_err(|_| FleetError::Url(key.to_owned()))
     };
-    let home = Shard::new(ShardName::new("home"), options("home.url", settings.home_url()?)?, 1);
+    let home = Shard::new(
+        ShardName::new("home"),
+        options("home.url", settings.home_url()?)?,
+        1,
+    );
     let mut shards = Vec::new();
     for shard in settings.shards()? {
         let options = options(&format!("shards.{}.url", shard.name), &shard.url)?;
@@ -159,8 +171,14 @@ fn shards(settings: &Settings) -> Result<Shards, FleetError> {
 
 /// The operating system's user and host, for the history.
 fn who() -> String {
-    let user = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let user = ["USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok());
     let user = user.unwrap_or_else(|| "unknown".to_owned());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    if host.trim().is_empty() { user } else { format!("{user}@{}", host.trim()) }
+    if host.trim().is_empty() {
+        user
+    } else {
+        format!("{user}@{}", host.trim())
+    }
 }

@@ -21,10 +21,10 @@ pub mod history;
 pub mod plan;
 
 // What we talk to.
-/// Settings: defaults, then the file, then the environment.
+/// Settings: defaults, one file, the environment.
 pub mod config;
 
-/// Logging.
+/// The log.
 pub mod telemetry;
 
 /// Shards, sessions, and what PostgreSQL's errors ask us to do.

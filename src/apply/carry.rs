@@ -44,7 +44,11 @@ impl<'a> Carrier<'a> {
 
     /// A carrier that goes on with a session.
     pub fn with_session(shard: &'a Shard, limits: &'a Limits, session: Session) -> Self {
-        Self { shard, limits, session: Some(session) }
+        Self {
+            shard,
+            limits,
+            session: Some(session),
+        }
     }
 
     /// Carries `plan`, compiled as `compiled`, to the schema of `head`.

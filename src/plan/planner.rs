@@ -221,7 +221,9 @@ fn backwards(way: &Way, goal: Goal) -> Vec<Version> {
     let newest_first = way.applied.keys().rev().copied();
     match goal {
         Goal::Down(steps) => newest_first.take(steps).collect(),
-        Goal::DownTo(version) | Goal::Goto(version) => newest_first.take_while(|v| *v > version).collect(),
+        Goal::DownTo(version) | Goal::Goto(version) => {
+            newest_first.take_while(|v| *v > version).collect()
+        }
         _ => newest_first.collect(),
     }
 }

@@ -16,14 +16,28 @@ use crate::{
 };
 
 /// Registers a tenant on `shard` and builds its schema. The registry says *provisioning* until all of it is done.
-pub async fn add(fleet: &Fleet, name: &TenantName, shard: &ShardName, labels: &Labels) -> Result<Tenant, ProvisionError> {
+pub async fn add(
+    fleet: &Fleet,
+    name: &TenantName,
+    shard: &ShardName,
+    labels: &Labels,
+) -> Result<Tenant, ProvisionError> {
     let mut home = fleet.home().await?;
-    let new = tenants::insert(home.connection(), name, shard, TenantState::Provisioning, labels).await?;
+    let new = tenants::insert(
+        home.connection(),
+        name,
+        shard,
+        TenantState::Provisioning,
+        labels,
+    )
+    .await?;
     let tenant = tenants::get(home.connection(), name).await?;
     home.close().await;
     match tenant {
         // Left behind by somebody who was interrupted: go on where they stopped.
-        Some(tenant) if new || tenant.state == TenantState::Provisioning => resume(fleet, &tenant).await,
+        Some(tenant) if new || tenant.state == TenantState::Provisioning => {
+            resume(fleet, &tenant).await
+        }
         _ => Err(ProvisionError::Taken(name.to_string())),
     }
 }
@@ -37,8 +51,17 @@ pub async fn resume(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionE
         Digest::EMPTY => Vec::new(),
         _ => crate::store::history::applied(session.connection(), head.schema_oid).await?,
     };
-    let standing = Standing { applied: &applied, repeatables: head.repeatables };
-    let plan = plan(&fleet.tenant, standing, Goal::Latest, &Stored::new(), fleet.out_of_order)?;
+    let standing = Standing {
+        applied: &applied,
+        repeatables: head.repeatables,
+    };
+    let plan = plan(
+        &fleet.tenant,
+        standing,
+        Goal::Latest,
+        &Stored::new(),
+        fleet.out_of_order,
+    )?;
     let texts: BTreeMap<_, _> = plan
         .steps
         .iter()
@@ -48,13 +71,24 @@ pub async fn resume(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionE
         .collect();
     scripts::put(session.connection(), texts.into_values()).await?;
     let mut carrier = Carrier::with_session(shard, &fleet.limits, session);
-    let carried = carrier.carry(&plan, &compile(&plan, &fleet.limits, Cut::Coarse), &head).await;
+    let carried = carrier
+        .carry(&plan, &compile(&plan, &fleet.limits, Cut::Coarse), &head)
+        .await;
     carrier.close().await;
     if let Some(failure) = carried.failure {
         return Err(ProvisionError::Failed(Box::new(failure)));
     }
     let mut home = fleet.home().await?;
-    tenants::set_state(home.connection(), &tenant.name, TenantState::Provisioning, TenantState::Active).await?;
+    tenants::set_state(
+        home.connection(),
+        &tenant.name,
+        TenantState::Provisioning,
+        TenantState::Active,
+    )
+    .await?;
     home.close().await;
-    Ok(Tenant { state: TenantState::Active, ..tenant.clone() })
+    Ok(Tenant {
+        state: TenantState::Active,
+        ..tenant.clone()
+    })
 }

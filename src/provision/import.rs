@@ -21,12 +21,25 @@ pub enum Imported {
 
 /// Registers the schema `name` of `shard` as a tenant. A schema that was restored from a dump, and so has another OID
 /// than its history knows, gets its history back.
-pub async fn import(fleet: &Fleet, name: &TenantName, shard: &ShardName) -> Result<Imported, ProvisionError> {
-    let unknown = || ProvisionError::Shard(format!("there is no shard {shard} in the configuration"));
-    let mut session = fleet.shard(fleet.shards.get(shard).ok_or_else(unknown)?).await?;
+pub async fn import(
+    fleet: &Fleet,
+    name: &TenantName,
+    shard: &ShardName,
+) -> Result<Imported, ProvisionError> {
+    let unknown =
+        || ProvisionError::Shard(format!("there is no shard {shard} in the configuration"));
+    let mut session = fleet
+        .shard(fleet.shards.get(shard).ok_or_else(unknown)?)
+        .await?;
     let schema = name.schema();
-    if heads::present_oid(session.connection(), schema).await?.is_none() {
-        return Err(ProvisionError::NoSchema { schema: schema.as_str().to_owned(), shard: shard.clone() });
+    if heads::present_oid(session.connection(), schema)
+        .await?
+        .is_none()
+    {
+        return Err(ProvisionError::NoSchema {
+            schema: schema.as_str().to_owned(),
+            shard: shard.clone(),
+        });
     }
     let imported = match heads::get(session.connection(), schema).await? {
         None => {
@@ -41,7 +54,18 @@ pub async fn import(fleet: &Fleet, name: &TenantName, shard: &ShardName) -> Resu
     };
     session.close().await;
     let mut home = fleet.home().await?;
-    let new = tenants::insert(home.connection(), name, shard, TenantState::Active, &tenants::Labels::new()).await?;
+    let new = tenants::insert(
+        home.connection(),
+        name,
+        shard,
+        TenantState::Active,
+        &tenants::Labels::new(),
+    )
+    .await?;
     home.close().await;
-    Ok(if new && imported == Imported::Unchanged { Imported::New } else { imported })
+    Ok(if new && imported == Imported::Unchanged {
+        Imported::New
+    } else {
+        imported
+    })
 }

@@ -10,7 +10,12 @@ pub use import::{Imported, import};
 pub use retire::retire;
 pub use schema::shared_schema;
 
-use crate::{apply::Failure, fleet::FleetError, plan::Refusal, tenant::{ShardName, TenantState}};
+use crate::{
+    apply::Failure,
+    fleet::FleetError,
+    plan::Refusal,
+    tenant::{ShardName, TenantState},
+};
 
 /// Why a tenant cannot be made, taken over or taken away.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +30,9 @@ pub enum ProvisionError {
     #[error("no tenant {0} is registered; `tenantry tenant list` names them all")]
     Unknown(String),
     /// A schema of that name is there, and not ours.
-    #[error("the schema {schema} exists on shard {shard} already; `tenantry tenant import {schema}` takes it over")]
+    #[error(
+        "the schema {schema} exists on shard {shard} already; `tenantry tenant import {schema}` takes it over"
+    )]
     SchemaExists {
         /// Its name.
         schema: String,
@@ -33,7 +40,9 @@ pub enum ProvisionError {
         shard: ShardName,
     },
     /// There is nothing to take over.
-    #[error("there is no schema {schema} on shard {shard}; `tenantry tenant add {schema}` makes one")]
+    #[error(
+        "there is no schema {schema} on shard {shard}; `tenantry tenant add {schema}` makes one"
+    )]
     NoSchema {
         /// Its name.
         schema: String,

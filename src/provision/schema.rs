@@ -12,12 +12,20 @@ use crate::{
 
 /// Makes the shared schema of a shard and pins it; one that is there already is pinned as it is.
 pub async fn shared_schema(fleet: &Fleet, target: &Target) -> Result<(), FleetError> {
-    let Some(shard) = fleet.shards.get(&target.shard) else { return Ok(()) };
+    let Some(shard) = fleet.shards.get(&target.shard) else {
+        return Ok(());
+    };
     let mut session = fleet.shard(shard).await?;
-    if heads::present_oid(session.connection(), &target.schema).await?.is_none() {
+    if heads::present_oid(session.connection(), &target.schema)
+        .await?
+        .is_none()
+    {
         // Somebody else may be as far as we are: whoever is first makes it, and both find it.
         create(&mut session, &target.schema).await?;
-    } else if heads::get(session.connection(), &target.schema).await?.is_none() {
+    } else if heads::get(session.connection(), &target.schema)
+        .await?
+        .is_none()
+    {
         heads::pin(session.connection(), &target.schema).await?;
     }
     session.close().await;
@@ -31,16 +39,24 @@ pub(super) async fn tenant_schema(
     schema: &Ident,
 ) -> Result<Head, ProvisionError> {
     create(session, schema).await?;
-    match heads::get(session.connection(), schema).await.map_err(FleetError::from)? {
+    match heads::get(session.connection(), schema)
+        .await
+        .map_err(FleetError::from)?
+    {
         Some(pinned) if pinned.is_intact() => Ok(pinned.head),
-        _ => Err(ProvisionError::SchemaExists { schema: schema.as_str().to_owned(), shard: shard.clone() }),
+        _ => Err(ProvisionError::SchemaExists {
+            schema: schema.as_str().to_owned(),
+            shard: shard.clone(),
+        }),
     }
 }
 
 /// False when the schema was there before.
 async fn create(session: &mut Session, schema: &Ident) -> Result<bool, FleetError> {
     // An Ident holds no NUL.
-    let name = Literal::new(schema.as_str()).map(|name| name.to_string()).unwrap_or_default();
+    let name = Literal::new(schema.as_str())
+        .map(|name| name.to_string())
+        .unwrap_or_default();
     let message = format!(
         "BEGIN;
          CREATE SCHEMA {schema};
@@ -51,7 +67,9 @@ async fn create(session: &mut Session, schema: &Ident) -> Result<bool, FleetErro
     match session.send(message).await? {
         Outcome::Done => Ok(true),
         // duplicate_schema, or the unique index of the catalog when two were quick
-        Outcome::Refused { error, .. } if matches!(error.code.as_str(), "42P06" | "23505") => Ok(false),
+        Outcome::Refused { error, .. } if matches!(error.code.as_str(), "42P06" | "23505") => {
+            Ok(false)
+        }
         Outcome::Refused { error, .. } => Err(failed("create a schema", error)),
     }
 }

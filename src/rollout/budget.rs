@@ -15,7 +15,11 @@ pub struct Budget {
 impl Budget {
     /// What may fail of so many targets.
     pub fn new(max: MaxFailures, targets: usize) -> Self {
-        Self { limit: max.limit(targets), failed: AtomicUsize::new(0), halted: AtomicBool::new(false) }
+        Self {
+            limit: max.limit(targets),
+            failed: AtomicUsize::new(0),
+            halted: AtomicBool::new(false),
+        }
     }
 
     /// One more failed.

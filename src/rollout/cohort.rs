@@ -82,7 +82,10 @@ impl Cohorts {
         for standing in standings {
             let target = standing.target.clone();
             match ready(standing) {
-                Ok(head) => by_digest.entry((head.digest, head.repeatables)).or_default().push((target, head)),
+                Ok(head) => by_digest
+                    .entry((head.digest, head.repeatables))
+                    .or_default()
+                    .push((target, head)),
                 Err(why) => blocked.push(Blocked { target, why }),
             }
         }
@@ -95,23 +98,47 @@ impl Cohorts {
                 Direction::Up => Stored::new(),
                 Direction::Down => reader.stored(&applied, &targets[0].0.shard).await?,
             };
-            let standing = crate::plan::Standing { applied: &applied, repeatables };
-            let plan = plan(fleet.set(scope), standing, goal, &stored, fleet.out_of_order);
-            cohorts.push(Cohort { applied, plan, targets });
+            let standing = crate::plan::Standing {
+                applied: &applied,
+                repeatables,
+            };
+            let plan = plan(
+                fleet.set(scope),
+                standing,
+                goal,
+                &stored,
+                fleet.out_of_order,
+            );
+            cohorts.push(Cohort {
+                applied,
+                plan,
+                targets,
+            });
         }
         reader.close().await;
         cohorts.sort_by_key(Cohort::version);
-        Ok(Self { scope, cohorts, blocked })
+        Ok(Self {
+            scope,
+            cohorts,
+            blocked,
+        })
     }
 
     /// Refusals, with the number of targets that each of them holds up.
     pub fn refusals(&self) -> impl Iterator<Item = (&Refusal, usize)> {
-        self.cohorts.iter().filter_map(|cohort| Some((cohort.plan.as_ref().err()?, cohort.targets.len())))
+        self.cohorts
+            .iter()
+            .filter_map(|cohort| Some((cohort.plan.as_ref().err()?, cohort.targets.len())))
     }
 
     /// Whether any file or any history of these has this version.
     pub fn knows(&self, set: &MigrationSet, version: Version) -> bool {
-        let applied = |cohort: &Cohort| cohort.applied.iter().any(|applied| applied.version == version);
+        let applied = |cohort: &Cohort| {
+            cohort
+                .applied
+                .iter()
+                .any(|applied| applied.version == version)
+        };
         set.get(version).is_some() || self.cohorts.iter().any(applied)
     }
 }
@@ -136,12 +163,25 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(fleet: &'a Fleet, scope: Scope) -> Self {
-        let all: Vec<_> = fleet.set(scope).migrations.iter().map(|migration| Applied::of(migration)).collect();
+        let all: Vec<_> = fleet
+            .set(scope)
+            .migrations
+            .iter()
+            .map(|migration| Applied::of(migration))
+            .collect();
         let known = HashMap::from([(Digest::EMPTY, Vec::new()), (Digest::of(&all), all)]);
-        Self { fleet, known, sessions: HashMap::new() }
+        Self {
+            fleet,
+            known,
+            sessions: HashMap::new(),
+        }
     }
 
-    async fn applied(&mut self, digest: Digest, (target, head): &(Target, Head)) -> Result<Vec<Applied>, FleetError> {
+    async fn applied(
+        &mut self,
+        digest: Digest,
+        (target, head): &(Target, Head),
+    ) -> Result<Vec<Applied>, FleetError> {
         if let Some(applied) = self.known.get(&digest) {
             return Ok(applied.clone());
         }
@@ -151,13 +191,19 @@ impl<'a> Reader<'a> {
         Ok(applied)
     }
 
-    async fn stored(&mut self, applied: &[Applied], shard: &ShardName) -> Result<Stored, FleetError> {
+    async fn stored(
+        &mut self,
+        applied: &[Applied],
+        shard: &ShardName,
+    ) -> Result<Stored, FleetError> {
         let names: HashMap<_, _> = applied.iter().filter_map(|a| Some((a.down?, a))).collect();
         let checksums: Vec<_> = names.keys().copied().collect();
         let session = self.session(shard).await?;
         let texts = scripts::get(session.connection(), &checksums).await?;
         let script = |(checksum, text): (_, String)| {
-            let name = names.get(&checksum).map_or_else(String::new, |a| format!("{}-{}.down.sql", a.version, a.name));
+            let name = names.get(&checksum).map_or_else(String::new, |a| {
+                format!("{}-{}.down.sql", a.version, a.name)
+            });
             (checksum, Script::stored(&name, text).into())
         };
         Ok(texts.into_iter().map(script).collect())
@@ -168,7 +214,10 @@ impl<'a> Reader<'a> {
             Some(session) => session,
             None => {
                 let shard = self.fleet.shards.get(name);
-                let unknown = || FleetError::UnknownShard { tenant: "of this cohort".to_owned(), shard: name.clone() };
+                let unknown = || FleetError::UnknownShard {
+                    tenant: "of this cohort".to_owned(),
+                    shard: name.clone(),
+                };
                 self.fleet.shard(shard.ok_or_else(unknown)?).await?
             }
         };

@@ -71,25 +71,45 @@ impl Conductor<'_> {
         for work in works {
             by_shard.entry(&work.target.shard).or_default().push(work);
         }
-        let shards = by_shard.into_iter().filter_map(|(name, works)| Some((self.fleet.shards.get(name)?, works)));
-        join_all(shards.map(|(shard, works)| self.shard(shard, works))).await.into_iter().flatten().collect()
+        let shards = by_shard
+            .into_iter()
+            .filter_map(|(name, works)| Some((self.fleet.shards.get(name)?, works)));
+        join_all(shards.map(|(shard, works)| self.shard(shard, works)))
+            .await
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     async fn shard(&self, shard: &Shard, works: Vec<Work<'_>>) -> Vec<Run> {
-        let desk = Desk { shard, unwell: AtomicBool::new(false), carriers: Mutex::new(Vec::new()) };
+        let desk = Desk {
+            shard,
+            unwell: AtomicBool::new(false),
+            carriers: Mutex::new(Vec::new()),
+        };
         if let Err(failure) = self.store_scripts(&desk, &works).await {
-            return works.iter().map(|work| self.ended(*work, 0, Ended::Failed(failure.clone()))).collect();
+            return works
+                .iter()
+                .map(|work| self.ended(*work, 0, Ended::Failed(failure.clone())))
+                .collect();
         }
-        let runs = stream::iter(&works).map(|work| self.run(&desk, *work)).buffer_unordered(shard.concurrency);
+        let runs = stream::iter(&works)
+            .map(|work| self.run(&desk, *work))
+            .buffer_unordered(shard.concurrency);
         let runs = runs.collect().await;
-        for carrier in desk.carriers.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        for carrier in desk
+            .carriers
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+        {
             carrier.close().await;
         }
         runs
     }
 
     async fn run<'s>(&'s self, desk: &Desk<'s>, work: Work<'_>) -> Run {
-        if self.stop.is_cancelled() || self.budget.is_spent() || desk.unwell.load(Ordering::Relaxed) {
+        if self.stop.is_cancelled() || self.budget.is_spent() || desk.unwell.load(Ordering::Relaxed)
+        {
             return self.ended(work, 0, Ended::NotStarted);
         }
         let mut carrier = desk.take(self.fleet);
@@ -112,22 +132,42 @@ impl Conductor<'_> {
     }
 
     /// The history names texts by checksum, so they have to be on the shard before.
-    async fn store_scripts(&self, desk: &Desk<'_>, works: &[Work<'_>]) -> Result<(), Failure> {
+    async fn store_scripts<'s>(
+        &'s self,
+        desk: &Desk<'s>,
+        works: &[Work<'_>],
+    ) -> Result<(), Failure> {
         let mut texts: BTreeMap<_, &Script> = BTreeMap::new();
         for step in works.iter().flat_map(|work| &work.plan.steps) {
             let both = [Some(&step.script), step.down.as_ref()];
-            texts.extend(both.into_iter().flatten().map(|script| (script.checksum, script.as_ref())));
+            texts.extend(
+                both.into_iter()
+                    .flatten()
+                    .map(|script| (script.checksum, script.as_ref())),
+            );
         }
-        let lost = |message: String| Failure::without_place(Fault::Connection, ServerError::local(message));
+        let lost = |message: String| {
+            Failure::without_place(Fault::Connection, ServerError::local(message))
+        };
         let mut carrier = desk.take(self.fleet);
-        let session = carrier.session().await.map_err(|error| lost(error.to_string()))?;
-        scripts::put(session.connection(), texts.into_values()).await.map_err(|error| lost(error.to_string()))?;
+        let session = carrier
+            .session()
+            .await
+            .map_err(|error| lost(error.to_string()))?;
+        scripts::put(session.connection(), texts.into_values())
+            .await
+            .map_err(|error| lost(error.to_string()))?;
         desk.give_back(carrier);
         Ok(())
     }
 
     fn ended(&self, work: Work<'_>, migrations: usize, ended: Ended) -> Run {
-        let run = Run { target: work.target.clone(), from: work.head.version, migrations, ended };
+        let run = Run {
+            target: work.target.clone(),
+            from: work.head.version,
+            migrations,
+            ended,
+        };
         (self.observe)(&run);
         run
     }
@@ -142,11 +182,18 @@ struct Desk<'a> {
 
 impl<'a> Desk<'a> {
     fn take(&self, fleet: &'a Fleet) -> Carrier<'a> {
-        let free = self.carriers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let free = self
+            .carriers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         free.unwrap_or_else(|| Carrier::new(self.shard, &fleet.limits))
     }
 
     fn give_back(&self, carrier: Carrier<'a>) {
-        self.carriers.lock().unwrap_or_else(PoisonError::into_inner).push(carrier);
+        self.carriers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(carrier);
     }
 }

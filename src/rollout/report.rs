@@ -3,13 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{Blocked, Ended, Run};
-use crate::{
-    apply::Failure,
-    migration::Scope,
-    plan::Refusal,
-    postgres::Fault,
-    tenant::Target,
-};
+use crate::{apply::Failure, migration::Scope, plan::Refusal, postgres::Fault, tenant::Target};
 
 /// What a run over the fleet has come to.
 #[derive(Debug, Clone, Default)]
@@ -51,12 +45,18 @@ pub struct FailureGroup<'a> {
 impl ScopeReport {
     /// Targets that came to the goal.
     pub fn done(&self) -> usize {
-        self.runs.iter().filter(|run| run.ended == Ended::Done).count()
+        self.runs
+            .iter()
+            .filter(|run| run.ended == Ended::Done)
+            .count()
     }
 
     /// Targets that were not begun.
     pub fn not_started(&self) -> usize {
-        self.runs.iter().filter(|run| run.ended == Ended::NotStarted).count()
+        self.runs
+            .iter()
+            .filter(|run| run.ended == Ended::NotStarted)
+            .count()
     }
 
     /// Migrations committed, up or down, over all targets.
@@ -77,7 +77,13 @@ impl ScopeReport {
         let mut groups: BTreeMap<String, FailureGroup<'_>> = BTreeMap::new();
         for (target, failure) in self.failures() {
             let group = groups.entry(failure.kind());
-            group.or_insert_with(|| FailureGroup { example: failure, targets: Vec::new() }).targets.push(target);
+            group
+                .or_insert_with(|| FailureGroup {
+                    example: failure,
+                    targets: Vec::new(),
+                })
+                .targets
+                .push(target);
         }
         let mut groups: Vec<_> = groups.into_values().collect();
         groups.sort_by_key(|group| std::cmp::Reverse(group.targets.len()));
@@ -86,7 +92,9 @@ impl ScopeReport {
 
     /// Whether every target is at the goal.
     pub fn is_complete(&self) -> bool {
-        self.refusals.is_empty() && self.blocked.is_empty() && self.runs.iter().all(|run| run.ended == Ended::Done)
+        self.refusals.is_empty()
+            && self.blocked.is_empty()
+            && self.runs.iter().all(|run| run.ended == Ended::Done)
     }
 
     /// Whether nothing is wrong but that somebody else was at work.

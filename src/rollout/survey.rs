@@ -28,7 +28,11 @@ pub struct Standing {
 impl Standing {
     /// The scope it belongs to.
     pub fn scope(&self) -> Scope {
-        if self.tenant.is_some() { Scope::Tenant } else { Scope::Shared }
+        if self.tenant.is_some() {
+            Scope::Tenant
+        } else {
+            Scope::Shared
+        }
     }
 }
 
@@ -69,32 +73,63 @@ impl Survey {
             Scope::Shared => &self.shared,
             Scope::Tenant => &self.tenants,
         };
-        let moves = |standing: &&Standing| standing.tenant.as_ref().is_none_or(|t| t.state == TenantState::Active);
+        let moves = |standing: &&Standing| {
+            standing
+                .tenant
+                .as_ref()
+                .is_none_or(|t| t.state == TenantState::Active)
+        };
         standings.iter().filter(moves)
     }
 
     fn of(fleet: &Fleet, heads: Vec<(ShardName, Vec<Pinned>)>, tenants: Vec<Tenant>) -> Self {
         let mut by_shard: HashMap<ShardName, HashMap<String, Pinned>> = heads
             .into_iter()
-            .map(|(shard, heads)| (shard, heads.into_iter().map(|pinned| (pinned.head.schema.clone(), pinned)).collect()))
+            .map(|(shard, heads)| {
+                (
+                    shard,
+                    heads
+                        .into_iter()
+                        .map(|pinned| (pinned.head.schema.clone(), pinned))
+                        .collect(),
+                )
+            })
             .collect();
-        let mut take = |target: &Target| by_shard.get_mut(&target.shard)?.remove(target.schema.as_str());
-        let standing = |target: Target, tenant, pinned| Standing { target, tenant, pinned };
+        let mut take = |target: &Target| {
+            by_shard
+                .get_mut(&target.shard)?
+                .remove(target.schema.as_str())
+        };
+        let standing = |target: Target, tenant, pinned| Standing {
+            target,
+            tenant,
+            pinned,
+        };
         let mut survey = Self::default();
         for shard in fleet.shards.iter() {
-            let target = Target { shard: shard.name.clone(), schema: fleet.shared_schema.clone() };
+            let target = Target {
+                shard: shard.name.clone(),
+                schema: fleet.shared_schema.clone(),
+            };
             let pinned = take(&target);
             survey.shared.push(standing(target, None, pinned));
         }
         for tenant in tenants {
-            let target = Target { shard: tenant.shard.clone(), schema: tenant.name.schema().clone() };
+            let target = Target {
+                shard: tenant.shard.clone(),
+                schema: tenant.name.schema().clone(),
+            };
             let pinned = take(&target);
             survey.tenants.push(standing(target, Some(tenant), pinned));
         }
         for (shard, heads) in by_shard {
-            survey.strays.extend(heads.into_values().map(|pinned| (shard.clone(), pinned)));
+            survey
+                .strays
+                .extend(heads.into_values().map(|pinned| (shard.clone(), pinned)));
         }
-        survey.strays.sort_by(|a, b| (&a.0, &a.1.head.schema).cmp(&(&b.0, &b.1.head.schema)));
+        survey
+            .strays
+            .sort_by(|a, b| (&a.0, &a.1.head.schema).cmp(&(&b.0, &b.1.head.schema)));
         survey
     }
 }

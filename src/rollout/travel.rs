@@ -54,7 +54,12 @@ pub async fn travel(
     stop: &CancellationToken,
     observer: &dyn Observer,
 ) -> Result<Report, FleetError> {
-    let journey = Journey { fleet, request, stop, observer };
+    let journey = Journey {
+        fleet,
+        request,
+        stop,
+        observer,
+    };
     let survey = journey.survey().await?;
     let mut plans = Vec::new();
     for scope in request.scopes {
@@ -62,14 +67,21 @@ pub async fn travel(
     }
     journey.check_version(&plans)?;
     let mut report = Report::default();
-    if plans.iter().any(|cohorts| cohorts.refusals().next().is_some()) {
+    if plans
+        .iter()
+        .any(|cohorts| cohorts.refusals().next().is_some())
+    {
         report.scopes = plans.iter().map(refused).collect();
         return Ok(report);
     }
     for cohorts in plans {
         let scope = journey.scope(cohorts).await?;
         // What was left out on purpose (a dirty tenant) holds nobody else up; a shared schema holds up everybody.
-        let ends = if scope.scope == Scope::Shared { !scope.is_complete() } else { scope.runs.iter().any(|r| r.ended != Ended::Done) };
+        let ends = if scope.scope == Scope::Shared {
+            !scope.is_complete()
+        } else {
+            scope.runs.iter().any(|r| r.ended != Ended::Done)
+        };
         report.scopes.push(scope);
         if ends {
             break;
@@ -91,7 +103,11 @@ impl Journey<'_> {
     async fn survey(&self) -> Result<Survey, FleetError> {
         let survey = Survey::take(self.fleet).await?;
         let upwards = self.request.goal.direction(None) == crate::migration::Direction::Up;
-        let absent: Vec<_> = survey.shared.iter().filter(|standing| standing.pinned.is_none()).collect();
+        let absent: Vec<_> = survey
+            .shared
+            .iter()
+            .filter(|standing| standing.pinned.is_none())
+            .collect();
         if !upwards || absent.is_empty() || !self.request.scopes.contains(&Scope::Shared) {
             return Ok(survey);
         }
@@ -102,35 +118,57 @@ impl Journey<'_> {
     }
 
     /// The cohorts of a scope; of `only` these targets, where given.
-    async fn plan(&self, survey: &Survey, scope: Scope, only: Option<&BTreeSet<Target>>) -> Result<Cohorts, FleetError> {
+    async fn plan(
+        &self,
+        survey: &Survey,
+        scope: Scope,
+        only: Option<&BTreeSet<Target>>,
+    ) -> Result<Cohorts, FleetError> {
         let chosen = survey.moving(scope).filter(|standing| match scope {
             // On the way back a shard that has no shared schema has nothing to take back.
             Scope::Shared => standing.pinned.is_some(),
             Scope::Tenant => (self.request.select)(standing),
         });
-        let chosen = chosen.filter(|standing| only.is_none_or(|only| only.contains(&standing.target)));
+        let chosen =
+            chosen.filter(|standing| only.is_none_or(|only| only.contains(&standing.target)));
         Cohorts::form(self.fleet, scope, chosen, self.request.goal).await
     }
 
     /// A version that was named must be known to somebody, else it is a slip of the keyboard.
     fn check_version(&self, plans: &[Cohorts]) -> Result<(), FleetError> {
-        let (Goal::UpTo(version) | Goal::DownTo(version) | Goal::Goto(version)) = self.request.goal else {
+        let (Goal::UpTo(version) | Goal::DownTo(version) | Goal::Goto(version)) = self.request.goal
+        else {
             return Ok(());
         };
-        let known = plans.iter().any(|cohorts| cohorts.knows(self.fleet.set(cohorts.scope), version));
+        let known = plans
+            .iter()
+            .any(|cohorts| cohorts.knows(self.fleet.set(cohorts.scope), version));
         // 0 stands for "before everything", as other tools have it.
-        if known || version == Version::new(0) { Ok(()) } else { Err(FleetError::UnknownVersion(version)) }
+        if known || version == Version::new(0) {
+            Ok(())
+        } else {
+            Err(FleetError::UnknownVersion(version))
+        }
     }
 
     /// Moves one scope.
     async fn scope(&self, mut cohorts: Cohorts) -> Result<ScopeReport, FleetError> {
         let start = Instant::now();
         let mut report = refused(&cohorts);
-        let targets: usize = cohorts.cohorts.iter().filter(|c| has_work(c)).map(|c| c.targets.len()).sum();
+        let targets: usize = cohorts
+            .cohorts
+            .iter()
+            .filter(|c| has_work(c))
+            .map(|c| c.targets.len())
+            .sum();
         let budget = Budget::new(self.request.max_failures, targets);
         self.observer.begin(report.scope, targets);
         for pass in 1.. {
-            let (runs, stale) = self.pass(&cohorts, &budget).await.into_iter().partition(|run| !self.is_stale(run));
+            let (runs, stale) = self
+                .pass(&cohorts, &budget)
+                .await
+                .into_iter()
+                .partition(|run| !self.is_stale(run));
             report.runs.extend::<Vec<_>>(runs);
             let stale: Vec<Run> = stale;
             if stale.is_empty() || pass == PASSES || self.stop.is_cancelled() {
@@ -142,7 +180,11 @@ impl Journey<'_> {
             let survey = Survey::take(self.fleet).await?;
             cohorts = self.plan(&survey, report.scope, Some(&again)).await?;
             report.current += standing_still(&cohorts);
-            report.refusals.extend(cohorts.refusals().map(|(refusal, count)| (refusal.clone(), count)));
+            report.refusals.extend(
+                cohorts
+                    .refusals()
+                    .map(|(refusal, count)| (refusal.clone(), count)),
+            );
             report.blocked.append(&mut cohorts.blocked);
         }
         self.observer.finish(report.scope);
@@ -159,14 +201,24 @@ impl Journey<'_> {
             .map(|(plan, cohort)| (plan, compile(plan, &self.fleet.limits, Cut::Coarse), cohort))
             .collect();
         let works = compiled.iter().flat_map(|(plan, compiled, cohort)| {
-            cohort.targets.iter().map(move |(target, head)| Work { plan, compiled, target, head })
+            cohort.targets.iter().map(move |(target, head)| Work {
+                plan,
+                compiled,
+                target,
+                head,
+            })
         });
         let observe = |run: &Run| {
             if !self.is_stale(run) {
                 self.observer.ended(cohorts.scope, run);
             }
         };
-        let conductor = Conductor { fleet: self.fleet, budget, stop: self.stop, observe: &observe };
+        let conductor = Conductor {
+            fleet: self.fleet,
+            budget,
+            stop: self.stop,
+            observe: &observe,
+        };
         conductor.conduct(works.collect()).await
     }
 
@@ -182,17 +234,28 @@ fn has_work(cohort: &Cohort) -> bool {
 }
 
 fn standing_still(cohorts: &Cohorts) -> usize {
-    cohorts.cohorts.iter().filter(|cohort| cohort.plan.as_ref().is_ok_and(Plan::is_empty)).map(|c| c.targets.len()).sum()
+    cohorts
+        .cohorts
+        .iter()
+        .filter(|cohort| cohort.plan.as_ref().is_ok_and(Plan::is_empty))
+        .map(|c| c.targets.len())
+        .sum()
 }
 
 /// The report of a scope in which nothing was begun.
 fn refused(cohorts: &Cohorts) -> ScopeReport {
-    let plans = cohorts.cohorts.iter().filter_map(|cohort| cohort.plan.as_ref().ok());
+    let plans = cohorts
+        .cohorts
+        .iter()
+        .filter_map(|cohort| cohort.plan.as_ref().ok());
     ScopeReport {
         scope: cohorts.scope,
         current: standing_still(cohorts),
         runs: Vec::new(),
-        refusals: cohorts.refusals().map(|(refusal, count)| (refusal.clone(), count)).collect(),
+        refusals: cohorts
+            .refusals()
+            .map(|(refusal, count)| (refusal.clone(), count))
+            .collect(),
         blocked: cohorts.blocked.clone(),
         left_in_place: plans.map(|plan| plan.left_in_place).max().unwrap_or(0),
         elapsed: std::time::Duration::ZERO,

@@ -1,0 +1,28 @@
+//! `[daemon]`: `tenantry serve`.
+
+use std::{net::SocketAddr, time::Duration};
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use super::duration;
+
+/// How the daemon is run.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Daemon {
+    /// Address and port of the HTTP server; port 0 takes any free one.
+    #[serde(deserialize_with = "address")]
+    pub listen: SocketAddr,
+    /// How long what is running may take to end after the first signal.
+    #[serde(deserialize_with = "duration::friendly")]
+    pub grace: Duration,
+}
+
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        D::Error::custom(format!(
+            "{text:?} is no address with a port: write \"127.0.0.1:7070\" or \"[::1]:7070\""
+        ))
+    })
+}

@@ -1,0 +1,31 @@
+//! Settings: `config/default.toml`, then one file, then the environment; checked as a whole before anything starts.
+//!
+//! One file per section. Nothing here opens a connection, and nothing here ever shows a URL or a password.
+
+mod apply;
+mod backfill;
+mod checks;
+mod daemon;
+mod duration;
+mod error;
+mod home;
+mod keys;
+mod layers;
+mod log;
+mod max_failures;
+mod migrations;
+mod origin;
+mod settings;
+mod shards;
+
+pub use apply::Apply;
+pub use backfill::Backfill;
+pub use daemon::Daemon;
+pub use error::{Problem, SettingsError};
+pub use home::Home;
+pub use log::{Log, LogFormat};
+pub use max_failures::{InvalidMaxFailures, MaxFailures};
+pub use migrations::Migrations;
+pub use origin::Origin;
+pub use settings::{Setting, Settings};
+pub use shards::Shard;

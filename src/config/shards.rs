@@ -1,0 +1,53 @@
+//! `[shards.NAME]`: the databases that hold tenants.
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::checks::Checks;
+use crate::tenant::ShardName;
+
+/// One database that holds tenants, with everything filled in.
+#[derive(Debug, Clone)]
+pub struct Shard {
+    /// Its name.
+    pub name: ShardName,
+    /// Where it is.
+    pub url: SecretString,
+    /// How many tenants are moved at once.
+    pub concurrency: usize,
+}
+
+/// What a shard's table says.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShardTable {
+    pub(super) url: SecretString,
+    pub(super) concurrency: Option<usize>,
+}
+
+/// The keys of a shard's table.
+pub(super) const KEYS: [&str; 2] = ["url", "concurrency"];
+
+pub(super) fn check(shards: &BTreeMap<ShardName, ShardTable>, checks: &mut Checks) {
+    for (name, shard) in shards {
+        let key = format!("shards.{name}");
+        checks.require(
+            is_plain(name.as_str()),
+            &key,
+            "names of shards have letters, digits, \"-\" and \"_\" only",
+        );
+        checks.url(&shard.url, &format!("{key}.url"));
+        if let Some(concurrency) = shard.concurrency {
+            checks.at_least_one(concurrency as u64, &format!("{key}.concurrency"));
+        }
+    }
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+}

@@ -1,0 +1,7 @@
+//! What tenantry writes about its work, to standard error.
+//!
+//! Never a secret: settings show none, and statements are not logged by the driver.
+
+mod logging;
+
+pub use logging::{AlreadyInitialized, init};
