@@ -1,5 +1,6 @@
 //! Tests against a real PostgreSQL: one binary, one server, a database for each test.
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod fleet;
 mod scratch;
 mod support;
