@@ -187,13 +187,44 @@ async fn the_connection_stays_as_it_was() {
     let mut conn = database().await.connect().await;
     let acme = ident("acme");
     create(&mut conn, &acme, "CREATE TABLE orders (id int)").await;
-    let path = "SELECT current_setting('search_path') || current_setting('jit')";
-    let before: String = sqlx::query_scalar(path).fetch_one(&mut conn).await.unwrap();
+    let before = settings(&mut conn).await;
     snapshot(&mut conn, &acme).await.unwrap();
-    let missing = snapshot(&mut conn, &ident("globex")).await.unwrap_err();
+    no_globex(&mut conn).await;
+    assert_eq!(settings(&mut conn).await, before);
+
+    // Nor does a transaction that is under way notice.
+    let mut transaction = conn.begin().await.unwrap();
+    change(
+        &mut transaction,
+        "SET LOCAL datestyle = 'German'; CREATE TABLE orders_2 ()",
+    )
+    .await;
+    let inside = settings(&mut transaction).await;
+    assert_eq!(
+        count(
+            &snapshot(&mut transaction, &acme).await.unwrap(),
+            Kind::Table
+        ),
+        2
+    );
+    no_globex(&mut transaction).await;
+    assert_eq!(settings(&mut transaction).await, inside);
+    transaction.commit().await.unwrap();
+    assert_eq!(
+        count(&snapshot(&mut conn, &acme).await.unwrap(), Kind::Table),
+        2
+    );
+}
+
+async fn no_globex(conn: &mut PgConnection) {
+    let missing = snapshot(conn, &ident("globex")).await.unwrap_err();
     assert!(matches!(missing, StructureError::NoSchema(name) if name == "globex"));
-    let after: String = sqlx::query_scalar(path).fetch_one(&mut conn).await.unwrap();
-    assert_eq!(before, after);
+}
+
+async fn settings(conn: &mut PgConnection) -> String {
+    let settings = "SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_settings
+        WHERE name IN ('search_path', 'datestyle', 'timezone', 'jit', 'lc_monetary', 'bytea_output')";
+    sqlx::query_scalar(settings).fetch_one(conn).await.unwrap()
 }
 
 #[tokio::test]
@@ -249,4 +280,35 @@ async fn twenty_tables_are_read_in_no_time() {
         assert_eq!(count(&structure, Kind::Table), 20);
     }
     println!("a snapshot of 20 tables: {times:?}");
+}
+
+#[tokio::test]
+async fn not_null_is_told_with_its_column_where_it_is_a_constraint_too() {
+    let mut conn = database().await.connect().await;
+    let version = "SELECT current_setting('server_version_num')::int";
+    let version: i32 = sqlx::query_scalar(version)
+        .fetch_one(&mut conn)
+        .await
+        .unwrap();
+    let acme = ident("acme");
+    create(&mut conn, &acme, "CREATE TABLE orders (id int, total int)").await;
+    let before = snapshot(&mut conn, &acme).await.unwrap();
+    change(&mut conn, "ALTER TABLE orders ALTER id SET NOT NULL").await;
+    let expected = if version < 180_000 {
+        vec!["orders.id: not null no → yes"]
+    } else {
+        change(
+            &mut conn,
+            "ALTER TABLE orders ADD CONSTRAINT known NOT NULL total NOT VALID",
+        )
+        .await;
+        vec![
+            "orders.id: not null no → yes",
+            "orders.total: not null no → not validated",
+        ]
+    };
+    assert_eq!(
+        words(&before, &snapshot(&mut conn, &acme).await.unwrap()),
+        expected
+    );
 }
