@@ -3,4 +3,5 @@
 
 mod fleet;
 mod scratch;
+mod structure;
 mod support;
