@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod fleet;
+mod kinds;
+mod real_sets;
 mod scratch;
+mod split;
 mod structure;
 mod support;
