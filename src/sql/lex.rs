@@ -5,8 +5,6 @@
 
 use std::ops::Range;
 
-use super::Unterminated;
-
 /// One token of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
@@ -69,6 +67,16 @@ impl TokenKind {
     }
 }
 
+/// A quote, comment or body that the script opens and never closes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} is never closed")]
+pub struct Unterminated {
+    /// What is open, such as "a string" or "a dollar-quoted body $fn$".
+    pub what: String,
+    /// The byte at which it opens.
+    pub offset: usize,
+}
+
 /// The tokens of a text, in order. Ends after the first error.
 #[derive(Debug, Clone)]
 pub struct Lexer<'a> {
@@ -97,10 +105,10 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Goes on at the byte `at`, which must be the start of a line.
-    pub(super) fn resume_at_line(&mut self, at: usize) {
+    /// Goes on at the byte `at`, behind something that is no SQL.
+    pub(super) fn skip_to(&mut self, at: usize) {
         self.at = at;
-        self.first_on_line = true;
+        self.first_on_line = false;
         self.escapes = Escapes::No;
     }
 

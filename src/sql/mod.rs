@@ -10,8 +10,8 @@ mod split;
 mod statement;
 
 pub use ident::{Ident, InvalidIdent};
-pub use lex::{Lexer, Token, TokenKind};
+pub use lex::{Lexer, Token, TokenKind, Unterminated};
 pub use literal::{Literal, NulByte};
 pub use position::Position;
-pub use split::{Statement, Unterminated, split};
+pub use split::{Statement, split};
 pub use statement::{Kind, kind};

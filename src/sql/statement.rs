@@ -67,8 +67,9 @@ impl Kind {
 
 /// Tells the kind of one statement, as [`split`](super::split) cuts it.
 pub fn kind(statement: &str) -> Kind {
-    let Some(outline) = outline(statement) else {
-        return Kind::MetaCommand;
+    let outline = match outline(statement) {
+        Ok(outline) => outline,
+        Err(kind) => return kind,
     };
     let words: Vec<&str> = outline.iter().map(String::as_str).collect();
     match words.as_slice() {
@@ -85,26 +86,40 @@ pub fn kind(statement: &str) -> Kind {
 /// The most tokens that any decision needs.
 const OUTLINE: usize = 40;
 
-/// The statement's first tokens in upper case, without comments, and without what stands in parentheses except in
-/// the first ones, which may be options. None for a statement with a psql command in it.
-fn outline(statement: &str) -> Option<Vec<String>> {
+/// The statement's first tokens in upper case, without comments and without what stands in parentheses, except where
+/// these hold options. An error is the kind at once: some things count wherever they stand.
+fn outline(statement: &str) -> Result<Vec<String>, Kind> {
     let mut outline: Vec<String> = Vec::new();
     let mut depth = 0_usize;
-    for token in Lexer::new(statement).map_while(Result::ok) {
+    let mut before = ["", ""];
+    let tokens = Lexer::new(statement).map_while(Result::ok);
+    for token in tokens.filter(|token| !token.kind.is_blank()) {
+        let text = &statement[token.span];
         match token.kind {
-            TokenKind::MetaCommand => return None,
+            TokenKind::MetaCommand => return Err(Kind::MetaCommand),
+            TokenKind::String if sets_search_path(before, text) => {
+                return Err(Kind::SearchPath("set_config('search_path', …)"));
+            }
             TokenKind::Open => depth += 1,
             _ => {}
         }
         let options = outline.first().is_some_and(|first| first == "REINDEX");
-        if !token.kind.is_blank() && (depth == 0 || options) && outline.len() < OUTLINE {
-            outline.push(statement[token.span].to_ascii_uppercase());
+        if (depth == 0 || options) && outline.len() < OUTLINE {
+            outline.push(text.to_ascii_uppercase());
         }
         if token.kind == TokenKind::Close {
             depth = depth.saturating_sub(1);
         }
+        before = [before[1], text];
     }
-    Some(outline)
+    Ok(outline)
+}
+
+/// `set_config('search_path'`, as dumps have it.
+fn sets_search_path([function, open]: [&str; 2], setting: &str) -> bool {
+    open == "("
+        && function.eq_ignore_ascii_case("set_config")
+        && setting.eq_ignore_ascii_case("'search_path'")
 }
 
 fn transaction_control(words: &[&str]) -> Option<Kind> {
@@ -201,6 +216,9 @@ fn no_transaction(words: &[&str]) -> Option<Kind> {
         ["ALTER", "DATABASE", _, "SET", "TABLESPACE", ..] => "ALTER DATABASE … SET TABLESPACE",
         ["CREATE", "SUBSCRIPTION", ..] => "CREATE SUBSCRIPTION",
         ["DROP", "SUBSCRIPTION", ..] => "DROP SUBSCRIPTION",
+        ["ALTER", "SUBSCRIPTION", _, rest @ ..] if rest.contains(&"PUBLICATION") => {
+            "ALTER SUBSCRIPTION … PUBLICATION"
+        }
         _ => return None,
     };
     Some(Kind::NoTransaction(what))
@@ -323,6 +341,7 @@ mod tests {
             "set local \"Search_Path\" = a",
             "set session search_path from current",
             "set schema 'a'",
+            "select pg_catalog.set_config('search_path', '', false)",
             "reset search_path",
         ] {
             assert!(matches!(kind(path), Kind::SearchPath(_)), "{path}");
