@@ -5,8 +5,10 @@
 
 use std::ops::Range;
 
-use super::lex::{Lexer, Token, TokenKind, Unterminated};
-use super::statement::{Kind, kind};
+use super::kind::Kind;
+use super::lex::{Lexer, Unterminated};
+use super::statement::kind;
+use super::token::{Token, TokenKind};
 
 /// One statement of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +66,11 @@ impl CopyData {
     /// The end of the data that stands behind `statement`, whose terminator ends at `from`.
     fn after(&mut self, script: &str, statement: &Statement, from: usize) -> Option<usize> {
         let text = &script[statement.span.clone()];
-        if !self.ahead || !matches!(kind(text), Kind::Copy(_)) {
+        // The kind takes reading the whole statement: only where it may matter.
+        let copies = text
+            .get(..4)
+            .is_some_and(|word| word.eq_ignore_ascii_case("copy"));
+        if !self.ahead || !copies || kind(text) != Kind::COPY_FROM_STDIN {
             return None;
         }
         let rest = &script[from..];

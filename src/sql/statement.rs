@@ -1,69 +1,8 @@
-//! What a statement is, as far as it matters for carrying it. Told by its words alone, never by a server.
+//! Telling what a statement is by its words alone, never by asking a server.
 
-use super::lex::{Lexer, TokenKind};
-
-/// The kinds of statement that are not carried like any other. The words say what made it so, for messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Begins, ends or changes the transaction: `BEGIN`, `COMMIT`, `ROLLBACK`, `SET TRANSACTION`, …
-    TransactionControl(&'static str),
-    /// Cannot run inside a transaction: `VACUUM`, `CREATE INDEX CONCURRENTLY`, …
-    NoTransaction(&'static str),
-    /// Changes the search path, for the transaction or beyond.
-    SearchPath(&'static str),
-    /// Changes the role, for the transaction or beyond.
-    Role(&'static str),
-    /// Changes the session beyond the transaction: `SET` without `LOCAL`, `RESET`, `DISCARD`.
-    Session(&'static str),
-    /// Needs data from the client or sends it there: `COPY … FROM STDIN`, `COPY … TO STDOUT`.
-    Copy(&'static str),
-    /// A command for psql, such as `\copy`; no server takes it.
-    MetaCommand,
-    /// `ALTER TYPE … ADD VALUE`: the value cannot be used in the same transaction.
-    AddEnumValue,
-    /// `CREATE TABLE`, also `AS` a query.
-    CreateTable,
-    /// `CREATE INDEX` inside a transaction.
-    CreateIndex,
-    /// `ALTER TABLE`.
-    AlterTable,
-    /// Any other statement that changes structure.
-    Ddl,
-    /// Anything else: data, queries, `DO` blocks, calls.
-    Other,
-}
-
-impl Kind {
-    /// The words that made it this kind; none where nothing is special about it.
-    pub fn words(self) -> Option<&'static str> {
-        match self {
-            Self::TransactionControl(words)
-            | Self::NoTransaction(words)
-            | Self::SearchPath(words)
-            | Self::Role(words)
-            | Self::Session(words)
-            | Self::Copy(words) => Some(words),
-            Self::MetaCommand => Some("a psql command"),
-            Self::AddEnumValue => Some("ALTER TYPE … ADD VALUE"),
-            Self::CreateTable => Some("CREATE TABLE"),
-            Self::CreateIndex => Some("CREATE INDEX"),
-            Self::AlterTable => Some("ALTER TABLE"),
-            Self::Ddl | Self::Other => None,
-        }
-    }
-
-    /// About how many locks such a statement takes at most: crude, for sizing transactions.
-    pub fn estimated_locks(self) -> u32 {
-        match self {
-            // Table, its type's array, TOAST table and index, a sequence, a key's index, two tables referred to.
-            Self::CreateTable => 8,
-            Self::AlterTable => 6,
-            Self::Ddl | Self::AddEnumValue => 4,
-            Self::CreateIndex => 3,
-            _ => 2,
-        }
-    }
-}
+use super::kind::Kind;
+use super::lex::Lexer;
+use super::token::TokenKind;
 
 /// Tells the kind of one statement, as [`split`](super::split) cuts it.
 pub fn kind(statement: &str) -> Kind {
@@ -187,7 +126,7 @@ fn copy(rest: &[&str]) -> Kind {
         .windows(2)
         .find(|pair| matches!(pair[0], "FROM" | "TO"));
     match direction {
-        Some([_, "STDIN"]) => Kind::Copy("COPY … FROM STDIN"),
+        Some([_, "STDIN"]) => Kind::COPY_FROM_STDIN,
         Some([_, "STDOUT"]) => Kind::Copy("COPY … TO STDOUT"),
         _ => Kind::Other,
     }

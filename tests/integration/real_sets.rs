@@ -64,6 +64,43 @@ fn every_script_is_rebuilt_from_its_statements_and_the_gaps() {
     }
 }
 
+#[test]
+fn squawk_finds_the_same_statements_in_every_script_it_can_read() {
+    let Some(corpora) = corpora() else { return };
+    let (mut all, mut agreed) = (0, 0);
+    for set in set_names() {
+        for ((migration, direction), text) in read_set(&corpora, set).unwrap_or_default() {
+            all += 1;
+            let name = format!("{set} {migration} {direction}");
+            agreed += usize::from(crate::split::squawk_agrees(&name, &text));
+        }
+    }
+    eprintln!("squawk read {agreed} of {all} scripts");
+}
+
+#[tokio::test]
+async fn postgresql_finds_no_syntax_error_in_any_statement() {
+    let Some(corpora) = corpora() else { return };
+    let Some(mut server) = crate::split::server().await else {
+        return;
+    };
+    for set in set_names() {
+        for ((migration, direction), text) in read_set(&corpora, set).unwrap_or_default() {
+            let counted = COUNTS.lines().map(fields).any(|[of, name, way, count]| {
+                of == set && name == migration && way == direction && !count.is_empty()
+            });
+            for statement in sql::split(&text).unwrap() {
+                let text = &text[statement.span];
+                let refused = crate::split::syntax_error(&mut server, text).await;
+                assert!(
+                    refused.is_none() || !counted,
+                    "{refused:?} in {set} {migration} {direction}: {text}"
+                );
+            }
+        }
+    }
+}
+
 fn corpora() -> Option<PathBuf> {
     let folder = std::env::var_os("TENANTRY_CORPORA");
     if folder.is_none() {

@@ -1,12 +1,17 @@
 //! Scripts cut into statements: hand-written cases, invented texts, and what other parsers say.
 
 use std::fs;
+use std::future::ready;
 use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use futures::TryStreamExt;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqlSafeStr};
 use squawk_syntax::ast::AstNode;
 use squawk_syntax::{SourceFile, SyntaxKind, SyntaxNode};
 use tenantry::sql::{self, Kind, Lexer, Statement, TokenKind};
@@ -30,37 +35,132 @@ fn every_case_splits_as_its_author_says() {
 
 #[test]
 fn squawk_finds_the_same_statements() {
-    let mut compared = Vec::new();
+    let compared = cases()
+        .iter()
+        .filter(|(name, script, _)| squawk_agrees(name, script))
+        .count();
+    assert!(compared > 20, "squawk read only {compared}");
+}
+
+/// Each statement alone must be one statement for PostgreSQL too: it refuses to prepare two at once.
+#[tokio::test]
+async fn postgresql_takes_each_statement_for_one() {
+    let Some(mut server) = server().await else {
+        return;
+    };
+    let two = syntax_error(&mut server, "select 1; select 2").await;
+    assert!(two.unwrap().contains("multiple commands"));
     for (name, script, _) in cases() {
-        let parse = SourceFile::parse(&script);
-        if !parse.errors().is_empty() {
-            continue;
+        for statement in sql::split(&script).unwrap_or_default() {
+            let refused = syntax_error(&mut server, &script[statement.span]).await;
+            let several = refused.is_some_and(|error| error.contains("multiple commands"));
+            assert!(!several, "{name}");
         }
-        let statements = parse.tree().stmts();
-        let theirs: Vec<&str> = statements
-            .filter_map(|statement| Some(&script[real_tokens(statement.syntax())?]))
-            .collect();
-        let ours = sql::split(&script).unwrap();
-        assert_eq!(texts(&script, &ours), theirs, "{name}");
-        compared.push(name);
     }
-    assert!(compared.len() > 20, "squawk read only {compared:?}");
+}
+
+/// Expressions that PostgreSQL takes, and a wrong lexer does not.
+const EXPRESSIONS: &[&str] = &[
+    "'a;b'",
+    "'it''s; $$'",
+    "E'\\';'",
+    "E'a\\''\n 'b\\';c'",
+    "E'a' -- ;\n'\\';'",
+    "'a\\'",
+    "U&'\\0061;'",
+    "B'1'",
+    "1 as \"x;\"\"y\"",
+    "$$ ; ' $x$ $$",
+    "$t$ ; $$ $a$ ; $t$",
+    "$é$;$é$",
+    "$x$ $y$ ; $$x$",
+    "2*/* ; /* ' */ ; */3",
+    "1 - -- ;\n - 1",
+    "(((1)))",
+    "1.5e-3",
+    ".5",
+    "1.",
+    "case when true then case 1 when 1 then 2 end end",
+    "1 as end",
+    "1 as \u{A0}",
+    "1 as a$$b",
+    "1 as été",
+    "'x'::text",
+    "4%/**/3",
+    "-+-1",
+    "1<-1",
+    "(array[1,2])[1]",
+    "1 as begin",
+    "N'n;'",
+    "'a' /* ; */ || 'b'",
+];
+
+#[tokio::test]
+async fn postgresql_runs_as_many_statements_as_were_split() {
+    let Some(mut server) = server().await else {
+        return;
+    };
+    let list = prop::collection::vec(prop::sample::select(EXPRESSIONS), 1..6);
+    let end = prop::sample::select(&[";", ";;", "\n;\r", "; -- ;\n", "/* ; */;", ";/**/"][..]);
+    let script = prop::collection::vec((list, end), 0..8);
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..300 {
+        let parts = script.new_tree(&mut runner).unwrap().current();
+        let script: String = parts
+            .iter()
+            .map(|(list, end)| format!("select {}{end}", list.join(", ")))
+            .collect();
+        let results = sqlx::raw_sql(AssertSqlSafe(script.as_str())).fetch_many(&mut server);
+        let ran = results
+            .try_filter(|result| ready(result.is_left()))
+            .try_fold(0, async |count, _| Ok(count + 1))
+            .await;
+        let found = sql::split(&script).unwrap().len();
+        assert_eq!(found, ran.unwrap(), "{script:?}");
+    }
+}
+
+/// A session on the server that the tests may ask about syntax.
+pub(crate) async fn server() -> Option<PgConnection> {
+    let Ok(url) = std::env::var("TENANTRY_TEST_SERVER") else {
+        eprintln!("skipped: TENANTRY_TEST_SERVER is not set");
+        return None;
+    };
+    Some(PgConnection::connect(&url).await.unwrap())
+}
+
+/// What PostgreSQL's parser has against the statement. It is only prepared, never run.
+pub(crate) async fn syntax_error(server: &mut PgConnection, statement: &str) -> Option<String> {
+    let text = AssertSqlSafe(statement).into_sql_str();
+    let error = server.prepare(text).await.err()?;
+    let refused = error.as_database_error().unwrap();
+    (refused.code().as_deref() == Some("42601")).then(|| refused.message().to_owned())
+}
+
+/// Whether squawk could read the script; if so, it must see the same statements.
+pub(crate) fn squawk_agrees(name: &str, script: &str) -> bool {
+    let parse = SourceFile::parse(script);
+    if !parse.errors().is_empty() {
+        return false;
+    }
+    let statements = parse.tree().stmts();
+    let theirs: Vec<&str> = statements
+        .filter_map(|statement| Some(&script[real_tokens(statement.syntax())?]))
+        .collect();
+    let ours = sql::split(script).unwrap();
+    assert_eq!(texts(script, &ours), theirs, "{name}");
+    true
 }
 
 /// The bytes from a node's first token to its last, without the terminator; none for an empty statement.
 fn real_tokens(node: &SyntaxNode) -> Option<Range<usize>> {
-    let mut tokens = node
+    let tokens = node
         .descendants_with_tokens()
         .filter_map(|element| element.into_token())
         .filter(|token| !matches!(token.kind(), SyntaxKind::WHITESPACE | SyntaxKind::COMMENT));
-    let first = tokens.next()?;
-    let last = tokens
-        .chain([first.clone()])
-        .filter(|token| {
-            token.text_range().end() < node.text_range().end()
-                || token.kind() != SyntaxKind::SEMICOLON
-        })
-        .max_by_key(|token| token.text_range().end())?;
+    let mut tokens: Vec<_> = tokens.collect();
+    tokens.pop_if(|last| last.kind() == SyntaxKind::SEMICOLON);
+    let (first, last) = (tokens.first()?, tokens.last()?);
     Some(first.text_range().start().into()..last.text_range().end().into())
 }
 
