@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use tenantry::sql::{self, Kind};
 
+use crate::support::database;
+
 const COUNTS: &str = include_str!("../fixtures/real-sets/statements.csv");
 
 /// The scripts of one set by (migration, direction).
@@ -81,9 +83,7 @@ fn squawk_finds_the_same_statements_in_every_script_it_can_read() {
 #[tokio::test]
 async fn postgresql_finds_no_syntax_error_in_any_statement() {
     let Some(corpora) = corpora() else { return };
-    let Some(mut server) = crate::split::server().await else {
-        return;
-    };
+    let mut server = database().await.connect().await;
     for set in set_names() {
         for ((migration, direction), text) in read_set(&corpora, set).unwrap_or_default() {
             let counted = COUNTS.lines().map(fields).any(|[of, name, way, count]| {

@@ -11,10 +11,12 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqlSafeStr};
+use sqlx::{AssertSqlSafe, Executor, PgConnection, SqlSafeStr};
 use squawk_syntax::ast::AstNode;
 use squawk_syntax::{SourceFile, SyntaxKind, SyntaxNode};
 use tenantry::sql::{self, Kind, Lexer, Statement, TokenKind};
+
+use crate::support::database;
 
 /// A case by its name, its script and what is expected.
 type Case = (String, String, Value);
@@ -45,9 +47,7 @@ fn squawk_finds_the_same_statements() {
 /// Each statement alone must be one statement for PostgreSQL too: it refuses to prepare two at once.
 #[tokio::test]
 async fn postgresql_takes_each_statement_for_one() {
-    let Some(mut server) = server().await else {
-        return;
-    };
+    let mut server = database().await.connect().await;
     let two = syntax_error(&mut server, "select 1; select 2").await;
     assert!(two.unwrap().contains("multiple commands"));
     for (name, script, _) in cases() {
@@ -97,9 +97,7 @@ const EXPRESSIONS: &[&str] = &[
 
 #[tokio::test]
 async fn postgresql_runs_as_many_statements_as_were_split() {
-    let Some(mut server) = server().await else {
-        return;
-    };
+    let mut server = database().await.connect().await;
     let list = prop::collection::vec(prop::sample::select(EXPRESSIONS), 1..6);
     let end = prop::sample::select(&[";", ";;", "\n;\r", "; -- ;\n", "/* ; */;", ";/**/"][..]);
     let script = prop::collection::vec((list, end), 0..8);
@@ -118,15 +116,6 @@ async fn postgresql_runs_as_many_statements_as_were_split() {
         let found = sql::split(&script).unwrap().len();
         assert_eq!(found, ran.unwrap(), "{script:?}");
     }
-}
-
-/// A session on the server that the tests may ask about syntax.
-pub(crate) async fn server() -> Option<PgConnection> {
-    let Ok(url) = std::env::var("TENANTRY_TEST_SERVER") else {
-        eprintln!("skipped: TENANTRY_TEST_SERVER is not set");
-        return None;
-    };
-    Some(PgConnection::connect(&url).await.unwrap())
 }
 
 /// What PostgreSQL's parser has against the statement. It is only prepared, never run.
