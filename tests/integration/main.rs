@@ -1,6 +1,7 @@
 //! Tests against a real PostgreSQL: one binary, one server, a database for each test.
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod kinds;
 mod real_sets;
 mod scratch;
 mod split;
