@@ -1,5 +1,8 @@
 //! Tests against a real PostgreSQL: one binary, one server, a database for each test.
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod kinds;
+mod real_sets;
 mod scratch;
+mod split;
 mod support;
