@@ -153,6 +153,7 @@ mod tests {
 
     #[test]
     fn the_data_of_a_copy_is_no_sql() {
+        assert_eq!(refused("copy a from stdin;\n1\n\\.\n"), ["F408 1:1"]);
         let text = "copy a from stdin;\n1 it's\n\\.\ncopy b to stdout;\n\\copy c from 'c.csv'\n";
         assert_eq!(refused(text), ["F408 1:1", "F408 4:1", "F409 5:1"]);
     }
