@@ -2,7 +2,7 @@
 
 use super::{ProvisionError, schema::failed};
 use crate::{
-    fleet::{Fleet, FleetError},
+    fleet::Fleet,
     history::Head,
     postgres::{Fault, Outcome, Session},
     sql::{Ident, Literal},
@@ -75,8 +75,6 @@ async fn drop_schema(
         Outcome::Refused { error, .. } if Fault::of(&error.code) == Fault::Busy => {
             Err(ProvisionError::Busy(schema.as_str().to_owned()))
         }
-        Outcome::Refused { error, .. } => {
-            Err(FleetError::from(failed("drop a tenant's schema", error)).into())
-        }
+        Outcome::Refused { error, .. } => Err(failed("drop a tenant's schema", error).into()),
     }
 }

@@ -42,7 +42,7 @@ pub enum Ended {
     /// The target is at its goal.
     Done,
     /// It is not.
-    Failed(Failure),
+    Failed(Box<Failure>),
     /// It was not begun: the budget was spent, the shard is unwell, or somebody asked to stop.
     NotStarted,
 }
@@ -87,7 +87,7 @@ impl Conductor<'_> {
             unwell: AtomicBool::new(false),
             carriers: Mutex::new(Vec::new()),
         };
-        if let Err(failure) = self.store_scripts(&desk, &works).await {
+        if let Err(failure) = self.store_scripts(&desk, &works).await.map_err(Box::new) {
             return works
                 .iter()
                 .map(|work| self.ended(*work, 0, Ended::Failed(failure.clone())))
@@ -128,7 +128,7 @@ impl Conductor<'_> {
             }
             _ => self.budget.spend(),
         }
-        self.ended(work, carried.migrations, Ended::Failed(failure))
+        self.ended(work, carried.migrations, Ended::Failed(Box::new(failure)))
     }
 
     /// The history names texts by checksum, so they have to be on the shard before.

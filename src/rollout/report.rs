@@ -67,7 +67,7 @@ impl ScopeReport {
     /// Targets that failed, and why.
     pub fn failures(&self) -> impl Iterator<Item = (&Target, &Failure)> {
         self.runs.iter().filter_map(|run| match &run.ended {
-            Ended::Failed(failure) => Some((&run.target, failure)),
+            Ended::Failed(failure) => Some((&run.target, failure.as_ref())),
             _ => None,
         })
     }

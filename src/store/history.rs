@@ -75,7 +75,8 @@ pub async fn applied(
     connection: &mut PgConnection,
     schema_oid: u32,
 ) -> Result<Vec<Applied>, StoreError> {
-    let rows: Vec<(String, String, Vec<u8>, Option<Vec<u8>>)> = sqlx::query_as(
+    type AppliedRow = (String, String, Vec<u8>, Option<Vec<u8>>);
+    let rows: Vec<AppliedRow> = sqlx::query_as(
         "select version, name, up_checksum, down_checksum
            from (select distinct on (version) version, name, up_checksum, down_checksum, state
                    from tenantry.history

@@ -3,4 +3,4 @@
 pub(crate) mod proxy;
 mod server;
 
-pub(crate) use server::{database, server};
+pub(crate) use server::{Database, database, server};
