@@ -1,4 +1,7 @@
-use std::{mem::ManuallyDrop, time::Duration};
+use std::{
+    mem::ManuallyDrop,
+    time::{Duration, Instant},
+};
 
 use testcontainers::{
     ContainerRequest, ImageExt,
@@ -21,6 +24,9 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// How long fetching an image may take, where we have none.
 const FETCH: Duration = Duration::from_secs(60);
+
+/// How long the guardian looks for the container.
+const REMOVAL: Duration = Duration::from_secs(5);
 
 /// How long the server in the container may take to be ready.
 const READY: Duration = Duration::from_secs(60);
@@ -82,19 +88,25 @@ pub(super) async fn start(
     ))
 }
 
-/// Removes the container with its volumes, if there is one of this name.
+/// Removes the container with its volumes, if there is one of this name or soon will be.
 pub(super) async fn remove(name: &str) -> anyhow::Result<()> {
     let engine = engine().await.map_err(anyhow::Error::msg)?;
-    let everything = RemoveContainerOptionsBuilder::new()
-        .force(true)
-        .v(true)
-        .build();
-    match engine.remove_container(name, Some(everything)).await {
-        Ok(())
-        | Err(Error::DockerResponseServerError {
-            status_code: 404, ..
-        }) => Ok(()),
-        Err(error) => Err(error.into()),
+    let give_up = Instant::now() + REMOVAL;
+    // Whoever asked the engine for the container may have been killed before it was made.
+    loop {
+        let everything = RemoveContainerOptionsBuilder::new()
+            .force(true)
+            .v(true)
+            .build();
+        let late = Instant::now() > give_up;
+        match engine.remove_container(name, Some(everything)).await {
+            Ok(()) => return Ok(()),
+            Err(Error::DockerResponseServerError {
+                status_code: 404, ..
+            }) if late => return Ok(()),
+            Err(error) if late => return Err(error.into()),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
     }
 }
 

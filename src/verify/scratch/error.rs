@@ -52,10 +52,6 @@ pub enum ScratchError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// PostgreSQL could not be downloaded or started from the download.
-    #[cfg(feature = "download")]
-    #[error("the downloaded PostgreSQL cannot be used")]
-    Download(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The server runs, but refused what we asked it for.
     #[error("cannot {doing} on the scratch server")]
     Database {
@@ -65,9 +61,6 @@ pub enum ScratchError {
         #[source]
         source: sqlx::Error,
     },
-    /// A server reached by URL could not be reached.
-    #[error("the URL is not that of a PostgreSQL server")]
-    Url(#[source] sqlx::Error),
 }
 
 impl ScratchError {

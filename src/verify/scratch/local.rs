@@ -32,7 +32,8 @@ pub(super) async fn start(
     options: &Options,
 ) -> Result<(String, Guard), ScratchError> {
     let secret = random_hex().map_err(ScratchError::system("read /dev/urandom"))?;
-    let (directory, owner) = new_directory()?;
+    let (directory, owner) =
+        new_directory().map_err(ScratchError::system("make a directory for the server"))?;
     let charge = Charge::Cluster {
         binaries: binaries.into(),
         directory: directory.clone(),
@@ -94,17 +95,14 @@ pub(super) fn remove(binaries: &Path, directory: &Path, owner: Option<Owner>) ->
 }
 
 /// A new directory that nobody but the server's user can look into.
-fn new_directory() -> Result<(PathBuf, Option<Owner>), ScratchError> {
-    let make = || {
-        let directory = std::env::temp_dir().join(format!("{NAME_PREFIX}{}", random_hex()?));
-        DirBuilder::new().mode(0o700).create(&directory)?;
-        let owner = Owner::instead_of_root(&directory)?;
-        if let Some(Owner { uid, gid }) = owner {
-            chown(&directory, Some(uid), Some(gid))?;
-        }
-        Ok((directory, owner))
-    };
-    make().map_err(ScratchError::system("make a directory for the server"))
+pub(super) fn new_directory() -> io::Result<(PathBuf, Option<Owner>)> {
+    let directory = std::env::temp_dir().join(format!("{NAME_PREFIX}{}", random_hex()?));
+    DirBuilder::new().mode(0o700).create(&directory)?;
+    let owner = Owner::instead_of_root(&directory)?;
+    if let Some(Owner { uid, gid }) = owner {
+        chown(&directory, Some(uid), Some(gid))?;
+    }
+    Ok((directory, owner))
 }
 
 /// The files of one server and the programs that work on them.

@@ -6,6 +6,8 @@ mod binaries;
 mod charge;
 #[cfg(feature = "container")]
 mod container;
+#[cfg(feature = "download")]
+mod download;
 mod error;
 mod guard;
 pub mod guardian;
@@ -17,6 +19,7 @@ mod owner;
 mod secret;
 mod server;
 mod source;
+mod supply;
 mod url;
 
 pub use error::ScratchError;
