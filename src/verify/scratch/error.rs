@@ -1,5 +1,7 @@
 use std::{io, path::PathBuf};
 
+use crate::sql::Ident;
+
 /// Why there is no scratch server, or why it did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum ScratchError {
@@ -52,12 +54,12 @@ pub enum ScratchError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The server runs, but refused what we asked it for.
-    #[error("cannot {doing} on the scratch server")]
+    /// The server refused to make a database.
+    #[error("cannot create the database {name} on the scratch server")]
     Database {
-        /// What we asked for.
-        doing: String,
-        /// Its answer.
+        /// The database's name.
+        name: Ident,
+        /// The server's answer.
         #[source]
         source: sqlx::Error,
     },
@@ -68,11 +70,5 @@ impl ScratchError {
     pub(super) fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let doing = doing.into();
         move |source| Self::System { doing, source }
-    }
-
-    /// For `map_err`: an error of the server with what we were doing.
-    pub(super) fn database(doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> Self {
-        let doing = doing.into();
-        move |source| Self::Database { doing, source }
     }
 }

@@ -9,9 +9,7 @@ use std::{
     process::ExitCode,
 };
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-
-use super::{charge::Charge, local};
+use super::{charge::Charge, database, local};
 use crate::sql::Ident;
 
 /// The hidden first argument that turns the program into a guardian.
@@ -65,16 +63,7 @@ fn drop_databases(told: &str) -> anyhow::Result<()> {
         return Ok(());
     };
     let names = lines.map(Ident::new).collect::<Result<Vec<_>, _>>()?;
-    runtime()?.block_on(async {
-        let mut connection = PgConnection::connect(url).await?;
-        for name in names {
-            let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-            sqlx::raw_sql(AssertSqlSafe(statement))
-                .execute(&mut connection)
-                .await?;
-        }
-        Ok(())
-    })
+    Ok(runtime()?.block_on(database::drop_all(url, &names))?)
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {

@@ -6,6 +6,7 @@ mod binaries;
 mod charge;
 #[cfg(feature = "container")]
 mod container;
+mod database;
 #[cfg(feature = "download")]
 mod download;
 mod error;

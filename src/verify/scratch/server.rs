@@ -1,8 +1,6 @@
 use std::fmt;
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-
-use super::{Options, ScratchError, guard::Guard, supply::Supply, url};
+use super::{Options, ScratchError, database, guard::Guard, supply::Supply, url};
 use crate::sql::Ident;
 
 /// A PostgreSQL server of our own. It ends, with all its data, when this value or this process ends.
@@ -51,22 +49,16 @@ impl Server {
 
     /// Creates an empty database, to be gone with the server; its URL.
     pub async fn create_database(&self, name: &Ident) -> Result<String, ScratchError> {
-        let doing = format!("create the database {name}");
-        let mut connection = PgConnection::connect(&self.url)
-            .await
-            .map_err(ScratchError::database(&doing))?;
         if self.kind == "url" {
-            // Before it exists, so that it is dropped whenever we are killed.
+            // Before it exists, so that it is dropped even if we are killed right after.
             self.guard.tell(name.as_str())?;
         }
-        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))
-            .execute(&mut connection)
+        database::create(&self.url, name)
             .await
-            .map_err(ScratchError::database(&doing))?;
-        connection
-            .close()
-            .await
-            .map_err(ScratchError::database(&doing))?;
+            .map_err(|source| ScratchError::Database {
+                name: name.clone(),
+                source,
+            })?;
         Ok(self.url_of(name))
     }
 
