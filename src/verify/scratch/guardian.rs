@@ -42,13 +42,7 @@ fn watch(charge: &Charge) -> anyhow::Result<()> {
     io::stdout().flush()?;
     let told = io::read_to_string(io::stdin())?;
     match charge {
-        Charge::Cluster {
-            binaries,
-            directory,
-            owner,
-        } => {
-            local::remove(binaries, directory, *owner)?;
-        }
+        Charge::Cluster(cluster) => local::remove(cluster)?,
         #[cfg(feature = "container")]
         Charge::Container(name) => runtime()?.block_on(super::container::remove(name))?,
         Charge::Databases => drop_databases(&told)?,

@@ -4,6 +4,7 @@
 
 mod binaries;
 mod charge;
+mod cluster;
 #[cfg(feature = "container")]
 mod container;
 mod database;
