@@ -10,7 +10,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{Options, ScratchError, owner::Owner};
+use super::{AUTHENTICATION, Options, ScratchError, owner::Owner};
 
 /// How often a start is tried when somebody took the port we had found free.
 const TRIES: u32 = 3;
@@ -44,12 +44,8 @@ impl Cluster {
             .map_err(ScratchError::system("write the password file"))?;
         let mut initdb = self.command("initdb");
         initdb.arg("--pwfile").arg(&password);
-        initdb.args([
-            "--username=postgres",
-            "--auth=scram-sha-256",
-            "--encoding=UTF8",
-        ]);
-        initdb.args([LOCALE, "--no-sync", "--no-instructions"]);
+        initdb.args(["--username=postgres", "--auth", AUTHENTICATION]);
+        initdb.args(["--encoding=UTF8", LOCALE, "--no-sync", "--no-instructions"]);
         self.run(initdb).await?;
         fs::remove_file(password).map_err(ScratchError::system("remove the password file"))
     }

@@ -15,7 +15,7 @@ use testcontainers::{
 };
 
 use super::{
-    NAME_PREFIX, Options, ScratchError, charge::Charge, guard::Guard, image::Image,
+    AUTHENTICATION, NAME_PREFIX, Options, ScratchError, charge::Charge, guard::Guard, image::Image,
     secret::random_hex,
 };
 
@@ -69,6 +69,7 @@ pub(super) async fn start(
     let request = ContainerRequest::from(image)
         .with_container_name(name)
         .with_env_var("POSTGRES_PASSWORD", &secret)
+        .with_env_var("POSTGRES_HOST_AUTH_METHOD", AUTHENTICATION)
         .with_cmd(arguments(options))
         .with_startup_timeout(READY);
     let container = request.start().await.map_err(failed("start a container"))?;

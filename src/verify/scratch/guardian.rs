@@ -38,8 +38,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
 }
 
 fn watch(charge: &Charge) -> anyhow::Result<()> {
-    io::stdout().write_all(GREETING.as_bytes())?;
-    io::stdout().flush()?;
+    // A parent that was killed meanwhile does not read this; its end of the other pipe is closed, too.
+    let greeted = io::stdout()
+        .write_all(GREETING.as_bytes())
+        .and_then(|()| io::stdout().flush());
+    if let Err(error) = greeted {
+        tracing::debug!(%error, "nobody listens");
+    }
     let told = io::read_to_string(io::stdin())?;
     match charge {
         Charge::Cluster(cluster) => local::remove(cluster)?,

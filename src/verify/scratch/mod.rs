@@ -31,3 +31,7 @@ pub use source::Source;
 
 /// How the names of everything that has to be removed begin.
 const NAME_PREFIX: &str = "tenantry-scratch-";
+
+/// How clients prove who they are: by a random password, which goes no further than this machine.
+/// SCRAM would make each connection of a debug build ten times slower.
+const AUTHENTICATION: &str = "password";
