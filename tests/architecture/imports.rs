@@ -1,3 +1,5 @@
+//! A module uses only those declared above it in `lib.rs`.
+
 use crate::{source::Source, tokens::Token};
 
 /// The modules in the order in which `lib.rs` declares them.

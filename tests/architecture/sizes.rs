@@ -1,3 +1,5 @@
+//! Lengths of files and functions.
+
 use std::fmt::Write;
 
 use crate::source::{Source, closing};

@@ -1,3 +1,5 @@
+//! The files of the project, without their tests.
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -1,3 +1,5 @@
+//! Cutting Rust into tokens, just well enough to find names and braces.
+
 /// A word or a sign of Rust. Comments, strings and characters are no tokens, as nothing is looked for in them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Token {

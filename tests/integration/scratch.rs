@@ -1,3 +1,5 @@
+//! Scratch servers: they are as asked for, and nothing of them is left.
+
 use sqlx::{Connection, PgConnection};
 use tenantry::{
     sql::Ident,

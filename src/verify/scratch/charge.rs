@@ -1,3 +1,5 @@
+//! What a guardian is told to watch over, on its command line. No secret may stand there: everybody can read it.
+
 use std::ffi::OsString;
 
 use super::{cluster::Cluster, owner::Owner};

@@ -1,3 +1,5 @@
+//! The files of one local server: made, started and stopped with PostgreSQL's own programs, never as root.
+
 use std::{
     fs,
     io::{self, Write},

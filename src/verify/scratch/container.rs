@@ -1,3 +1,5 @@
+//! Servers in containers of this machine's Docker engine.
+
 use std::{
     mem::ManuallyDrop,
     time::{Duration, Instant},

@@ -1,3 +1,5 @@
+//! Databases on a scratch server: the only SQL that is built here.
+
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::sql::Ident;

@@ -1,3 +1,5 @@
+//! PostgreSQL fetched from the network, for machines with neither binaries nor Docker.
+
 use std::{env, fs, io, path::PathBuf};
 
 use postgresql_embedded::{PostgreSQL, Settings};

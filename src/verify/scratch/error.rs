@@ -1,3 +1,5 @@
+//! What can go wrong with a scratch server.
+
 use std::{io, path::PathBuf};
 
 use crate::sql::Ident;

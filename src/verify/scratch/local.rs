@@ -1,3 +1,5 @@
+//! Servers from the programs installed on this machine, from the first file to the last.
+
 use std::{
     ffi::OsStr,
     fs::{self, DirBuilder},

@@ -1,3 +1,5 @@
+//! The scratch server as the rest of the program sees it.
+
 use std::fmt;
 
 use super::{Options, ScratchError, database, guard::Guard, supply::Supply, url};

@@ -1,3 +1,5 @@
+//! Where scratch servers come from, as people name it.
+
 use std::{fmt, str::FromStr};
 
 use super::{ScratchError, supply::Supply};

@@ -1,3 +1,5 @@
+//! From the name of a source to what it has here, and from that to a running server.
+
 use std::path::PathBuf;
 
 use super::{Options, ScratchError, Source, binaries, charge::Charge, guard::Guard, local};

@@ -1,3 +1,5 @@
+//! A process of its own with a server, to be ended in unkind ways.
+
 use std::{
     io::{BufRead, BufReader, Write},
     os::unix::process::CommandExt,

@@ -1,3 +1,5 @@
+//! Looking for what a scratch server left behind.
+
 use std::{net::TcpStream, path::PathBuf};
 
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};

@@ -1,3 +1,5 @@
+//! Waiting for something instead of for some time.
+
 use std::time::{Duration, Instant};
 
 /// Waits until something is so; fails the test, naming `what`, when it is not within 20 seconds.
