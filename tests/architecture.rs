@@ -14,7 +14,7 @@ use source::Source;
 
 /// Every file that turns a text made at run time into SQL. Names get into it through `Ident`, values through
 /// `Literal`; users' scripts are sent as they are. Whoever adds a file here has looked at that.
-const BUILD_SQL: &[&str] = &["src/verify/scratch/database.rs"];
+const BUILD_SQL: &[&str] = &["src/postgres/session.rs", "src/verify/scratch/database.rs"];
 
 /// Lines of a file, tests left out, that nothing may exceed.
 const FILE_LINES: usize = 400;
