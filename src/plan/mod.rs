@@ -9,3 +9,6 @@ pub use drift::{Drift, drift};
 pub use goal::Goal;
 pub use planner::{Plan, Standing, Step, Stored, plan};
 pub use refusal::Refusal;
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! What every test against a server needs: one server for all of them, a database for each.
 
+pub(crate) mod fleet;
 pub(crate) mod held;
 pub(crate) mod proxy;
 mod server;
