@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{config::ConfigCommand, context::Context, error::CliError, exit::ExitCode};
+use super::{
+    config::ConfigCommand, context::Context, down::Down, error::CliError, exit::ExitCode,
+    goto::Goto, new::New, plan::Plan, redo::Redo, status::Status, up::Up,
+};
 
 /// Moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
 #[derive(Debug, Parser)]
@@ -23,7 +26,13 @@ pub(super) struct Arguments {
 #[command(next_help_heading = "Options of every command")]
 pub(super) struct Global {
     /// The configuration file [default: ./tenantry.toml where there is one]
-    #[arg(long, global = true, value_name = "FILE", env = "TENANTRY_CONFIG")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "TENANTRY_CONFIG",
+        hide_env_values = true
+    )]
     pub(super) config: Option<PathBuf>,
     /// How results are written to standard output
     #[arg(
@@ -45,31 +54,40 @@ pub(super) struct Global {
     pub(super) color: ColorWhen,
 }
 
-/// How results are written.
+/// How results are written. Without a text for each value, help shows them on one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(super) enum Format {
-    /// For people
     #[default]
     Text,
-    /// One JSON object
     Json,
 }
 
 /// When colour is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(super) enum ColorWhen {
-    /// On a terminal
     #[default]
     Auto,
-    /// Everywhere
     Always,
-    /// Nowhere
     Never,
 }
 
 /// What tenantry can do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Shows where the fleet stands
+    Status(Status),
+    /// Shows what `up` would do, and changes nothing
+    Plan(Plan),
+    /// Applies what is pending: the shared schema first, then the tenants
+    Up(Up),
+    /// Takes migrations back, by the texts that the history has stored
+    Down(Down),
+    /// Takes the last migration back and applies it again, as its file is now
+    Redo(Redo),
+    /// Goes to a version, whichever way it lies
+    Goto(Goto),
+    /// Creates the files of a new migration
+    New(New),
     /// Shows the settings in force and where each of them is from
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -79,6 +97,13 @@ impl Command {
     /// Carries the command out.
     pub(super) async fn run(self, context: &Context<'_>) -> Result<ExitCode, CliError> {
         match self {
+            Self::Status(command) => command.run(context).await,
+            Self::Plan(command) => command.run(context).await,
+            Self::Up(command) => command.run(context).await,
+            Self::Down(command) => command.run(context).await,
+            Self::Redo(command) => command.run(context).await,
+            Self::Goto(command) => command.run(context).await,
+            Self::New(command) => command.run(context),
             Self::Config(command) => command.run(context),
         }
     }

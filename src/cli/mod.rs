@@ -4,15 +4,26 @@
 
 mod arguments;
 mod config;
+mod confirm;
 mod context;
+mod down;
 mod error;
 mod exit;
+mod goto;
 mod human;
+mod new;
 mod output;
 mod paint;
+mod plan;
 mod progress;
+mod redo;
+mod report;
+mod selection;
 mod signals;
+mod status;
 mod table;
+mod trip;
+mod up;
 
 use std::ffi::OsString;
 
