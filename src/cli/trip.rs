@@ -98,9 +98,18 @@ pub(super) fn scope() -> impl TypedValueParser<Value = Scope> {
 
 /// `1 tenant`, `3 shared schemas`.
 pub(super) fn targets(scope: Scope, count: usize) -> String {
+    let one = match scope {
+        Scope::Shared => "shared schema",
+        Scope::Tenant => "tenant",
+    };
+    human::count(count, one, things(scope))
+}
+
+/// What a scope's schemas are called together.
+pub(super) fn things(scope: Scope) -> &'static str {
     match scope {
-        Scope::Shared => human::count(count, "shared schema", "shared schemas"),
-        Scope::Tenant => human::count(count, "tenant", "tenants"),
+        Scope::Shared => "shared schemas",
+        Scope::Tenant => "tenants",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Planned, PlannedScope};
 use crate::{
-    cli::{human, paint::Paint, report, table::Table, trip::targets},
+    cli::{human, paint::Paint, report, table::Table, trip::{targets, things}},
     fleet::Fleet,
     migration::{Problem, Severity},
     plan::{Plan, Refusal},
@@ -16,7 +16,7 @@ pub(super) fn plan(scopes: &[PlannedScope], fleet: &Fleet, paint: Paint) -> Stri
             blocks.push(cohort(scope, planned, fleet, paint));
         }
         if scope.cohorts.is_empty() && scope.blocked.is_empty() {
-            blocks.push(format!("{}: nothing to move", scope.scope));
+            blocks.push(format!("no {} to move", things(scope.scope)));
         }
         if !scope.blocked.is_empty() {
             blocks.push(report::blocked_lines(&scope.blocked, fleet).join("\n"));

@@ -1,7 +1,7 @@
 //! One line a scope: what was done, how fast, and what was not.
 
 use crate::{
-    cli::{human, paint::Paint, trip::targets},
+    cli::{human, paint::Paint, trip::{targets, things}},
     rollout::{Ended, Report, ScopeReport},
 };
 
@@ -24,7 +24,7 @@ fn line(scope: &ScopeReport, paint: Paint) -> String {
     }
     if scope.runs.is_empty() {
         return match scope.current {
-            0 => format!("{}: nothing to move", scope.scope),
+            0 => format!("no {} to move", things(scope.scope)),
             current => format!("{}: nothing to do", targets(scope.scope, current)),
         };
     }
