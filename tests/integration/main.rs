@@ -2,5 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod fleet;
+mod protocol;
+mod provision;
+mod record;
 mod scratch;
 mod support;

@@ -2,5 +2,7 @@
 
 pub(crate) mod proxy;
 mod server;
+mod small;
 
 pub(crate) use server::{Database, database, server};
+pub(crate) use small::{Small, small};
