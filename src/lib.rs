@@ -52,3 +52,7 @@ pub mod verify;
 // What we do to the fleet.
 /// Taking the fleet to a goal.
 pub mod rollout;
+
+// What people see.
+/// The command line.
+pub mod cli;
