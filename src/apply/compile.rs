@@ -130,16 +130,15 @@ impl<'a> Message<'a> {
         self.locks += locks(&step.script);
         self.template.search_path(&self.limits.extra_search_path);
         self.timeouts(&step.script);
-        self.statements(
-            &step.script,
-            &Origin {
-                version: Some(step.migration.version),
-                name: step.migration.name.clone(),
-                direction: step.direction,
-                script: step.script.clone(),
-                span: 0..0,
-            },
-        );
+        let origin = Origin {
+            version: Some(step.migration.version),
+            name: step.migration.name.clone(),
+            direction: step.direction,
+            span: first(&step.script),
+            script: step.script.clone(),
+        };
+        self.statements(&step.script, &origin);
+        self.template.steps.push(origin);
         let migration = &step.migration;
         let arguments = [
             text(&migration.version.to_string()),
@@ -171,16 +170,15 @@ impl<'a> Message<'a> {
             .own("SET LOCAL check_function_bodies = off");
         for repeatable in &plan.repeatables {
             self.timeouts(&repeatable.script);
-            self.statements(
-                &repeatable.script,
-                &Origin {
-                    version: None,
-                    name: repeatable.name.clone(),
-                    direction: Direction::Up,
-                    script: repeatable.script.clone(),
-                    span: 0..0,
-                },
-            );
+            let origin = Origin {
+                version: None,
+                name: repeatable.name.clone(),
+                direction: Direction::Up,
+                span: first(&repeatable.script),
+                script: repeatable.script.clone(),
+            };
+            self.statements(&repeatable.script, &origin);
+            self.template.steps.push(origin);
         }
         self.template
             .own("SET LOCAL check_function_bodies = on")
@@ -220,10 +218,20 @@ impl<'a> Message<'a> {
     }
 
     fn finish(mut self) -> Template {
-        // After the COMMIT: nothing that a script set for its session may survive.
-        self.template.own("COMMIT").own("RESET ALL");
+        // After the COMMIT: nothing that a script set for its session may survive, nor what RESET ALL leaves alone.
+        self.template
+            .commit()
+            .own("RESET SESSION AUTHORIZATION")
+            .own("RESET ROLE")
+            .own("DISCARD TEMP")
+            .own("RESET ALL");
         self.template
     }
+}
+
+/// The first statement of a script.
+fn first(script: &Script) -> std::ops::Range<usize> {
+    script.statements.first().map_or(0..0, |s| s.span.clone())
 }
 
 /// PostgreSQL takes 0 for "no limit"; a limit below a millisecond is one millisecond.

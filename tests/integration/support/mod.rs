@@ -4,8 +4,10 @@ pub(crate) mod fleet;
 pub(crate) mod held;
 pub(crate) mod proxy;
 mod server;
+mod small;
 pub(crate) mod traces;
 mod wait;
 
 pub(crate) use server::{Database, database, options, server};
+pub(crate) use small::{Small, small};
 pub(crate) use wait::until;
