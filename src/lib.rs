@@ -52,3 +52,6 @@ pub mod verify;
 // What we do to the fleet.
 /// Taking the fleet to a goal.
 pub mod rollout;
+
+/// Large changes of data, in small batches.
+pub mod backfill;

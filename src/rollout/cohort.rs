@@ -144,7 +144,7 @@ impl Cohorts {
 }
 
 /// The head of a standing that can be moved.
-fn ready(standing: &Standing) -> Result<Head, Why> {
+pub(crate) fn ready(standing: &Standing) -> Result<Head, Why> {
     let pinned = standing.pinned.as_ref().ok_or(Why::Unknown)?;
     match (&pinned.present, pinned.head.dirty) {
         (None, _) => Err(Why::Gone),

@@ -8,6 +8,7 @@ mod survey;
 mod travel;
 
 pub use budget::Budget;
+pub(crate) use cohort::ready;
 pub use cohort::{Blocked, Cohort, Cohorts, Why};
 pub use conduct::{Ended, Run};
 pub use report::{FailureGroup, Report, ScopeReport};
