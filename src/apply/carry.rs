@@ -1,11 +1,7 @@
 //! Takes one target through its messages: retries what may be retried, and finds out what an unknown end was.
 
-use std::time::{Duration, Instant};
-
-use backon::{BackoffBuilder, ExponentialBuilder};
-
 use super::{
-    Failure, Limits, Place, Template,
+    Failure, Limits, Patience, Place, Template,
     compile::{Compiled, Cut, compile},
 };
 use crate::{
@@ -121,7 +117,7 @@ impl<'a> Carrier<'a> {
             // After a lost connection the same message is sent again: when the first one was committed after all, the
             // revision has moved and the second is refused as stale. History is read under the lock only (`enter`).
             if failure.fault == Fault::Stale
-                && patience.lost > 0
+                && patience.has_reconnected()
                 && self.is_at(head, ahead + template.revisions).await
             {
                 return Ok(());
@@ -129,7 +125,7 @@ impl<'a> Carrier<'a> {
             if failure.fault == Fault::Escaped {
                 failure.place = self.halt(template, head, ahead).await;
             }
-            let Some(delay) = patience.delay(&failure) else {
+            let Some(delay) = patience.delay(failure.fault) else {
                 return Err(failure);
             };
             tokio::time::sleep(delay).await;
@@ -231,61 +227,4 @@ fn escaped(error: ServerError) -> Failure {
         }
     };
     Failure::without_place(Fault::Escaped, error)
-}
-
-/// How often and how long a message is tried again.
-struct Patience<'a> {
-    limits: &'a Limits,
-    start: Instant,
-    locked: usize,
-    lost: usize,
-    busy: usize,
-    backoff: backon::ExponentialBackoff,
-}
-
-impl<'a> Patience<'a> {
-    /// A connection is made anew so often for one message.
-    const RECONNECTS: usize = 5;
-
-    fn new(limits: &'a Limits) -> Self {
-        let backoff = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(50))
-            .with_max_delay(Duration::from_secs(5))
-            .with_factor(1.6)
-            .with_jitter()
-            .without_max_times()
-            .build();
-        Self {
-            limits,
-            start: Instant::now(),
-            locked: 0,
-            lost: 0,
-            busy: 0,
-            backoff,
-        }
-    }
-
-    fn tries(&self) -> usize {
-        1 + self.locked + self.lost + self.busy
-    }
-
-    /// How long to wait before the next try; none when there is to be no other.
-    fn delay(&mut self, failure: &Failure) -> Option<Duration> {
-        let again = match failure.fault {
-            Fault::Retry => {
-                self.locked += 1;
-                self.locked < self.limits.lock_tries
-            }
-            Fault::Busy => {
-                self.busy += 1;
-                self.start.elapsed() < self.limits.busy_wait
-            }
-            Fault::Connection => {
-                self.lost += 1;
-                self.lost <= Self::RECONNECTS
-            }
-            _ => false,
-        };
-        if again { self.backoff.next() } else { None }
-    }
 }

@@ -1,7 +1,10 @@
 //! One connection, held for many targets: messages go out as one piece and come back statement by statement.
 
 use futures::{StreamExt, TryStreamExt};
-use sqlx::{AssertSqlSafe, Connection, Either, PgConnection, postgres::PgConnectOptions};
+use sqlx::{
+    AssertSqlSafe, Connection, Either, PgConnection,
+    postgres::{PgConnectOptions, PgRow},
+};
 
 use super::{Fault, ServerError};
 
@@ -64,12 +67,21 @@ impl Session {
 
     /// Sends one message and waits for its end.
     pub async fn send(&mut self, message: String) -> Result<Outcome, SessionError> {
+        self.ask(message, &mut None).await
+    }
+
+    /// As [`Session::send`], and keeps the last row that the message gave.
+    pub async fn ask(
+        &mut self,
+        message: String,
+        last: &mut Option<PgRow>,
+    ) -> Result<Outcome, SessionError> {
         let mut completed = 0;
         let mut replies = sqlx::raw_sql(AssertSqlSafe(message)).fetch_many(&mut self.connection);
         let error = loop {
             match replies.next().await {
                 Some(Ok(Either::Left(_))) => completed += 1,
-                Some(Ok(Either::Right(_))) => {}
+                Some(Ok(Either::Right(row))) => *last = Some(row),
                 Some(Err(error)) => break error,
                 None => return Ok(Outcome::Done),
             }

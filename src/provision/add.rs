@@ -13,13 +13,16 @@ use crate::{
     fleet::Fleet,
     history::{Digest, Head},
     plan::{Goal, Plan, Standing, Stored, plan},
-    postgres::Session,
+    postgres::{Fault, Session},
     store::{
         history, scripts,
         tenants::{self, Labels, Tenant},
     },
     tenant::{ShardName, TenantName, TenantState},
 };
+
+/// So often a schema is looked at that somebody else is building too.
+const LOOKS: usize = 5;
 
 /// Registers a tenant on `shard` and builds its schema. The registry says *provisioning* until all of it is done.
 ///
@@ -60,8 +63,19 @@ pub async fn add(
     }
 }
 
-/// Builds the schema of a tenant in state *provisioning*, from wherever that stopped.
+/// Builds the schema of a tenant in state *provisioning*, from wherever that stopped. Several may do so at once.
 pub async fn resume(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionError> {
+    for _ in 1..LOOKS {
+        match build(fleet, tenant).await {
+            // Somebody else has moved it: look again how much is left.
+            Err(ProvisionError::Failed(failure)) if failure.fault == Fault::Stale => {}
+            ended => return ended,
+        }
+    }
+    build(fleet, tenant).await
+}
+
+async fn build(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionError> {
     let shard = fleet.shard_of(tenant)?;
     let mut session = fleet.shard(shard).await?;
     require_shared(fleet, &mut session, &shard.name).await?;

@@ -148,7 +148,7 @@ pub(super) struct Place {
 
 /// What to do with a target that stopped half-way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dirty {
+pub(crate) enum Dirty {
     Blocks,
     Passes,
 }
@@ -177,7 +177,7 @@ pub(super) fn places<'a>(
 }
 
 /// The head of a standing that can be moved.
-fn ready(standing: &Standing, dirty: Dirty) -> Result<Head, Why> {
+pub(crate) fn ready(standing: &Standing, dirty: Dirty) -> Result<Head, Why> {
     let pinned = standing.pinned.as_ref().ok_or(Why::Unknown)?;
     match (&pinned.present, pinned.head.dirty) {
         (None, _) => Err(Why::Gone),

@@ -12,6 +12,7 @@ mod survey;
 mod travel;
 
 pub use budget::Budget;
+pub(crate) use cohort::{Dirty, ready};
 pub use cohort::{Blocked, Cohort, Cohorts, Why};
 pub use conduct::{Ended, Run};
 pub use diagnosis::{Finding, Wrong, diagnose};
