@@ -6,7 +6,7 @@ use super::Standing;
 use crate::{
     fleet::{Fleet, FleetError},
     history::{Applied, Digest, Head},
-    migration::{Direction, MigrationSet, Scope, Script, Version},
+    migration::{Direction, MigrationSet, Scope, Version},
     plan::{Goal, Plan, Refusal, Stored, plan},
     postgres::Session,
     store::{history, scripts},
@@ -196,17 +196,8 @@ impl<'a> Reader<'a> {
         applied: &[Applied],
         shard: &ShardName,
     ) -> Result<Stored, FleetError> {
-        let names: HashMap<_, _> = applied.iter().filter_map(|a| Some((a.down?, a))).collect();
-        let checksums: Vec<_> = names.keys().copied().collect();
         let session = self.session(shard).await?;
-        let texts = scripts::get(session.connection(), &checksums).await?;
-        let script = |(checksum, text): (_, String)| {
-            let name = names.get(&checksum).map_or_else(String::new, |a| {
-                format!("{}-{}.down.sql", a.version, a.name)
-            });
-            (checksum, Script::stored(&name, text).into())
-        };
-        Ok(texts.into_iter().map(script).collect())
+        Ok(scripts::downs(session.connection(), applied).await?)
     }
 
     async fn session(&mut self, name: &ShardName) -> Result<&mut Session, FleetError> {
