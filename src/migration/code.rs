@@ -33,7 +33,8 @@ codes! {
     VERSION_TWICE = "F101" "version-twice" {
         title: "a version is used by two migrations",
         why: "versions are compared as numbers (001 is 1), and a schema remembers each of them once",
-        help: "give the migration that no schema has yet a version above all others, as `tenantry new` picks it",
+        help: "give the migration that no schema has yet a version above all others, as `tenantry new` picks it;\n\
+               of two copies of one file, delete one",
     }
     DOWN_WITHOUT_UP = "F102" "down-without-up" {
         title: "a down script has no up script",
@@ -71,17 +72,18 @@ codes! {
     IRREVERSIBLE_WITH_DOWN = "F108" "irreversible-with-down" {
         title: "a migration is marked irreversible and has a down script",
         why: "only one of the two can be true, and the wrong one would be found out during a rollback",
-        help: "delete the down script, with the mark in the up script, or take the mark away",
+        help: "take the mark away, or delete the down script; the mark belongs in the up script",
     }
     INVALID_UTF8 = "F201" "invalid-utf8" {
         title: "a file is not UTF-8",
         why: "scripts are sent as UTF-8; in another encoding, texts would arrive as other characters or not at all",
-        help: "save the file as UTF-8, in the editor or with `iconv -f LATIN1 -t UTF-8`",
+        help: "save the file as UTF-8, in the editor or with `iconv -f ENCODING -t UTF-8`,\n\
+               ENCODING being what it is in now, such as LATIN1 or UTF-16",
     }
     UNTERMINATED = "F202" "unterminated" {
         title: "a quote, comment or body is never closed",
         why: "all that follows would belong to it, so the statements after it would not be run",
-        help: "close it where it should end",
+        help: "close it where it should end; a quote inside a string is written twice: 'it''s'",
     }
     NUL_BYTE = "F203" "nul-byte" {
         title: "a file holds a NUL byte",
@@ -107,7 +109,8 @@ codes! {
         title: "a statement begins or ends a transaction",
         why: "the statements and their record in the history are committed together;\n\
               a commit inside would keep a part of them without a record when the rest fails",
-        help: "delete the statement; one plain BEGIN; … COMMIT; around the whole script may stay",
+        help: "delete the statement; one plain BEGIN; … COMMIT; may stand around the whole of a script,\n\
+               but not of one that is marked no-transaction",
     }
     SESSION_SET = "F402" "session-set" {
         title: "a SET is not LOCAL",
@@ -139,13 +142,13 @@ codes! {
     NEEDS_NO_TRANSACTION = "F407" "needs-no-transaction" {
         title: "a statement cannot run in a transaction",
         why: "the script is carried in one transaction with its record, where PostgreSQL refuses this statement",
-        help: "move the statement to a migration of its own whose up and down begin with the line:\n\
+        help: "move the statement to a migration of its own, whose script begins with the line:\n\
                -- tenantry: no-transaction",
     }
     COPY_CLIENT = "F408" "copy-client" {
         title: "a COPY exchanges rows with the client",
         why: "a script is all that is sent: nobody feeds the rows in or takes them out, and the connection would hang",
-        help: "write the rows as INSERT … VALUES; big amounts of data are for a backfill",
+        help: "insert rows with INSERT … VALUES; big amounts of data are for a backfill, and reading rows is for psql",
     }
     PSQL_COMMAND = "F409" "psql-command" {
         title: "a line is a command of psql",

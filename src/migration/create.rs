@@ -12,7 +12,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
     Direction, MigrationSet, Version,
-    format::{FORMATS, Format, Pairs, Stem},
+    format::{self, Format, Pairs, Stem},
     version::MAX_DIGITS,
 };
 
@@ -115,14 +115,10 @@ struct Spelling {
 
 impl Spelling {
     fn of(set: &MigrationSet) -> Self {
-        let latest = set.latest().and_then(|latest| {
-            let file_name = latest.up.path.file_name()?.to_str()?;
-            FORMATS
-                .iter()
-                .find_map(|format| format.parse(file_name).ok()?)
-        });
+        let latest = set.latest();
+        let latest = latest.and_then(|latest| format::parse(&latest.up.path));
         match latest {
-            Some(stem) => Self {
+            Some((_, stem)) => Self {
                 separator: stem.separator,
                 width: stem.digits.len(),
             },
@@ -186,5 +182,109 @@ fn write(new: NewMigration<'_>, stem: &Stem) -> Result<PathBuf, CreateError> {
             Err(CreateError::Exists(path))
         }
         Err(source) => Err(CreateError::Write { path, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migration::{Scope, read};
+
+    /// A directory of empty migrations, and the set that they make.
+    fn directory(stems: &[&str]) -> (tempfile::TempDir, MigrationSet) {
+        let directory = tempfile::tempdir().unwrap();
+        for stem in stems {
+            for direction in ["up", "down"] {
+                fs::write(directory.path().join(format!("{stem}.{direction}.sql")), "").unwrap();
+            }
+        }
+        let set = read(Scope::Tenant, &[directory.path().to_owned()]).unwrap();
+        (directory, set)
+    }
+
+    fn new<'a>(directory: &'a Path, name: &'a str, sequence: bool) -> NewMigration<'a> {
+        NewMigration {
+            name,
+            directory,
+            sequence,
+            no_transaction: false,
+            now: "2026-03-01T12:34:56.9Z".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn follows_the_spelling_of_the_set() {
+        for (stems, name, sequence, file_name) in [
+            (
+                &[][..],
+                "Add orders",
+                false,
+                "20260301123456-add-orders.up.sql",
+            ),
+            (&[], "Add orders", true, "000001-add-orders.up.sql"),
+            (&["0007_a"], "Add  orders!", true, "0008_add_orders.up.sql"),
+            (&["1-a", "99-b"], "größe", true, "100-größe.up.sql"),
+            (
+                &["20250101000000_a"],
+                "x-y",
+                false,
+                "20260301123456_x_y.up.sql",
+            ),
+        ] {
+            let (directory, set) = directory(stems);
+            let created = create(&set, new(directory.path(), name, sequence)).unwrap();
+            assert_eq!(created.up, directory.path().join(file_name));
+            assert_eq!(
+                created.down,
+                directory.path().join(file_name.replace(".up.", ".down."))
+            );
+            assert_eq!(created.notice, None);
+            let set = read(Scope::Tenant, &[directory.path().to_owned()]).unwrap();
+            assert_eq!(set.latest().unwrap().version, created.version);
+            assert_eq!(set.problems().count(), 0);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_is_told() {
+        let (directory, set) = directory(&["20260301123456-a"]);
+        let created = create(&set, new(directory.path(), "b", false)).unwrap();
+        assert_eq!(created.version, Version::new(20_260_301_123_457));
+        let notice = created.notice.unwrap();
+        assert!(notice.contains("20260301123456"), "{notice}");
+    }
+
+    #[test]
+    fn marks_both_scripts_when_asked() {
+        let (directory, set) = directory(&[]);
+        let no_transaction = NewMigration {
+            no_transaction: true,
+            ..new(directory.path(), "index", false)
+        };
+        create(&set, no_transaction).unwrap();
+        let set = read(Scope::Tenant, &[directory.path().to_owned()]).unwrap();
+        let created = set.latest().unwrap();
+        assert!(created.up.directives.no_transaction);
+        assert!(created.down.as_ref().unwrap().directives.no_transaction);
+    }
+
+    #[test]
+    fn never_overwrites_and_leaves_no_half_pair() {
+        let (directory, set) = directory(&[]);
+        let down = directory.path().join("000001-a.down.sql");
+        fs::write(&down, "mine").unwrap();
+        let error = create(&set, new(directory.path(), "a", true)).unwrap_err();
+        assert!(matches!(error, CreateError::Exists(path) if path == down));
+        assert_eq!(fs::read_to_string(&down).unwrap(), "mine");
+        assert!(!directory.path().join("000001-a.up.sql").exists());
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_named() {
+        let (directory, set) = directory(&[&format!("{}-a", "9".repeat(38))]);
+        let error = create(&set, new(directory.path(), "?!", true)).unwrap_err();
+        assert!(matches!(error, CreateError::Name(_)), "{error}");
+        let error = create(&set, new(directory.path(), "b", false)).unwrap_err();
+        assert!(matches!(error, CreateError::NoVersion(_)), "{error}");
     }
 }

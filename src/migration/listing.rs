@@ -69,6 +69,14 @@ impl Listing {
             }
             return;
         }
+        if path.file_name().and_then(OsStr::to_str).is_none()
+            && name.starts_with(|c: char| c.is_ascii_digit())
+        {
+            let what = format!("`{name}` is not named as a migration: the name is not UTF-8");
+            return self
+                .problems
+                .push(Problem::new(&code::FILE_NAME, &path, what));
+        }
         for format in FORMATS {
             match format.parse(&name) {
                 Ok(None) => {}

@@ -170,3 +170,68 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migration::code;
+
+    fn problem(text: &str, marked: &str) -> Problem {
+        let start = text.find(marked).unwrap();
+        Problem::new(&code::DISCARD, Path::new("a.sql"), "DISCARD here").at(
+            &text.into(),
+            start..start + marked.len(),
+            "",
+        )
+    }
+
+    #[test]
+    fn a_warning_says_the_same_in_another_voice() {
+        let problem = problem("discard all", "discard all");
+        let warning = problem.render(Severity::Warning, false);
+        assert!(
+            warning.starts_with("warning[F405]: DISCARD here\n"),
+            "{warning}"
+        );
+        assert_eq!(warning.replacen("warning", "error", 1), problem.to_string());
+    }
+
+    #[test]
+    fn colour_is_there_when_asked_for_and_only_then() {
+        let problem = problem("discard all", "discard all");
+        assert!(!problem.render(Severity::Error, false).contains('\u{1b}'));
+        assert!(problem.render(Severity::Error, true).contains("\u{1b}["));
+    }
+
+    #[test]
+    fn line_column_and_mark_fit_whatever_stands_before() {
+        for (text, place, line) in [
+            ("\u{feff}discard all", "a.sql:1:1", "1 | discard all"),
+            ("-- größe\r\n\u{feff}☃ discard all\r\n", "a.sql:2:4", ""),
+            ("\tdiscard\n all;", "a.sql:1:2", "1 |     discard"),
+            ("discard all", "a.sql:1:1", "1 | discard all"),
+        ] {
+            let marked = &text[text.find("discard").unwrap()..];
+            let problem = problem(text, marked.trim_end());
+            let message = problem.to_string();
+            assert!(message.contains(&format!("--> {place}\n")), "{message}");
+            assert!(message.contains(line), "{message}");
+            assert_eq!(format!("a.sql:{}", problem.position().unwrap()), place);
+        }
+    }
+
+    #[test]
+    fn nothing_in_a_file_reaches_the_terminal_as_a_command() {
+        let text = "discard all -- \u{1b}[2J";
+        let message = problem(text, text).to_string();
+        assert!(!message.contains('\u{1b}'), "{message}");
+    }
+
+    #[test]
+    fn problems_are_shown_one_after_the_other() {
+        let one = problem("discard all", "discard all");
+        let problems = Problems::none_of(vec![one.clone(), one.clone()]).unwrap_err();
+        assert_eq!(problems.to_string(), format!("{one}\n\n{one}"));
+        assert_eq!(Problems::none_of(Vec::new()), Ok(()));
+    }
+}

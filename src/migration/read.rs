@@ -5,14 +5,14 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use super::{
     Direction, Migration, MigrationSet, Problem, Problems, Repeatable, Scope, Script, Version,
-    code,
+    code, format,
     listing::{Found, Listing, unreadable},
     text,
 };
@@ -72,10 +72,15 @@ impl Pair {
             return Err(vec![without_up(down, Some(&up))]);
         }
         let up_script = script(&up.path);
-        let down_script = down.map(|down| script(&down.path)).transpose();
-        let ((up_script, mut problems), down) = match (up_script, down_script) {
+        let down_script = down.as_ref().map(|down| script(&down.path));
+        let ((up_script, mut problems), down) = match (up_script, down_script.transpose()) {
             (Ok(up), Ok(down)) => (up, down),
-            (up, down) => return Err(up.err().into_iter().chain(down.err()).collect()),
+            (up_script, down_script) => {
+                let up_error = up_script.err().map(|error| unreadable(&up.path, &error));
+                let down_error = down.zip(down_script.err());
+                let down_error = down_error.map(|(down, error)| unreadable(&down.path, &error));
+                return Err(up_error.into_iter().chain(down_error).collect());
+            }
         };
         let down = down.map(|(down, found)| {
             problems.extend(found);
@@ -128,7 +133,8 @@ fn without_up(down: &Found, other: Option<&Found>) -> Problem {
 /// What is wrong with having, or not having, a down script.
 fn way_back(version: Version, up: &Script, down: Option<&Script>) -> Option<Problem> {
     let Some(down) = down else {
-        let what = format!("version {version} has no down script");
+        let file_name = format::down_of(&up.path).unwrap_or_default();
+        let what = format!("version {version} has no down script: there is no `{file_name}`");
         let missing = || Problem::new(&code::MISSING_DOWN, &up.path, what);
         return (!up.directives.irreversible).then(missing);
     };
@@ -139,7 +145,7 @@ fn way_back(version: Version, up: &Script, down: Option<&Script>) -> Option<Prob
     let what = format!("version {version} is marked irreversible and has a down script");
     let problem = Problem::new(&code::IRREVERSIBLE_WITH_DOWN, &marked.path, what);
     let problem = problem.at(&marked.text, place, "");
-    Some(if marked == up {
+    Some(if marked.path == up.path {
         problem.with(&down.path)
     } else {
         problem
@@ -161,21 +167,35 @@ fn repeatables(mut files: Vec<(String, PathBuf)>) -> (Vec<Arc<Repeatable>>, Vec<
             continue;
         }
         match script(path) {
-            Ok((script, problems)) => repeatables.push(Arc::new(Repeatable {
-                name: name.clone(),
-                script: Arc::new(script),
-                problems,
-            })),
-            Err(problem) => refused.push(problem),
+            Ok((script, mut problems)) => {
+                problems.extend(foreign_directives(&script));
+                repeatables.push(Arc::new(Repeatable {
+                    name: name.clone(),
+                    script: Arc::new(script),
+                    problems,
+                }));
+            }
+            Err(error) => refused.push(unreadable(path, &error)),
         }
     }
     (repeatables, refused)
 }
 
+/// The directives of a repeatable that only migrations can have.
+fn foreign_directives(script: &Script) -> impl Iterator<Item = Problem> {
+    ["no-transaction", "irreversible"]
+        .into_iter()
+        .filter_map(|word| {
+            let place = script.directive_place(word)?;
+            let what = format!("`{word}` is no directive of a repeatable");
+            let problem = Problem::new(&code::DIRECTIVE_UNKNOWN, &script.path, what);
+            Some(problem.at(&script.text, place, "for migrations only"))
+        })
+}
+
 /// Reads one file. What is wrong with its content comes with it; the error is that it cannot be read.
-fn script(path: &Path) -> Result<(Script, Vec<Problem>), Problem> {
-    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
-    let (text, invalid) = text::decode(path, bytes);
+fn script(path: &Path) -> io::Result<(Script, Vec<Problem>)> {
+    let (text, invalid) = text::decode(path, fs::read(path)?);
     let (script, mut problems) = Script::read(path, text);
     if let Some(invalid) = invalid {
         // The rest of what is wrong may be wrong only because of that.
@@ -200,4 +220,75 @@ fn notices(set: &MigrationSet, others: &[PathBuf]) -> Vec<String> {
         }
     }
     notices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for (file, text) in files {
+            let path = directory.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        directory
+    }
+
+    #[test]
+    fn all_that_keeps_a_set_from_being_one_is_told_at_once() {
+        let files = directory(&[
+            ("1-a.up.sql", ""),
+            ("1-a.down.sql", ""),
+            ("01-b.up.sql", ""),
+            ("2-c.down.sql", ""),
+            ("3-d.sql", "discard all"),
+        ]);
+        let missing = files.path().join("missing");
+        let problems = read(Scope::Shared, &[files.path().to_owned(), missing]).unwrap_err();
+        let ids: Vec<_> = problems.as_slice().iter().map(|p| p.code.id).collect();
+        assert_eq!(ids, ["F101", "F102", "F103", "F105"]);
+        assert!(
+            problems.to_string().contains("`migrations.shared`"),
+            "{problems}"
+        );
+    }
+
+    #[test]
+    fn content_stays_with_its_migration() {
+        let files = directory(&[
+            ("1-a.up.sql", "-- tenantry: irreversible"),
+            ("2-b.up.sql", "discard all"),
+            ("functions/f.sql", "set role a"),
+        ]);
+        let set = read(Scope::Tenant, &[files.path().to_owned()]).unwrap();
+        let ids = |problems: &[Problem]| -> Vec<_> { problems.iter().map(|p| p.code.id).collect() };
+        assert_eq!(ids(&set.migrations[0].problems), [""; 0]);
+        assert_eq!(ids(&set.migrations[1].problems), ["F405", "F107"]);
+        assert_eq!(ids(&set.repeatable("f").unwrap().problems), ["F406"]);
+        assert_eq!(set.problems().count(), 3);
+    }
+
+    #[test]
+    fn a_directory_given_twice_is_read_once() {
+        let files = directory(&[("1-a.up.sql", ""), ("1-a.down.sql", "")]);
+        let path = files.path().to_owned();
+        let set = read(Scope::Tenant, &[path.clone(), path]).unwrap();
+        assert_eq!(set.migrations.len(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_name_that_is_not_utf8_is_not_guessed() {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+        let files = directory(&[]);
+        fs::write(
+            files.path().join(OsStr::from_bytes(b"1-caf\xe9.up.sql")),
+            "",
+        )
+        .unwrap();
+        let problems = read(Scope::Tenant, &[files.path().to_owned()]).unwrap_err();
+        assert_eq!(problems.as_slice()[0].code, &code::FILE_NAME);
+    }
 }

@@ -93,3 +93,39 @@ impl fmt::Display for Migration {
         write!(f, "{}-{}", self.version, self.name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(versions: &[u64]) -> MigrationSet {
+        let migration = |version: &u64| {
+            Arc::new(Migration {
+                version: Version::new(*version),
+                name: "x".to_owned(),
+                up: Arc::new(Script::parse("x.up.sql", "select 1")),
+                down: None,
+                problems: Vec::new(),
+            })
+        };
+        MigrationSet {
+            migrations: versions.iter().map(migration).collect(),
+            ..MigrationSet::empty(Scope::Tenant)
+        }
+    }
+
+    #[test]
+    fn finds_migrations_by_version() {
+        let set = set(&[1, 5, 9]);
+        let versions = |migrations: &[Arc<Migration>]| -> Vec<_> {
+            migrations.iter().map(|m| m.version.number()).collect()
+        };
+        assert_eq!(set.get(Version::new(5)).unwrap().to_string(), "5-x");
+        assert_eq!(set.get(Version::new(6)), None);
+        assert_eq!(set.latest().unwrap().version, Version::new(9));
+        assert_eq!(versions(set.after(None)), [1, 5, 9]);
+        assert_eq!(versions(set.after(Some(Version::new(0)))), [1, 5, 9]);
+        assert_eq!(versions(set.after(Some(Version::new(5)))), [9]);
+        assert_eq!(versions(set.after(Some(Version::new(9)))), [0; 0]);
+    }
+}

@@ -3,71 +3,11 @@
 //! Every byte of the text belongs to exactly one token. One pass, no recursion, no allocation: it must never take
 //! more than linear time, whatever the text. It must never guess: what is opened and not closed is an error.
 
-use std::ops::Range;
-
-use super::Unterminated;
-
-/// One token of a text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Token {
-    /// What it is.
-    pub kind: TokenKind,
-    /// Its bytes in the text.
-    pub span: Range<usize>,
-}
-
-/// What a token is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenKind {
-    /// Blanks and line breaks; a no-break space is none.
-    Space,
-    /// A byte order mark at the start of the text.
-    ByteOrderMark,
-    /// `-- …` up to the end of the line.
-    LineComment,
-    /// `/* … */`, with the comments nested in it.
-    BlockComment,
-    /// A comment that begins with `--;;` and stands first on its line.
-    Separator,
-    /// A key word or a name without quotes.
-    Word,
-    /// A name in double quotes, `U&"…"` included.
-    QuotedName,
-    /// A string in single quotes with its prefix (`E`, `B`, `X`, `N`, `U&`).
-    String,
-    /// A string between dollar signs.
-    DollarString,
-    /// A number.
-    Number,
-    /// `$1`
-    Parameter,
-    /// A run of operator characters. A sign right after an operator belongs to the run: it matters to nobody here.
-    Operator,
-    /// `;`
-    Semicolon,
-    /// `(`
-    Open,
-    /// `)`
-    Close,
-    /// Any other single character, such as a comma, a dot or a bracket.
-    Punctuation,
-    /// A backslash outside of quotes and the rest of its line: a command for psql, which no server takes.
-    MetaCommand,
-}
-
-impl TokenKind {
-    /// True for what PostgreSQL skips between two tokens.
-    pub fn is_blank(self) -> bool {
-        matches!(
-            self,
-            Self::Space
-                | Self::ByteOrderMark
-                | Self::LineComment
-                | Self::BlockComment
-                | Self::Separator
-        )
-    }
-}
+use super::lexeme::{
+    begins_word, block_comment, continues_word, dollar, escaped, is_line_break, is_operator,
+    is_space, number, operator, quoted, run, unicode,
+};
+use super::token::{Token, TokenKind};
 
 /// The tokens of a text, in order. Ends after the first error.
 #[derive(Debug, Clone)]
@@ -97,10 +37,10 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Goes on at the byte `at`, which must be the start of a line.
-    pub(super) fn resume_at_line(&mut self, at: usize) {
+    /// Goes on at the byte `at`, behind something that is no SQL.
+    pub(super) fn skip_to(&mut self, at: usize) {
         self.at = at;
-        self.first_on_line = true;
+        self.first_on_line = false;
         self.escapes = Escapes::No;
     }
 
@@ -161,7 +101,7 @@ impl<'a> Lexer<'a> {
             TokenKind::Space if self.escapes == Escapes::AfterLineBreak && breaks_line => {
                 Escapes::Yes
             }
-            TokenKind::Space | TokenKind::LineComment => self.escapes,
+            TokenKind::Space | TokenKind::LineComment | TokenKind::Separator => self.escapes,
             TokenKind::String if self.escapes == Escapes::Yes && bytes[0] == b'\'' => {
                 Escapes::AfterLineBreak
             }
@@ -193,163 +133,111 @@ impl Iterator for Lexer<'_> {
     }
 }
 
-/// The first byte from `at` on that does not belong.
-fn run(text: &str, at: usize, belongs: impl Fn(u8) -> bool) -> usize {
-    let rest = &text.as_bytes()[at..];
-    at + rest.iter().position(|b| !belongs(*b)).unwrap_or(rest.len())
+/// A quote, comment or body that the script opens and never closes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} is never closed")]
+pub struct Unterminated {
+    /// What is open, such as "a string" or "a dollar-quoted body $fn$".
+    pub what: String,
+    /// The byte at which it opens.
+    pub offset: usize,
 }
 
-/// The byte after the quotes that open at `quote`; a doubled quote does not close them.
-fn quoted(text: &str, start: usize, quote: usize) -> Result<usize, Unterminated> {
-    let bytes = text.as_bytes();
-    let mut at = quote + 1;
-    while at < bytes.len() {
-        at = run(text, at, |b| b != bytes[quote]) + 1;
-        if at <= bytes.len() && bytes.get(at) != Some(&bytes[quote]) {
-            return Ok(at);
-        }
-        at += 1;
+#[cfg(test)]
+mod tests {
+    use super::TokenKind::*;
+    use super::*;
+
+    /// The tokens that are no space.
+    fn tokens(text: &str) -> Vec<(TokenKind, &str)> {
+        Lexer::new(text)
+            .map(Result::unwrap)
+            .filter(|token| token.kind != Space)
+            .map(|token| (token.kind, &text[token.span]))
+            .collect()
     }
-    let what = if bytes[quote] == b'"' {
-        "a quoted name"
-    } else {
-        "a string"
-    };
-    Err(unterminated(what, start))
-}
 
-/// As [`quoted`], where a backslash takes the meaning from the character after it.
-fn escaped(text: &str, start: usize, quote: usize) -> Result<usize, Unterminated> {
-    let bytes = text.as_bytes();
-    let mut at = quote + 1;
-    while let Some(byte) = bytes.get(at) {
-        at += match (byte, bytes.get(at + 1)) {
-            (b'\'', Some(b'\'')) | (b'\\', _) => 2,
-            (b'\'', _) => return Ok(at + 1),
-            _ => 1,
-        };
+    #[test]
+    fn reads_prefixes_only_right_before_the_quote() {
+        assert_eq!(
+            tokens(r#"e'\'' U&"a" u&'b' u&c xe'd' n 'e'"#),
+            [
+                (String, r"e'\''"),
+                (QuotedName, r#"U&"a""#),
+                (String, "u&'b'"),
+                (Word, "u"),
+                (Operator, "&"),
+                (Word, "c"),
+                (Word, "xe"),
+                (String, "'d'"),
+                (Word, "n"),
+                (String, "'e'"),
+            ]
+        );
     }
-    Err(unterminated("a string", start))
-}
 
-/// `U&'…'`, `U&"…"`, or a word that only begins alike.
-fn unicode(text: &str, at: usize) -> Result<(TokenKind, usize), Unterminated> {
-    Ok(match text.as_bytes().get(at + 2) {
-        Some(b'\'') => (TokenKind::String, quoted(text, at, at + 2)?),
-        Some(b'"') => (TokenKind::QuotedName, quoted(text, at, at + 2)?),
-        _ => (TokenKind::Word, at + 1),
-    })
-}
-
-fn block_comment(text: &str, start: usize) -> Result<usize, Unterminated> {
-    let bytes = text.as_bytes();
-    let mut depth = 0_usize;
-    let mut at = start;
-    while at + 1 < bytes.len() {
-        match &bytes[at..at + 2] {
-            b"/*" => depth += 1,
-            b"*/" if depth == 1 => return Ok(at + 2),
-            b"*/" => depth -= 1,
-            _ => {
-                at += 1;
-                continue;
-            }
-        }
-        at += 2;
+    #[test]
+    fn goes_on_with_escapes_after_a_line_break_only() {
+        let continued = "E'a'\n -- x\n 'b\\'' 'c\\'";
+        assert_eq!(
+            tokens(continued)[2..],
+            [(String, "'b\\''"), (String, "'c\\'")]
+        );
+        assert_eq!(tokens("E'a' 'b\\'").len(), 2);
+        assert_eq!(tokens("'a'\n'b\\'").len(), 2);
     }
-    Err(unterminated("a comment", start))
-}
 
-/// A string between dollar signs, or the lone dollar sign that PostgreSQL sees where none begins.
-fn dollar(text: &str, at: usize) -> Result<(TokenKind, usize), Unterminated> {
-    let bytes = text.as_bytes();
-    let tag = run(text, at + 1, |b| continues_word(b) && b != b'$');
-    if bytes.get(tag) != Some(&b'$') {
-        return Ok((TokenKind::Punctuation, at + 1));
+    #[test]
+    fn tells_dollar_quotes_from_names_and_parameters() {
+        assert_eq!(
+            tokens("a$b$ $1$x$ $y$ $x$ $2a$ +$"),
+            [
+                (Word, "a$b$"),
+                (Parameter, "$1"),
+                (DollarString, "$x$ $y$ $x$"),
+                (Parameter, "$2"),
+                (Word, "a$"),
+                (Operator, "+"),
+                (Punctuation, "$"),
+            ]
+        );
     }
-    let delimiter = &text[at..=tag];
-    match text[tag + 1..].find(delimiter) {
-        Some(inside) => {
-            let end = tag + 1 + inside + delimiter.len();
-            Ok((TokenKind::DollarString, end))
-        }
-        None => Err(unterminated(
-            &format!("a dollar-quoted body {delimiter}"),
-            at,
-        )),
+
+    #[test]
+    fn stops_operators_at_comments_and_numbers_at_letters() {
+        assert_eq!(
+            tokens("@>/**/<=--x\n1..2 3.e4 5e+6 0xFFg 7_000_ .8"),
+            [
+                (Operator, "@>"),
+                (BlockComment, "/**/"),
+                (Operator, "<="),
+                (LineComment, "--x"),
+                (Number, "1"),
+                (Punctuation, "."),
+                (Number, ".2"),
+                (Number, "3.e4"),
+                (Number, "5e+6"),
+                (Number, "0xFF"),
+                (Word, "g"),
+                (Number, "7_000"),
+                (Word, "_"),
+                (Number, ".8"),
+            ]
+        );
     }
-}
 
-/// The longest number that begins at `at`. What follows without a blank is the next token, as before PostgreSQL 15;
-/// newer servers refuse it.
-fn number(text: &str, at: usize) -> usize {
-    let bytes = text.as_bytes();
-    let byte = |index: usize| bytes.get(index).copied().unwrap_or(0);
-    let is_digit: fn(u8) -> bool = match (byte(at), byte(at + 1) | 0x20) {
-        (b'0', b'x') => |b| b.is_ascii_hexdigit(),
-        (b'0', b'o' | b'b') => |b| b.is_ascii_digit(),
-        _ => {
-            let mut end = digits(text, at, |b| b.is_ascii_digit());
-            // Two dots are the range of a loop in PL/pgSQL, not a fraction.
-            if byte(end) == b'.' && byte(end + 1) != b'.' {
-                end = digits(text, end + 1, |b| b.is_ascii_digit());
-            }
-            let sign = usize::from(matches!(byte(end + 1), b'+' | b'-'));
-            if byte(end) | 0x20 == b'e' && byte(end + 1 + sign).is_ascii_digit() {
-                end = digits(text, end + 1 + sign, |b| b.is_ascii_digit());
-            }
-            return end;
-        }
-    };
-    digits(text, at + 2, is_digit)
-}
-
-/// The byte after digits which single underscores may part.
-fn digits(text: &str, at: usize, is_digit: fn(u8) -> bool) -> usize {
-    let mut end = run(text, at, is_digit);
-    while let [b'_', digit, ..] = text.as_bytes()[end..]
-        && is_digit(digit)
-    {
-        end = run(text, end + 1, is_digit);
+    #[test]
+    fn knows_what_only_looks_blank() {
+        assert_eq!(
+            tokens("\u{FEFF}--;;\n\u{A0}--;;\r--;; x\u{FEFF}\n\u{FEFF}"),
+            [
+                (ByteOrderMark, "\u{FEFF}"),
+                (Separator, "--;;"),
+                (Word, "\u{A0}"),
+                (LineComment, "--;;"),
+                (Separator, "--;; x\u{FEFF}"),
+                (Word, "\u{FEFF}"),
+            ]
+        );
     }
-    end
-}
-
-/// An operator stops where a comment begins.
-fn operator(text: &str, start: usize) -> usize {
-    let bytes = text.as_bytes();
-    let ends = |at: &usize| match bytes[*at..] {
-        [b'-', b'-', ..] | [b'/', b'*', ..] => true,
-        [byte, ..] => !is_operator(byte),
-        [] => true,
-    };
-    (start + 1..bytes.len()).find(ends).unwrap_or(bytes.len())
-}
-
-fn unterminated(what: &str, offset: usize) -> Unterminated {
-    Unterminated {
-        what: what.to_owned(),
-        offset,
-    }
-}
-
-fn is_line_break(byte: u8) -> bool {
-    matches!(byte, b'\n' | b'\r')
-}
-
-fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\x0B' | b'\x0C')
-}
-
-/// PostgreSQL takes every byte outside of ASCII for a letter.
-fn begins_word(byte: u8) -> bool {
-    byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
-}
-
-fn continues_word(byte: u8) -> bool {
-    begins_word(byte) || byte.is_ascii_digit() || byte == b'$'
-}
-
-fn is_operator(byte: u8) -> bool {
-    b"~!@#^&|`?+-*/%<>=".contains(&byte)
 }

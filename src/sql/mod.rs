@@ -3,15 +3,20 @@
 //! Nothing here talks to a server or to the file system.
 
 mod ident;
+mod kind;
 mod lex;
+mod lexeme;
 mod literal;
 mod position;
 mod split;
 mod statement;
+mod token;
 
 pub use ident::{Ident, InvalidIdent};
-pub use lex::{Lexer, Token, TokenKind};
+pub use kind::Kind;
+pub use lex::{Lexer, Unterminated};
 pub use literal::{Literal, NulByte};
 pub use position::Position;
-pub use split::{Statement, Unterminated, split};
-pub use statement::{Kind, kind};
+pub use split::{Statement, split};
+pub use statement::kind;
+pub use token::{Token, TokenKind};

@@ -5,23 +5,17 @@
 
 use std::ops::Range;
 
-use super::lex::{Lexer, Token, TokenKind};
+use super::kind::Kind;
+use super::lex::{Lexer, Unterminated};
+use super::statement::kind;
+use super::token::{Token, TokenKind};
 
 /// One statement of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
-    /// Bytes in the script, from the statement's first token to its last, without the terminator.
+    /// Bytes in the script, from the statement's first token to its last, without the terminator. The data that
+    /// `COPY … FROM STDIN` has after it, up to the line `\.`, belongs to it.
     pub span: Range<usize>,
-}
-
-/// A quote, comment or body that the script opens and never closes.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} is never closed")]
-pub struct Unterminated {
-    /// What is open, such as "a string" or "a dollar-quoted body $fn$".
-    pub what: String,
-    /// The byte at which it opens.
-    pub offset: usize,
 }
 
 /// Cuts `script` into its statements. Empty ones are left out.
@@ -30,19 +24,26 @@ pub struct Unterminated {
 pub fn split(script: &str) -> Result<Vec<Statement>, Unterminated> {
     let mut statements = Vec::new();
     let mut open: Option<Open> = None;
-    for token in Lexer::new(script) {
+    let mut data = CopyData { ahead: true };
+    let mut lexer = Lexer::new(script);
+    while let Some(token) = lexer.next() {
         let token = token?;
-        match (token.kind, &mut open) {
+        match (token.kind, open.take()) {
             (TokenKind::Semicolon | TokenKind::Separator, Some(statement))
                 if statement.may_end() =>
             {
-                statements.extend(open.take().map(Open::close));
+                let mut statement = statement.close();
+                if let Some(end) = data.after(script, &statement, token.span.end) {
+                    statement.span.end = end;
+                    lexer.skip_to(end);
+                }
+                statements.push(statement);
             }
             (TokenKind::Semicolon, None) => {}
-            (kind, _) if kind.is_blank() => {}
+            (kind, unchanged) if kind.is_blank() => open = unchanged,
             (TokenKind::MetaCommand, None) => statements.push(Statement { span: token.span }),
-            (_, Some(statement)) => statement.take(script, &token),
-            (_, None) => open = Some(Open::new(script, &token)),
+            (_, Some(statement)) => open = Some(statement.with(script, &token)),
+            (_, None) => open = Some(Open::new(&token).with(script, &token)),
         }
     }
     if let Some(last) = open {
@@ -53,6 +54,31 @@ pub fn split(script: &str) -> Result<Vec<Statement>, Unterminated> {
         statements.push(last.close());
     }
     Ok(statements)
+}
+
+/// The data that psql reads from the lines after `COPY … FROM STDIN`: no SQL, so its quotes mean nothing.
+struct CopyData {
+    /// False once a look to the end of the script found none, so that nobody looks twice.
+    ahead: bool,
+}
+
+impl CopyData {
+    /// The end of the data that stands behind `statement`, whose terminator ends at `from`.
+    fn after(&mut self, script: &str, statement: &Statement, from: usize) -> Option<usize> {
+        let text = &script[statement.span.clone()];
+        // The kind takes reading the whole statement: only where it may matter.
+        let copies = text
+            .get(..4)
+            .is_some_and(|word| word.eq_ignore_ascii_case("copy"));
+        if !self.ahead || !copies || kind(text) != Kind::COPY_FROM_STDIN {
+            return None;
+        }
+        let rest = &script[from..];
+        let closes = |at: &usize| matches!(rest.as_bytes().get(at + 3), None | Some(b'\r' | b'\n'));
+        let found = rest.match_indices("\n\\.").map(|(at, _)| at).find(closes);
+        self.ahead = found.is_some();
+        found.map(|at| from + at + 3)
+    }
 }
 
 /// A statement whose end has not been met yet.
@@ -93,8 +119,8 @@ enum Previous {
 }
 
 impl Open {
-    fn new(script: &str, first: &Token) -> Self {
-        let mut open = Self {
+    fn new(first: &Token) -> Self {
+        Self {
             span: first.span.clone(),
             lead: Lead::Nothing,
             previous: Previous::Other,
@@ -102,9 +128,7 @@ impl Open {
             body: None,
             bodies: 0,
             cases: 0,
-        };
-        open.take(script, first);
-        open
+        }
     }
 
     fn may_end(&self) -> bool {
@@ -115,7 +139,7 @@ impl Open {
         Statement { span: self.span }
     }
 
-    fn take(&mut self, script: &str, token: &Token) {
+    fn with(mut self, script: &str, token: &Token) -> Self {
         self.span.end = token.span.end;
         let text = &script[token.span.clone()];
         match token.kind {
@@ -135,6 +159,7 @@ impl Open {
             _ => Previous::Other,
         };
         self.lead = self.lead.then(text);
+        self
     }
 
     /// Follows the bodies of a routine by its words.

@@ -1,74 +1,14 @@
-//! What a statement is, as far as it matters for carrying it. Told by its words alone, never by a server.
+//! Telling what a statement is by its words alone, never by asking a server.
 
-use super::lex::{Lexer, TokenKind};
-
-/// The kinds of statement that are not carried like any other. The words say what made it so, for messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Begins, ends or changes the transaction: `BEGIN`, `COMMIT`, `ROLLBACK`, `SET TRANSACTION`, …
-    TransactionControl(&'static str),
-    /// Cannot run inside a transaction: `VACUUM`, `CREATE INDEX CONCURRENTLY`, …
-    NoTransaction(&'static str),
-    /// Changes the search path, for the transaction or beyond.
-    SearchPath(&'static str),
-    /// Changes the role, for the transaction or beyond.
-    Role(&'static str),
-    /// Changes the session beyond the transaction: `SET` without `LOCAL`, `RESET`, `DISCARD`.
-    Session(&'static str),
-    /// Needs data from the client or sends it there: `COPY … FROM STDIN`, `COPY … TO STDOUT`.
-    Copy(&'static str),
-    /// A command for psql, such as `\copy`; no server takes it.
-    MetaCommand,
-    /// `ALTER TYPE … ADD VALUE`: the value cannot be used in the same transaction.
-    AddEnumValue,
-    /// `CREATE TABLE`, also `AS` a query.
-    CreateTable,
-    /// `CREATE INDEX` inside a transaction.
-    CreateIndex,
-    /// `ALTER TABLE`.
-    AlterTable,
-    /// Any other statement that changes structure.
-    Ddl,
-    /// Anything else: data, queries, `DO` blocks, calls.
-    Other,
-}
-
-impl Kind {
-    /// The words that made it this kind; none where nothing is special about it.
-    pub fn words(self) -> Option<&'static str> {
-        match self {
-            Self::TransactionControl(words)
-            | Self::NoTransaction(words)
-            | Self::SearchPath(words)
-            | Self::Role(words)
-            | Self::Session(words)
-            | Self::Copy(words) => Some(words),
-            Self::MetaCommand => Some("a psql command"),
-            Self::AddEnumValue => Some("ALTER TYPE … ADD VALUE"),
-            Self::CreateTable => Some("CREATE TABLE"),
-            Self::CreateIndex => Some("CREATE INDEX"),
-            Self::AlterTable => Some("ALTER TABLE"),
-            Self::Ddl | Self::Other => None,
-        }
-    }
-
-    /// About how many locks such a statement takes at most: crude, for sizing transactions.
-    pub fn estimated_locks(self) -> u32 {
-        match self {
-            // Table, its type's array, TOAST table and index, a sequence, a key's index, two tables referred to.
-            Self::CreateTable => 8,
-            Self::AlterTable => 6,
-            Self::Ddl | Self::AddEnumValue => 4,
-            Self::CreateIndex => 3,
-            _ => 2,
-        }
-    }
-}
+use super::kind::Kind;
+use super::lex::Lexer;
+use super::token::TokenKind;
 
 /// Tells the kind of one statement, as [`split`](super::split) cuts it.
 pub fn kind(statement: &str) -> Kind {
-    let Some(outline) = outline(statement) else {
-        return Kind::MetaCommand;
+    let outline = match outline(statement) {
+        Ok(outline) => outline,
+        Err(kind) => return kind,
     };
     let words: Vec<&str> = outline.iter().map(String::as_str).collect();
     match words.as_slice() {
@@ -85,26 +25,40 @@ pub fn kind(statement: &str) -> Kind {
 /// The most tokens that any decision needs.
 const OUTLINE: usize = 40;
 
-/// The statement's first tokens in upper case, without comments, and without what stands in parentheses except in
-/// the first ones, which may be options. None for a statement with a psql command in it.
-fn outline(statement: &str) -> Option<Vec<String>> {
+/// The statement's first tokens in upper case, without comments and without what stands in parentheses, except where
+/// these hold options. An error is the kind at once: some things count wherever they stand.
+fn outline(statement: &str) -> Result<Vec<String>, Kind> {
     let mut outline: Vec<String> = Vec::new();
     let mut depth = 0_usize;
-    for token in Lexer::new(statement).map_while(Result::ok) {
+    let mut before = ["", ""];
+    let tokens = Lexer::new(statement).map_while(Result::ok);
+    for token in tokens.filter(|token| !token.kind.is_blank()) {
+        let text = &statement[token.span];
         match token.kind {
-            TokenKind::MetaCommand => return None,
+            TokenKind::MetaCommand => return Err(Kind::MetaCommand),
+            TokenKind::String if sets_search_path(before, text) => {
+                return Err(Kind::SearchPath("set_config('search_path', …)"));
+            }
             TokenKind::Open => depth += 1,
             _ => {}
         }
         let options = outline.first().is_some_and(|first| first == "REINDEX");
-        if !token.kind.is_blank() && (depth == 0 || options) && outline.len() < OUTLINE {
-            outline.push(statement[token.span].to_ascii_uppercase());
+        if (depth == 0 || options) && outline.len() < OUTLINE {
+            outline.push(text.to_ascii_uppercase());
         }
         if token.kind == TokenKind::Close {
             depth = depth.saturating_sub(1);
         }
+        before = [before[1], text];
     }
-    Some(outline)
+    Ok(outline)
+}
+
+/// `set_config('search_path'`, as dumps have it.
+fn sets_search_path([function, open]: [&str; 2], setting: &str) -> bool {
+    open == "("
+        && function.eq_ignore_ascii_case("set_config")
+        && setting.eq_ignore_ascii_case("'search_path'")
 }
 
 fn transaction_control(words: &[&str]) -> Option<Kind> {
@@ -172,7 +126,7 @@ fn copy(rest: &[&str]) -> Kind {
         .windows(2)
         .find(|pair| matches!(pair[0], "FROM" | "TO"));
     match direction {
-        Some([_, "STDIN"]) => Kind::Copy("COPY … FROM STDIN"),
+        Some([_, "STDIN"]) => Kind::COPY_FROM_STDIN,
         Some([_, "STDOUT"]) => Kind::Copy("COPY … TO STDOUT"),
         _ => Kind::Other,
     }
@@ -201,6 +155,9 @@ fn no_transaction(words: &[&str]) -> Option<Kind> {
         ["ALTER", "DATABASE", _, "SET", "TABLESPACE", ..] => "ALTER DATABASE … SET TABLESPACE",
         ["CREATE", "SUBSCRIPTION", ..] => "CREATE SUBSCRIPTION",
         ["DROP", "SUBSCRIPTION", ..] => "DROP SUBSCRIPTION",
+        ["ALTER", "SUBSCRIPTION", _, rest @ ..] if rest.contains(&"PUBLICATION") => {
+            "ALTER SUBSCRIPTION … PUBLICATION"
+        }
         _ => return None,
     };
     Some(Kind::NoTransaction(what))
@@ -323,6 +280,7 @@ mod tests {
             "set local \"Search_Path\" = a",
             "set session search_path from current",
             "set schema 'a'",
+            "select pg_catalog.set_config('search_path', '', false)",
             "reset search_path",
         ] {
             assert!(matches!(kind(path), Kind::SearchPath(_)), "{path}");

@@ -26,6 +26,9 @@ const QUERIES: [(&str, &str); 12] = [
     ("read the policies", include_str!("policies.sql")),
 ];
 
+/// Properties that PostgreSQL never writes with the schema's name: people's text, and a column after its table.
+const AS_IT_IS: [&str; 4] = ["comment", "initial state", "options", "owned by"];
+
 #[derive(FromRow)]
 struct Row {
     kind: Kind,
@@ -38,7 +41,6 @@ struct Row {
 struct Namespace {
     oid: Oid,
     identifier: String,
-    literal: String,
 }
 
 /// Takes a snapshot of everything in `schema` but what belongs to an extension.
@@ -54,18 +56,19 @@ pub async fn snapshot(conn: &mut PgConnection, schema: &Ident) -> Result<Snapsho
         }
     };
     let mut transaction = conn.begin().await.map_err(failed("begin reading"))?;
-    let namespace = find(&mut transaction, schema)
-        .await
-        .map_err(failed("read the name"))?;
-    let namespace =
-        namespace.ok_or_else(|| StructureError::NoSchema(schema.as_str().to_owned()))?;
     query(include_str!("settings.sql"))
-        .bind(&namespace.identifier)
+        .bind(schema.to_string())
         .execute(&mut *transaction)
         .await
-        .map_err(failed("set the path"))?;
+        .map_err(failed("set the path for reading"))?;
+    let namespace: Namespace = query_as(include_str!("namespace.sql"))
+        .bind(schema.as_str())
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(failed("read the name"))?
+        .ok_or_else(|| StructureError::NoSchema(schema.as_str().to_owned()))?;
 
-    let schema = Schema::new(&namespace.identifier, &namespace.literal);
+    let schema = Schema::new(schema.as_str(), &namespace.identifier);
     let mut objects = Vec::new();
     for (doing, sql) in QUERIES {
         let rows: Vec<Row> = query_as(sql)
@@ -82,13 +85,6 @@ pub async fn snapshot(conn: &mut PgConnection, schema: &Ident) -> Result<Snapsho
     Ok(objects.into_iter().collect())
 }
 
-async fn find(conn: &mut PgConnection, schema: &Ident) -> sqlx::Result<Option<Namespace>> {
-    query_as(include_str!("namespace.sql"))
-        .bind(schema.as_str())
-        .fetch_optional(conn)
-        .await
-}
-
 impl Row {
     fn into_object(self, schema: &Schema) -> (ObjectKey, Properties) {
         let Self {
@@ -98,8 +94,7 @@ impl Row {
             properties: Json(mut properties),
         } = self;
         for (property, value) in &mut properties {
-            // What people wrote stays as they wrote it.
-            if property != "comment" {
+            if !AS_IT_IS.contains(&property.as_str()) {
                 *value = unqualify(value, kind, schema);
             }
         }

@@ -27,10 +27,10 @@ join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.
 join pg_catalog.pg_type t on t.oid = a.atttypid
 left join pg_catalog.pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
 left join pg_catalog.pg_constraint n
-    on n.conrelid = c.oid and n.contype = 'n' and n.conkey = array[a.attnum] and not n.convalidated
+    on n.conrelid = c.oid and n.contype = 'n' and a.attnum = any (n.conkey) and not n.convalidated
 where c.relnamespace = $1
     and c.relkind in ('r', 'p', 'f', 'v', 'm')
     and not exists (
         select from pg_catalog.pg_depend e
-        where e.classid = 'pg_class'::regclass and e.objid = c.oid and e.deptype = 'e'
+        where e.classid = 'pg_class'::regclass::oid and e.objid = c.oid and e.deptype = 'e'
     )

@@ -46,7 +46,8 @@ pub enum Change {
 
 /// What differs between two snapshots; nothing exactly if they are equal.
 ///
-/// What vanishes or comes with a table is not told apart from it, nor an index apart from its constraint.
+/// What vanishes or comes with a table is not told apart from it, nor an index apart from its constraint, nor a sequence
+/// apart from its column.
 pub fn diff(before: &Snapshot, after: &Snapshot) -> Vec<Difference> {
     let mut differences = Vec::new();
     for (object, properties) in &before.objects {
@@ -74,12 +75,32 @@ pub fn diff(before: &Snapshot, after: &Snapshot) -> Vec<Difference> {
 
 /// Whether an object that only `one` has belongs to another that only `one` has.
 fn told_with_another(object: &ObjectKey, one: &Snapshot, other: &Snapshot) -> bool {
-    let constraint = (object.kind == Kind::Index).then(|| ObjectKey {
-        kind: Kind::Constraint,
-        ..object.clone()
-    });
-    let mut owners = object.owners().chain(constraint);
-    owners.any(|owner| one.objects.contains_key(&owner) && !other.objects.contains_key(&owner))
+    let told =
+        |owner: ObjectKey| one.objects.contains_key(&owner) && !other.objects.contains_key(&owner);
+    let relation = |name: &str, kind| ObjectKey {
+        kind,
+        table: None,
+        name: name.to_owned(),
+    };
+    let relations = [Kind::Table, Kind::View, Kind::MaterializedView];
+    let with_relation = |name: &String| relations.iter().any(|&kind| told(relation(name, kind)));
+    object.table.as_ref().is_some_and(with_relation)
+        || object.kind == Kind::Index
+            && told(ObjectKey {
+                kind: Kind::Constraint,
+                ..object.clone()
+            })
+        || object.kind == Kind::Sequence && owning_column(object, one).is_some_and(told)
+}
+
+/// The column that a sequence belongs to.
+fn owning_column(sequence: &ObjectKey, snapshot: &Snapshot) -> Option<ObjectKey> {
+    let (table, name) = snapshot.get(sequence)?.get("owned by")?.rsplit_once('.')?;
+    Some(ObjectKey {
+        kind: Kind::Column,
+        table: Some(table.to_owned()),
+        name: name.to_owned(),
+    })
 }
 
 fn changed(
@@ -197,23 +218,22 @@ fn first_differing_line<'a>(
     before: &'a str,
     after: &'a str,
 ) -> Option<(usize, Line<'a>, Line<'a>)> {
-    let (mut old, mut new) = (
-        before.split('\n').map(str::trim_end),
-        after.split('\n').map(str::trim_end),
-    );
-    let mut line = 0;
-    loop {
+    let (mut old, mut new) = (before.split('\n'), after.split('\n'));
+    for line in 1.. {
         let (before, after) = (old.next(), new.next());
-        line += 1;
         if before != after {
-            return Some((
-                line,
-                before.map(str::trim_start),
-                after.map(str::trim_start),
-            ));
+            let (bare_before, bare_after) = (before.map(str::trim), after.map(str::trim));
+            // Where only the spaces around it differ, they must be seen.
+            let spaces = bare_before == bare_after;
+            return Some(if spaces {
+                (line, before, after)
+            } else {
+                (line, bare_before, bare_after)
+            });
         }
         before?;
     }
+    None
 }
 
 #[cfg(test)]

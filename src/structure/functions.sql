@@ -1,4 +1,5 @@
--- Functions, procedures and aggregates of the schema $1, named with the types of their arguments.
+-- Functions, procedures and aggregates of the schema $1, named with the types of their arguments. Those that came with
+-- a range type go with it.
 select
     case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end as kind,
     null as "table",
@@ -6,11 +7,11 @@ select
     pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
         -- PostgreSQL cannot write the definition of an aggregate: its parts follow.
         'definition', case when p.prokind <> 'a' then pg_catalog.pg_get_functiondef(p.oid) end,
-        'transition function', case when a.aggtransfn::oid <> 0 then a.aggtransfn::oid::regprocedure::text end,
-        'state type', case when a.aggtranstype <> 0 then pg_catalog.format_type(a.aggtranstype, null) end,
+        'transition function', case when a.aggtransfn::oid <> 0::oid then a.aggtransfn::oid::regprocedure::text end,
+        'state type', case when a.aggtranstype <> 0::oid then pg_catalog.format_type(a.aggtranstype, null) end,
         'initial state', a.agginitval,
-        'final function', case when a.aggfinalfn::oid <> 0 then a.aggfinalfn::oid::regprocedure::text end,
-        'combine function', case when a.aggcombinefn::oid <> 0 then a.aggcombinefn::oid::regprocedure::text end,
+        'final function', case when a.aggfinalfn::oid <> 0::oid then a.aggfinalfn::oid::regprocedure::text end,
+        'combine function', case when a.aggcombinefn::oid <> 0::oid then a.aggcombinefn::oid::regprocedure::text end,
         'result type', case when a.aggfnoid is not null then pg_catalog.format_type(p.prorettype, null) end,
         'comment', pg_catalog.obj_description(p.oid, 'pg_proc'::name)
     )) as properties
@@ -19,5 +20,5 @@ left join pg_catalog.pg_aggregate a on a.aggfnoid::oid = p.oid
 where p.pronamespace = $1
     and not exists (
         select from pg_catalog.pg_depend d
-        where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
+        where d.classid = 'pg_proc'::regclass::oid and d.objid = p.oid and d.deptype in ('e', 'i')
     )

@@ -23,5 +23,5 @@ where t.relnamespace = $1
     and t.relkind in ('r', 'p', 'm')
     and not exists (
         select from pg_catalog.pg_depend d
-        where d.classid = 'pg_class'::regclass and d.objid = t.oid and d.deptype = 'e'
+        where d.classid = 'pg_class'::regclass::oid and d.objid = t.oid and d.deptype = 'e'
     )

@@ -41,21 +41,6 @@ pub enum Kind {
     Policy,
 }
 
-impl ObjectKey {
-    /// The relation that this object vanishes with, if it has one; relations themselves have none.
-    pub(super) fn owners(&self) -> impl Iterator<Item = ObjectKey> {
-        let relations = [Kind::Table, Kind::View, Kind::MaterializedView];
-        let tables = self.table.iter();
-        tables.flat_map(move |table| {
-            relations.map(|kind| ObjectKey {
-                kind,
-                table: None,
-                name: table.clone(),
-            })
-        })
-    }
-}
-
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, table, name } = self;

@@ -22,5 +22,5 @@ join pg_catalog.pg_class c on c.oid = p.polrelid
 where c.relnamespace = $1
     and not exists (
         select from pg_catalog.pg_depend d
-        where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+        where d.classid = 'pg_class'::regclass::oid and d.objid = c.oid and d.deptype = 'e'
     )

@@ -15,5 +15,5 @@ where c.relnamespace = $1
     and r.rulename <> '_RETURN'::name
     and not exists (
         select from pg_catalog.pg_depend d
-        where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+        where d.classid = 'pg_class'::regclass::oid and d.objid = c.oid and d.deptype = 'e'
     )

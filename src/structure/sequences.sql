@@ -17,8 +17,8 @@ select
             from pg_catalog.pg_depend o
             join pg_catalog.pg_class t on t.oid = o.refobjid
             join pg_catalog.pg_attribute a on a.attrelid = o.refobjid and a.attnum = o.refobjsubid
-            where o.classid = 'pg_class'::regclass and o.objid = c.oid and o.objsubid = 0
-                and o.refclassid = 'pg_class'::regclass and o.deptype in ('a', 'i')
+            where o.classid = 'pg_class'::regclass::oid and o.objid = c.oid and o.objsubid = 0
+                and o.refclassid = 'pg_class'::regclass::oid and o.deptype in ('a', 'i')
         ),
         'comment', pg_catalog.obj_description(c.oid, 'pg_class'::name)
     )) as properties
@@ -27,5 +27,5 @@ join pg_catalog.pg_sequence s on s.seqrelid = c.oid
 where c.relnamespace = $1
     and not exists (
         select from pg_catalog.pg_depend d
-        where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+        where d.classid = 'pg_class'::regclass::oid and d.objid = c.oid and d.deptype = 'e'
     )

@@ -1,4 +1,4 @@
--- Until the end of the (sub)transaction: names in the schema named by $1, an identifier, are written without it, and
+-- Until the end of the (sub)transaction: names in the schema $1, a quoted name, are written without it, and
 -- constants are written as nobody's settings would have it. pg_temp stands last, or temporary tables would come first.
 select
     pg_catalog.set_config('search_path', $1::text || ', pg_temp'::text, true),

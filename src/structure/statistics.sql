@@ -12,5 +12,5 @@ join pg_catalog.pg_class c on c.oid = s.stxrelid
 where s.stxnamespace = $1
     and not exists (
         select from pg_catalog.pg_depend d
-        where d.classid = 'pg_statistic_ext'::regclass and d.objid = s.oid and d.deptype = 'e'
+        where d.classid = 'pg_statistic_ext'::regclass::oid and d.objid = s.oid and d.deptype = 'e'
     )

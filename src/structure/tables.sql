@@ -6,7 +6,7 @@ select
     pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
         'kind', case c.relkind when 'p' then 'partitioned table' when 'f' then 'foreign table' else 'table' end,
         'persistence', case c.relpersistence when 'u' then 'unlogged' when 't' then 'temporary' else 'permanent' end,
-        'of type', case when c.reloftype <> 0 then pg_catalog.format_type(c.reloftype, null) end,
+        'of type', case when c.reloftype <> 0::oid then pg_catalog.format_type(c.reloftype, null) end,
         'parents', (
             select pg_catalog.string_agg(i.inhparent::regclass::text, ', '::text order by i.inhseqno)
             from pg_catalog.pg_inherits i
@@ -29,7 +29,7 @@ select
         ),
         'server', s.srvname,
         'options', (
-            select pg_catalog.string_agg(o, ', '::text order by o collate "C")
+            select pg_catalog.string_agg(pg_catalog.quote_literal(o), ', '::text order by o collate "C")
             from pg_catalog.unnest(f.ftoptions) o
         ),
         'comment', pg_catalog.obj_description(c.oid, 'pg_class'::name)
@@ -42,5 +42,5 @@ where c.relnamespace = $1
     and c.relkind in ('r', 'p', 'f')
     and not exists (
         select from pg_catalog.pg_depend d
-        where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+        where d.classid = 'pg_class'::regclass::oid and d.objid = c.oid and d.deptype = 'e'
     )

@@ -6,7 +6,7 @@ select
     pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
         'kind', case t.typtype when 'e' then 'enum' when 'd' then 'domain' when 'c' then 'composite' else 'range' end,
         'labels', (
-            select pg_catalog.string_agg(e.enumlabel::text, ', '::text order by e.enumsortorder)
+            select pg_catalog.string_agg(pg_catalog.quote_literal(e.enumlabel::text), ', '::text order by e.enumsortorder)
             from pg_catalog.pg_enum e
             where e.enumtypid = t.oid
         ),
@@ -43,5 +43,5 @@ where t.typnamespace = $1
     and (t.typtype in ('e', 'd', 'r') or r.relkind = 'c')
     and not exists (
         select from pg_catalog.pg_depend d
-        where d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = 'e'
+        where d.classid = 'pg_type'::regclass::oid and d.objid = t.oid and d.deptype = 'e'
     )

@@ -24,10 +24,13 @@ enum Reach {
 }
 
 impl Schema {
-    pub(super) fn new(identifier: &str, literal: &str) -> Self {
+    /// Takes the name, and the name as PostgreSQL quotes it.
+    pub(super) fn new(name: &str, quoted: &str) -> Self {
+        // A function's definition is written so, whatever the name holds.
+        let literal = format!("'{}'", name.replace('\'', "''"));
         Self {
-            prefix: format!("{identifier}."),
-            literal: literal.to_owned(),
+            prefix: format!("{quoted}."),
+            literal,
         }
     }
 }
@@ -149,7 +152,7 @@ mod tests {
     use super::*;
 
     fn acme(text: &str, kind: Kind) -> String {
-        unqualify(text, kind, &Schema::new("acme", "'acme'"))
+        unqualify(text, kind, &Schema::new("acme", "acme"))
     }
 
     #[test]
@@ -175,7 +178,7 @@ mod tests {
 
     #[test]
     fn knows_a_quoted_schema() {
-        let schema = Schema::new(r#""we""ird.""#, r#"'we"ird.'"#);
+        let schema = Schema::new(r#"we"ird."#, r#""we""ird.""#);
         let text =
             r#"CREATE INDEX "we""ird.x" ON "we""ird."."we""ird." USING btree ("we""ird.".f(a))"#;
         assert_eq!(

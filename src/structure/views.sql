@@ -16,5 +16,5 @@ where c.relnamespace = $1
     and c.relkind in ('v', 'm')
     and not exists (
         select from pg_catalog.pg_depend d
-        where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+        where d.classid = 'pg_class'::regclass::oid and d.objid = c.oid and d.deptype = 'e'
     )

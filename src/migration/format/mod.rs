@@ -6,6 +6,8 @@ mod pairs;
 
 pub use pairs::Pairs;
 
+use std::path::Path;
+
 use super::Direction;
 
 /// Every format, the one that new files get first.
@@ -37,6 +39,21 @@ pub struct Stem {
     pub name: String,
     /// Which of the two scripts it is.
     pub direction: Direction,
+}
+
+/// What the name of a migration's file says, and the format that says it.
+pub(super) fn parse(path: &Path) -> Option<(&'static dyn Format, Stem)> {
+    let file_name = path.file_name()?.to_str()?;
+    FORMATS
+        .iter()
+        .find_map(|format| Some((*format, format.parse(file_name).ok()??)))
+}
+
+/// The name of the file that takes the up script at `path` back.
+pub(super) fn down_of(path: &Path) -> Option<String> {
+    let (format, up) = parse(path)?;
+    let direction = Direction::Down;
+    Some(format.file_name(&Stem { direction, ..up }))
 }
 
 #[cfg(test)]

@@ -15,11 +15,14 @@ impl Format for Pairs {
     fn parse(&self, file_name: &str) -> Result<Option<Stem>, String> {
         let named = file_name.trim_start_matches(|c: char| c.is_ascii_digit());
         let digits = &file_name[..file_name.len() - named.len()];
-        let Some((named, "sql" | "SQL")) = named.rsplit_once('.') else {
+        let Some((named, ending)) = named.rsplit_once('.') else {
             return Ok(None);
         };
-        if digits.is_empty() {
+        if digits.is_empty() || !ending.eq_ignore_ascii_case("sql") {
             return Ok(None);
+        }
+        if ending != "sql" {
+            return Err(format!("it ends in .{ending} instead of .sql"));
         }
         if digits.len() > version::MAX_DIGITS {
             let (count, most) = (digits.len(), version::MAX_DIGITS);
@@ -140,6 +143,15 @@ mod tests {
             ),
         ] {
             assert_eq!(Pairs.parse(file_name), Err(what.to_owned()), "{file_name}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_taken_is_written_the_same(file_name in "[0-9]{0,40}[-_a-zß. ]{0,6}(\\.up|\\.down)?(\\.sql)?") {
+            if let Ok(Some(stem)) = Pairs.parse(&file_name) {
+                proptest::prop_assert_eq!(Pairs.file_name(&stem), file_name);
+            }
         }
     }
 }

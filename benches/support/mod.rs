@@ -1,0 +1,58 @@
+//! What every bench needs: a durable scratch server of its own, and medians.
+
+use std::path::PathBuf;
+
+use tenantry::verify::scratch::{Options, Purpose, Server, Source};
+
+/// A server that writes as a production server does.
+pub struct Bench {
+    server: Server,
+}
+
+impl Bench {
+    /// From local binaries where there are any, since a container's file system is measured as well.
+    pub async fn start() -> Self {
+        let options = Options::new(env!("CARGO_BIN_EXE_tenantry"))
+            .sources([Source::Local, Source::Container])
+            .purpose(Purpose::Durable)
+            .setting("shared_preload_libraries", "pg_stat_statements");
+        Self {
+            server: Server::start(&options).await.unwrap(),
+        }
+    }
+
+    pub fn url(&self) -> &str {
+        self.server.url()
+    }
+
+    pub fn kind(&self) -> &'static str {
+        self.server.kind()
+    }
+
+    pub async fn stop(self) {
+        self.server.stop().await.unwrap();
+    }
+}
+
+/// The middle one; of an even number the upper middle.
+pub fn median(of: &[f64]) -> f64 {
+    let mut sorted = of.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+/// A client program of PostgreSQL: on the PATH, else beside Debian's server.
+pub fn program(name: &str) -> PathBuf {
+    let beside = |directory: PathBuf| directory.join(name);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let debian = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|d| d.path().join("bin"));
+    std::env::split_paths(&path)
+        .chain(debian)
+        .map(beside)
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| panic!("{name} is needed: install PostgreSQL's client programs"))
+}

@@ -1,0 +1,314 @@
+use std::time::Instant;
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection, raw_sql};
+use tenantry::{
+    sql::Ident,
+    structure::{Kind, ObjectKey, Snapshot, StructureError, diff, snapshot},
+};
+
+use crate::support::{Database, database};
+
+const EVERYTHING: &str = include_str!("../fixtures/structure/everything.sql");
+
+/// Paragraphs: a change of the schema with everything, then what must be said of it, as comments.
+const CHANGES: &str = include_str!("../fixtures/structure/changes.sql");
+
+/// What stands in the schema, by the number of objects of each kind.
+fn count(structure: &Snapshot, kind: Kind) -> usize {
+    structure
+        .objects()
+        .filter(|(object, _)| object.kind == kind)
+        .count()
+}
+
+async fn create(conn: &mut PgConnection, schema: &Ident, sql: &str) {
+    let sql = format!("CREATE SCHEMA {schema}; SET search_path = {schema}, pg_catalog; {sql}");
+    raw_sql(AssertSqlSafe(sql)).execute(conn).await.unwrap();
+}
+
+async fn change(conn: &mut PgConnection, sql: &str) {
+    raw_sql(AssertSqlSafe(sql)).execute(conn).await.unwrap();
+}
+
+fn ident(name: &str) -> Ident {
+    Ident::new(name).unwrap()
+}
+
+fn words(before: &Snapshot, after: &Snapshot) -> Vec<String> {
+    diff(before, after)
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+/// Snapshots of two schemas with everything.
+async fn twins(database: &Database, names: [&str; 2]) -> [Snapshot; 2] {
+    let mut conn = database.connect().await;
+    let [one, other] = names.map(ident);
+    create(&mut conn, &one, EVERYTHING).await;
+    create(&mut conn, &other, EVERYTHING).await;
+    // Nothing may depend on what the session has set.
+    change(
+        &mut conn,
+        "SET quote_all_identifiers = on; SET datestyle = 'German'; SET timezone = 'Asia/Tokyo'",
+    )
+    .await;
+    let one = snapshot(&mut conn, &one).await.unwrap();
+    change(
+        &mut conn,
+        "RESET ALL; CREATE TEMP TABLE orders (); CREATE TEMP TABLE users ()",
+    )
+    .await;
+    [one, snapshot(&mut conn, &other).await.unwrap()]
+}
+
+#[tokio::test]
+async fn equal_schemas_have_equal_snapshots() {
+    let [one, other] = twins(&database().await, ["acme", "globex"]).await;
+    assert_eq!(words(&one, &other), [""; 0]);
+    assert_eq!(one, other);
+    assert_eq!(one.fingerprint(), other.fingerprint());
+    let counts = [
+        (Kind::Type, 5),
+        (Kind::Table, 8),
+        (Kind::View, 1),
+        (Kind::MaterializedView, 1),
+        (Kind::Function, 5),
+        (Kind::Procedure, 1),
+        (Kind::Aggregate, 1),
+        (Kind::Trigger, 1),
+        (Kind::Rule, 1),
+        (Kind::Policy, 2),
+        (Kind::Statistics, 1),
+        (Kind::Sequence, 3),
+    ];
+    for (kind, expected) in counts {
+        assert_eq!(count(&one, kind), expected, "{kind}");
+    }
+    assert_eq!(
+        serde_json::from_str::<Snapshot>(&serde_json::to_string(&one).unwrap()).unwrap(),
+        one
+    );
+}
+
+#[tokio::test]
+async fn the_schemas_name_never_shows() {
+    let weird = r#"we"ird; drop schema public cascade--"#;
+    // Names of tables, columns and aliases within the schema are the hardest to tell from the schema's.
+    for name in [
+        weird,
+        "orders",
+        "users",
+        "other",
+        "old",
+        "it's",
+        "Acme.Corp",
+        r"back\slash",
+    ] {
+        let [one, other] = twins(&database().await, ["acme", name]).await;
+        assert_eq!(words(&one, &other), [""; 0], "{name}");
+        assert_eq!(one.fingerprint(), other.fingerprint(), "{name}");
+    }
+    let [one, _] = twins(&database().await, ["acme", weird]).await;
+    assert!(
+        !serde_json::to_string(&one).unwrap().contains("acme"),
+        "{one:#?}"
+    );
+}
+
+#[tokio::test]
+async fn every_change_is_found_and_told() {
+    let mut conn = database().await.connect().await;
+    let acme = ident("acme");
+    create(&mut conn, &acme, EVERYTHING).await;
+    let before = snapshot(&mut conn, &acme).await.unwrap();
+    let mut wrong = Vec::new();
+    for paragraph in CHANGES.split("\n\n").skip(1) {
+        let (said, sql): (Vec<_>, Vec<_>) =
+            paragraph.lines().partition(|line| line.starts_with("-- "));
+        let mut transaction = conn.begin().await.unwrap();
+        change(&mut transaction, &sql.join("\n")).await;
+        let after = snapshot(&mut transaction, &acme).await.unwrap();
+        transaction.rollback().await.unwrap();
+        assert_ne!(before.fingerprint(), after.fingerprint(), "{paragraph}");
+        let words = words(&before, &after);
+        if said
+            != words
+                .iter()
+                .map(|words| format!("-- {words}"))
+                .collect::<Vec<_>>()
+        {
+            wrong.push(format!("{paragraph}\nbut it said {words:#?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    assert_eq!(snapshot(&mut conn, &acme).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn dropped_columns_leave_no_trace_but_order_counts() {
+    let mut conn = database().await.connect().await;
+    let mut of = async |name: &str, sql: &str| {
+        let schema = ident(name);
+        create(&mut conn, &schema, sql).await;
+        snapshot(&mut conn, &schema).await.unwrap()
+    };
+    let plain = of("plain", "CREATE TABLE orders (a int, b int, c int)").await;
+    let gaps = of("gaps", "CREATE TABLE orders (x int, a int, y int, b int); ALTER TABLE orders DROP x, DROP y, ADD c int").await;
+    assert_eq!(words(&plain, &gaps), [""; 0]);
+    assert_eq!(plain.fingerprint(), gaps.fingerprint());
+    let moved = of("moved", "CREATE TABLE orders (a int, c int, b int)").await;
+    assert_eq!(
+        words(&plain, &moved),
+        ["orders: column order a, b, c → a, c, b"]
+    );
+    assert_ne!(plain.fingerprint(), moved.fingerprint());
+}
+
+#[tokio::test]
+async fn objects_of_extensions_are_left_out() {
+    let mut conn = database().await.connect().await;
+    let acme = ident("acme");
+    create(&mut conn, &acme, "CREATE TABLE orders (id int)").await;
+    let before = snapshot(&mut conn, &acme).await.unwrap();
+    change(
+        &mut conn,
+        "CREATE EXTENSION hstore SCHEMA acme; CREATE EXTENSION pg_stat_statements SCHEMA acme",
+    )
+    .await;
+    assert_eq!(
+        words(&before, &snapshot(&mut conn, &acme).await.unwrap()),
+        [""; 0]
+    );
+}
+
+#[tokio::test]
+async fn the_connection_stays_as_it_was() {
+    let mut conn = database().await.connect().await;
+    let acme = ident("acme");
+    create(&mut conn, &acme, "CREATE TABLE orders (id int)").await;
+    let before = settings(&mut conn).await;
+    snapshot(&mut conn, &acme).await.unwrap();
+    no_globex(&mut conn).await;
+    assert_eq!(settings(&mut conn).await, before);
+
+    // Nor does a transaction that is under way notice.
+    let mut transaction = conn.begin().await.unwrap();
+    change(
+        &mut transaction,
+        "SET LOCAL datestyle = 'German'; CREATE TABLE orders_2 ()",
+    )
+    .await;
+    let inside = settings(&mut transaction).await;
+    assert_eq!(
+        count(
+            &snapshot(&mut transaction, &acme).await.unwrap(),
+            Kind::Table
+        ),
+        2
+    );
+    no_globex(&mut transaction).await;
+    assert_eq!(settings(&mut transaction).await, inside);
+    transaction.commit().await.unwrap();
+    assert_eq!(
+        count(&snapshot(&mut conn, &acme).await.unwrap(), Kind::Table),
+        2
+    );
+}
+
+async fn no_globex(conn: &mut PgConnection) {
+    let missing = snapshot(conn, &ident("globex")).await.unwrap_err();
+    assert!(matches!(missing, StructureError::NoSchema(name) if name == "globex"));
+}
+
+async fn settings(conn: &mut PgConnection) -> String {
+    let settings = "SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_settings
+        WHERE name IN ('search_path', 'datestyle', 'timezone', 'jit', 'lc_monetary', 'bytea_output')";
+    sqlx::query_scalar(settings).fetch_one(conn).await.unwrap()
+}
+
+#[tokio::test]
+async fn hostile_functions_and_operators_are_not_called() {
+    let mut conn = database().await.connect().await;
+    let acme = ident("acme");
+    create(
+        &mut conn,
+        &acme,
+        "CREATE TABLE orders (id int PRIMARY KEY);
+         CREATE FUNCTION quote_ident(name) RETURNS text LANGUAGE sql AS $$ SELECT 1 / 0 $$;
+         CREATE FUNCTION string_agg(text) RETURNS text LANGUAGE sql AS $$ SELECT 1 / 0 $$;
+         CREATE FUNCTION format_type(oid, integer) RETURNS text LANGUAGE sql AS $$ SELECT 1 / 0 $$;
+         CREATE FUNCTION obj_description(oid, text) RETURNS text LANGUAGE sql AS $$ SELECT 1 / 0 $$;
+         CREATE FUNCTION fail(oid, integer) RETURNS boolean LANGUAGE sql AS $$ SELECT 1 / 0 = 1 $$;
+         CREATE FUNCTION fail(oid, regclass) RETURNS boolean LANGUAGE sql AS $$ SELECT 1 / 0 = 1 $$;
+         CREATE FUNCTION fail(smallint[], smallint[]) RETURNS boolean LANGUAGE sql AS $$ SELECT 1 / 0 = 1 $$;
+         CREATE OPERATOR = (leftarg = oid, rightarg = integer, function = fail);
+         CREATE OPERATOR <> (leftarg = oid, rightarg = integer, function = fail);
+         CREATE OPERATOR = (leftarg = oid, rightarg = regclass, function = fail);
+         CREATE OPERATOR = (leftarg = smallint[], rightarg = smallint[], function = fail);
+         CREATE TYPE regclass AS ENUM ();",
+    )
+    .await;
+    let structure = snapshot(&mut conn, &acme).await.unwrap();
+    let id = ObjectKey {
+        kind: Kind::Column,
+        table: Some("orders".into()),
+        name: "id".into(),
+    };
+    assert_eq!(structure.get(&id).unwrap()["type"], "integer");
+}
+
+#[tokio::test]
+async fn twenty_tables_are_read_in_no_time() {
+    let mut conn = database().await.connect().await;
+    let acme = ident("acme");
+    let tables: String = (0..20)
+        .map(|i| {
+            format!(
+                "CREATE TABLE t{i} (id bigserial PRIMARY KEY, a text NOT NULL DEFAULT '', b int CHECK (b > 0),
+                    parent bigint REFERENCES t{i}, at timestamptz DEFAULT now());
+                 CREATE INDEX ON t{i} (a); CREATE INDEX ON t{i} (parent);"
+            )
+        })
+        .collect();
+    create(&mut conn, &acme, &tables).await;
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        let start = Instant::now();
+        let structure = snapshot(&mut conn, &acme).await.unwrap();
+        times.push(start.elapsed());
+        assert_eq!(count(&structure, Kind::Table), 20);
+    }
+    println!("a snapshot of 20 tables: {times:?}");
+}
+
+#[tokio::test]
+async fn not_null_is_told_with_its_column_where_it_is_a_constraint_too() {
+    let mut conn = database().await.connect().await;
+    let version = "SELECT current_setting('server_version_num')::int";
+    let version: i32 = sqlx::query_scalar(version)
+        .fetch_one(&mut conn)
+        .await
+        .unwrap();
+    let acme = ident("acme");
+    create(&mut conn, &acme, "CREATE TABLE orders (id int, total int)").await;
+    let before = snapshot(&mut conn, &acme).await.unwrap();
+    change(&mut conn, "ALTER TABLE orders ALTER id SET NOT NULL").await;
+    let expected = if version < 180_000 {
+        vec!["orders.id: not null no → yes"]
+    } else {
+        change(
+            &mut conn,
+            "ALTER TABLE orders ADD CONSTRAINT known NOT NULL total NOT VALID",
+        )
+        .await;
+        vec![
+            "orders.id: not null no → yes",
+            "orders.total: not null no → not validated",
+        ]
+    };
+    assert_eq!(
+        words(&before, &snapshot(&mut conn, &acme).await.unwrap()),
+        expected
+    );
+}
