@@ -6,7 +6,7 @@
 
 mod support;
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, path::Path, process::Command};
 
 use clap::Parser;
 use serde_json::json;
@@ -128,7 +128,7 @@ async fn prepare(bench: &Bench, options: &Options, files: &Path) {
         .await
         .unwrap();
     }
-    sqlx::raw_sql("vacuum analyze; checkpoint")
+    sqlx::raw_sql("checkpoint")
         .execute(&mut connection)
         .await
         .unwrap();
@@ -199,7 +199,7 @@ fn pgbench(bench: &Bench, options: &Options, files: &Path, round: usize) -> f64 
              ALTER TABLE items ADD COLUMN limit_{round} integer \\; \
              INSERT INTO tenantry.history (schema_oid, schema_name, version, name, direction, up_checksum, down_checksum, state, \
              how, revision, fence, who, started_at, finished_at, statements_done) VALUES ('bench_:tenant'::regnamespace, \
-             'bench_:tenant', '{version}', 'limit', 'up', decode('{zeros}', 'hex'), decode('{zeros}', 'hex'), 'applied', 'run', \
+             'bench_:tenant', '{version}', 'limit', 'up', decode('{zeros}', 'hex'), decode('{zeros}', 'hex'), 'failed', 'run', \
              {version}, 0, 'pgbench', clock_timestamp(), clock_timestamp(), 1) \\; COMMIT;\n",
             share = options.tenants / options.connections,
             version = round + 1,
@@ -224,7 +224,5 @@ fn pgbench(bench: &Bench, options: &Options, files: &Path, round: usize) -> f64 
         .lines()
         .find_map(|line| line.strip_prefix("tps = "))
         .unwrap();
-    let tps: f64 = tps.split_whitespace().next().unwrap().parse().unwrap();
-    assert!(Duration::from_secs_f64(1.0 / tps) > Duration::ZERO);
-    tps
+    tps.split_whitespace().next().unwrap().parse().unwrap()
 }

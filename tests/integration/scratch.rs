@@ -1,9 +1,19 @@
+//! Scratch servers: they are as asked for, and nothing of them is left.
+
 use sqlx::{Connection, PgConnection};
+use tenantry::{
+    sql::Ident,
+    verify::scratch::{ScratchError, Server, Source},
+};
 
 use crate::support::{
     database,
+    held::Held,
+    options,
     proxy::{Proxy, Traffic},
     server,
+    traces::{Traces, startable},
+    until,
 };
 
 #[tokio::test]
@@ -27,8 +37,111 @@ async fn databases_are_empty_and_apart() {
 }
 
 #[tokio::test]
-async fn the_server_says_where_it_came_from() {
-    assert!(["container", "local", "download", "url"].contains(&server().await.kind()));
+async fn the_source_that_is_forced_is_used() {
+    if let Some(forced) = Source::from_environment().unwrap() {
+        assert_eq!(server().await.kind(), forced.kind());
+    }
+}
+
+#[tokio::test]
+async fn settings_reach_the_server() {
+    for source in startable().await {
+        let options = options()
+            .max_connections(17)
+            .setting("cluster_name", "it's");
+        let server = Server::start(&options.sources([source])).await.unwrap();
+        let mut connection = PgConnection::connect(server.url()).await.unwrap();
+        let settings: (String, String, String) = sqlx::query_as(
+            "SELECT current_setting('max_connections'), current_setting('cluster_name'), current_setting('fsync')",
+        )
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+        assert_eq!(settings, ("17".into(), "it's".into(), "off".into()));
+        connection.close().await.unwrap();
+        server.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_server_leaves_nothing() {
+    for source in startable().await {
+        let server = Server::start(&options().sources([source])).await.unwrap();
+        let traces = Traces::of(server.url()).await;
+        assert!(!traces.gone().await);
+        server.stop().await.unwrap();
+        assert!(traces.gone().await, "{traces:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_server_leaves_nothing() {
+    for source in startable().await {
+        let server = Server::start(&options().sources([source])).await.unwrap();
+        let traces = Traces::of(server.url()).await;
+        drop(server);
+        until("everything is gone", async || traces.gone().await).await;
+    }
+}
+
+#[tokio::test]
+async fn a_killed_process_leaves_nothing() {
+    for source in startable().await {
+        let held = Held::start(source.kind());
+        let traces = Traces::of(&held.url).await;
+        held.kill();
+        until("everything is gone", async || traces.gone().await).await;
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_process_leaves_nothing() {
+    for source in startable().await {
+        let held = Held::start(source.kind());
+        let traces = Traces::of(&held.url).await;
+        held.interrupt();
+        until("everything is gone", async || traces.gone().await).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_of_others_keeps_no_database_of_ours() {
+    let url = server().await.url();
+    let borrowed = Server::start(&options().sources([Source::Url(url.into())]))
+        .await
+        .unwrap();
+    let name = Ident::new(format!("test \"borrowed\" {}", std::process::id())).unwrap();
+    let database = borrowed.create_database(&name).await.unwrap();
+    // Somebody is still connected, which must not hinder.
+    let connection = PgConnection::connect(&database).await.unwrap();
+    borrowed.stop().await.unwrap();
+    drop(connection);
+
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_database WHERE datname = $1")
+        .bind(name.as_str())
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(found, 0);
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_start_says_why() {
+    if !startable().await.contains(&Source::Local) {
+        return;
+    }
+    let options = options()
+        .sources([Source::Local])
+        .setting("shared_preload_libraries", "absent");
+    let error = Server::start(&options).await.unwrap_err();
+    assert!(matches!(error, ScratchError::Program { .. }), "{error:?}");
+    assert!(
+        error
+            .to_string()
+            .contains("could not access file \"absent\""),
+        "{error}"
+    );
 }
 
 #[tokio::test]

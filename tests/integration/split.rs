@@ -277,13 +277,9 @@ fn rebuilds(script: &str) {
     };
     assert_gaps_are_blank(script, &statements);
     for text in texts(script, &statements) {
-<<<<<<< HEAD
         // A mark inside a text is a letter, as for the server; standing alone the statement begins with it.
         let marked = text.starts_with('\u{FEFF}');
         if !marked && !matches!(sql::kind(text), Kind::Copy(_) | Kind::MetaCommand) {
-=======
-        if !matches!(sql::kind(text), Kind::Copy(_) | Kind::MetaCommand) {
->>>>>>> migration
             assert_eq!(sql::split(text).map(|found| found.len()), Ok(1), "{text:?}");
         }
     }

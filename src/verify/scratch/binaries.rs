@@ -1,3 +1,5 @@
+//! Finding the PostgreSQL that is installed on this machine. Nothing is run but `pg_config`.
+
 use std::{
     env, fs,
     path::{Path, PathBuf},

@@ -1,19 +1,14 @@
-use std::{ffi::OsString, path::PathBuf};
+//! What a guardian is told to watch over, on its command line. No secret may stand there: everybody can read it.
 
-use super::owner::Owner;
+use std::ffi::OsString;
+
+use super::{cluster::Cluster, owner::Owner};
 
 /// What a guardian watches over, as it is told on its command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Charge {
-    /// A server made of local files.
-    Cluster {
-        /// Where PostgreSQL's programs are.
-        binaries: PathBuf,
-        /// Everything the server has; removed at the end.
-        directory: PathBuf,
-        /// Whom the server runs as, where that is not us.
-        owner: Option<Owner>,
-    },
+    /// A local server and its files.
+    Cluster(Cluster),
     /// A container, by its name.
     #[cfg(feature = "container")]
     Container(String),
@@ -24,11 +19,11 @@ pub(super) enum Charge {
 impl Charge {
     pub(super) fn to_arguments(&self) -> Vec<OsString> {
         match self {
-            Self::Cluster {
+            Self::Cluster(Cluster {
                 binaries,
                 directory,
                 owner,
-            } => {
+            }) => {
                 let mut all = vec!["cluster".into(), binaries.into(), directory.into()];
                 if let Some(Owner { uid, gid }) = owner {
                     all.extend([uid.to_string().into(), gid.to_string().into()]);
@@ -44,11 +39,11 @@ impl Charge {
     pub(super) fn from_arguments(arguments: &[OsString]) -> Option<Self> {
         let (kind, rest) = arguments.split_first()?;
         match (kind.to_str()?, rest) {
-            ("cluster", [binaries, directory, owner @ ..]) => Some(Self::Cluster {
+            ("cluster", [binaries, directory, owner @ ..]) => Some(Self::Cluster(Cluster {
                 binaries: binaries.into(),
                 directory: directory.into(),
                 owner: owner_from(owner)?,
-            }),
+            })),
             #[cfg(feature = "container")]
             ("container", [name]) => Some(Self::Container(name.to_str()?.to_owned())),
             ("databases", []) => Some(Self::Databases),
@@ -76,10 +71,12 @@ mod tests {
 
     #[test]
     fn arguments_come_back_as_they_were() {
-        let cluster = |owner| Charge::Cluster {
-            binaries: "/usr/lib/postgresql/17/bin".into(),
-            directory: "/tmp/with space".into(),
-            owner,
+        let cluster = |owner| {
+            Charge::Cluster(Cluster {
+                binaries: "/usr/lib/postgresql/17/bin".into(),
+                directory: "/tmp/with space".into(),
+                owner,
+            })
         };
         for charge in [
             cluster(None),

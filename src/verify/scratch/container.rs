@@ -1,4 +1,9 @@
-use std::{mem::ManuallyDrop, time::Duration};
+//! Servers in containers of this machine's Docker engine.
+
+use std::{
+    mem::ManuallyDrop,
+    time::{Duration, Instant},
+};
 
 use testcontainers::{
     ContainerRequest, ImageExt,
@@ -12,7 +17,7 @@ use testcontainers::{
 };
 
 use super::{
-    NAME_PREFIX, Options, ScratchError, charge::Charge, guard::Guard, image::Image,
+    AUTHENTICATION, NAME_PREFIX, Options, ScratchError, charge::Charge, guard::Guard, image::Image,
     secret::random_hex,
 };
 
@@ -21,6 +26,9 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// How long fetching an image may take, where we have none.
 const FETCH: Duration = Duration::from_secs(60);
+
+/// How long the guardian looks for the container.
+const REMOVAL: Duration = Duration::from_secs(5);
 
 /// How long the server in the container may take to be ready.
 const READY: Duration = Duration::from_secs(60);
@@ -63,6 +71,7 @@ pub(super) async fn start(
     let request = ContainerRequest::from(image)
         .with_container_name(name)
         .with_env_var("POSTGRES_PASSWORD", &secret)
+        .with_env_var("POSTGRES_HOST_AUTH_METHOD", AUTHENTICATION)
         .with_cmd(arguments(options))
         .with_startup_timeout(READY);
     let container = request.start().await.map_err(failed("start a container"))?;
@@ -82,19 +91,25 @@ pub(super) async fn start(
     ))
 }
 
-/// Removes the container with its volumes, if there is one of this name.
+/// Removes the container with its volumes, if there is one of this name or soon will be.
 pub(super) async fn remove(name: &str) -> anyhow::Result<()> {
     let engine = engine().await.map_err(anyhow::Error::msg)?;
-    let everything = RemoveContainerOptionsBuilder::new()
-        .force(true)
-        .v(true)
-        .build();
-    match engine.remove_container(name, Some(everything)).await {
-        Ok(())
-        | Err(Error::DockerResponseServerError {
-            status_code: 404, ..
-        }) => Ok(()),
-        Err(error) => Err(error.into()),
+    let give_up = Instant::now() + REMOVAL;
+    // Whoever asked the engine for the container may have been killed before it was made.
+    loop {
+        let everything = RemoveContainerOptionsBuilder::new()
+            .force(true)
+            .v(true)
+            .build();
+        let late = Instant::now() > give_up;
+        match engine.remove_container(name, Some(everything)).await {
+            Ok(()) => return Ok(()),
+            Err(Error::DockerResponseServerError {
+                status_code: 404, ..
+            }) if late => return Ok(()),
+            Err(error) if late => return Err(error.into()),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
     }
 }
 

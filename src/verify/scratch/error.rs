@@ -1,4 +1,8 @@
+//! What can go wrong with a scratch server.
+
 use std::{io, path::PathBuf};
+
+use crate::sql::Ident;
 
 /// Why there is no scratch server, or why it did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -52,22 +56,15 @@ pub enum ScratchError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// PostgreSQL could not be downloaded or started from the download.
-    #[cfg(feature = "download")]
-    #[error("the downloaded PostgreSQL cannot be used")]
-    Download(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The server runs, but refused what we asked it for.
-    #[error("cannot {doing} on the scratch server")]
+    /// The server refused to make a database.
+    #[error("cannot create the database {name} on the scratch server")]
     Database {
-        /// What we asked for.
-        doing: String,
-        /// Its answer.
+        /// The database's name.
+        name: Ident,
+        /// The server's answer.
         #[source]
         source: sqlx::Error,
     },
-    /// A server reached by URL could not be reached.
-    #[error("the URL is not that of a PostgreSQL server")]
-    Url(#[source] sqlx::Error),
 }
 
 impl ScratchError {
@@ -75,11 +72,5 @@ impl ScratchError {
     pub(super) fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let doing = doing.into();
         move |source| Self::System { doing, source }
-    }
-
-    /// For `map_err`: an error of the server with what we were doing.
-    pub(super) fn database(doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> Self {
-        let doing = doing.into();
-        move |source| Self::Database { doing, source }
     }
 }

@@ -1,3 +1,5 @@
+//! Our side of the guardian: posting it, telling it something, dismissing it.
+
 use std::{
     io::{BufRead, BufReader, Write},
     os::unix::process::CommandExt,

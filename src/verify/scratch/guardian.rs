@@ -9,9 +9,7 @@ use std::{
     process::ExitCode,
 };
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-
-use super::{charge::Charge, local};
+use super::{charge::Charge, database, local};
 use crate::sql::Ident;
 
 /// The hidden first argument that turns the program into a guardian.
@@ -40,17 +38,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
 }
 
 fn watch(charge: &Charge) -> anyhow::Result<()> {
-    io::stdout().write_all(GREETING.as_bytes())?;
-    io::stdout().flush()?;
+    // A parent that was killed meanwhile does not read this; its end of the other pipe is closed, too.
+    let greeted = io::stdout()
+        .write_all(GREETING.as_bytes())
+        .and_then(|()| io::stdout().flush());
+    if let Err(error) = greeted {
+        tracing::debug!(%error, "nobody listens");
+    }
     let told = io::read_to_string(io::stdin())?;
     match charge {
-        Charge::Cluster {
-            binaries,
-            directory,
-            owner,
-        } => {
-            local::remove(binaries, directory, *owner)?;
-        }
+        Charge::Cluster(cluster) => local::remove(cluster)?,
         #[cfg(feature = "container")]
         Charge::Container(name) => runtime()?.block_on(super::container::remove(name))?,
         Charge::Databases => drop_databases(&told)?,
@@ -65,16 +62,7 @@ fn drop_databases(told: &str) -> anyhow::Result<()> {
         return Ok(());
     };
     let names = lines.map(Ident::new).collect::<Result<Vec<_>, _>>()?;
-    runtime()?.block_on(async {
-        let mut connection = PgConnection::connect(url).await?;
-        for name in names {
-            let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-            sqlx::raw_sql(AssertSqlSafe(statement))
-                .execute(&mut connection)
-                .await?;
-        }
-        Ok(())
-    })
+    Ok(runtime()?.block_on(database::drop_all(url, &names))?)
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {

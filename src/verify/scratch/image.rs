@@ -1,3 +1,5 @@
+//! Which image a container is made from, and when the server in it is ready.
+
 use testcontainers::core::{ContainerPort, WaitFor, wait::LogWaitStrategy};
 
 /// An image that behaves as the official one of PostgreSQL does.

@@ -1,27 +1,18 @@
+//! Servers from the programs installed on this machine, from the first file to the last.
+
 use std::{
     ffi::OsStr,
     fs::{self, DirBuilder},
     io,
-    net::{Ipv4Addr, TcpListener},
-    os::unix::{
-        fs::{DirBuilderExt, OpenOptionsExt, chown},
-        process::CommandExt,
-    },
+    os::unix::fs::{DirBuilderExt, chown},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use super::{
-    NAME_PREFIX, Options, ScratchError, charge::Charge, guard::Guard, owner::Owner,
-    secret::random_hex,
+    NAME_PREFIX, Options, ScratchError, charge::Charge, cluster::Cluster, guard::Guard,
+    owner::Owner, secret::random_hex,
 };
-
-/// How often a start is tried when somebody took the port we had found free.
-const TRIES: u32 = 3;
-
-/// How many of the last lines of a log people are shown.
-const LOG_LINES: usize = 20;
 
 /// How long the guardian goes on removing files that a dying server still writes.
 const REMOVAL: Duration = Duration::from_secs(10);
@@ -32,24 +23,20 @@ pub(super) async fn start(
     options: &Options,
 ) -> Result<(String, Guard), ScratchError> {
     let secret = random_hex().map_err(ScratchError::system("read /dev/urandom"))?;
-    let (directory, owner) = new_directory()?;
-    let charge = Charge::Cluster {
-        binaries: binaries.into(),
-        directory: directory.clone(),
-        owner,
-    };
-    let guard = match Guard::post(&options.guardian, &charge).await {
-        Ok(guard) => guard,
-        Err(error) => {
-            fs::remove_dir(&directory)
-                .map_err(ScratchError::system("remove an empty directory"))?;
-            return Err(error);
-        }
-    };
+    let (directory, owner) =
+        new_directory().map_err(ScratchError::system("make a directory for the server"))?;
     let cluster = Cluster {
         binaries: binaries.into(),
         directory,
         owner,
+    };
+    let guard = match Guard::post(&options.guardian, &Charge::Cluster(cluster.clone())).await {
+        Ok(guard) => guard,
+        Err(error) => {
+            fs::remove_dir(&cluster.directory)
+                .map_err(ScratchError::system("remove an empty directory"))?;
+            return Err(error);
+        }
     };
     cluster.initialize(&secret).await?;
     let port = cluster.start(options).await?;
@@ -59,8 +46,9 @@ pub(super) async fn start(
     ))
 }
 
-/// Stops the server in the directory, if one runs, and removes the directory.
-pub(super) fn remove(binaries: &Path, directory: &Path, owner: Option<Owner>) -> io::Result<()> {
+/// Stops the server, if it runs, and removes everything it has.
+pub(super) fn remove(cluster: &Cluster) -> io::Result<()> {
+    let directory = &cluster.directory;
     let name = directory
         .file_name()
         .and_then(OsStr::to_str)
@@ -71,20 +59,10 @@ pub(super) fn remove(binaries: &Path, directory: &Path, owner: Option<Owner>) ->
             directory.display()
         )));
     }
-    let cluster = Cluster {
-        binaries: binaries.into(),
-        directory: directory.into(),
-        owner,
-    };
     let give_up = Instant::now() + REMOVAL;
     // `initdb` or the server may just be starting when its parent is killed, and then makes files behind our back.
     loop {
-        if cluster.data().join("postmaster.pid").exists() {
-            cluster
-                .command("pg_ctl")
-                .args(["stop", "--mode=immediate", "--wait"])
-                .status()?;
-        }
+        cluster.stop()?;
         match fs::remove_dir_all(directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) if Instant::now() > give_up => return Err(error),
@@ -94,166 +72,14 @@ pub(super) fn remove(binaries: &Path, directory: &Path, owner: Option<Owner>) ->
 }
 
 /// A new directory that nobody but the server's user can look into.
-fn new_directory() -> Result<(PathBuf, Option<Owner>), ScratchError> {
-    let make = || {
-        let directory = std::env::temp_dir().join(format!("{NAME_PREFIX}{}", random_hex()?));
-        DirBuilder::new().mode(0o700).create(&directory)?;
-        let owner = Owner::instead_of_root(&directory)?;
-        if let Some(Owner { uid, gid }) = owner {
-            chown(&directory, Some(uid), Some(gid))?;
-        }
-        Ok((directory, owner))
-    };
-    make().map_err(ScratchError::system("make a directory for the server"))
-}
-
-/// The files of one server and the programs that work on them.
-struct Cluster {
-    binaries: PathBuf,
-    directory: PathBuf,
-    owner: Option<Owner>,
-}
-
-impl Cluster {
-    async fn initialize(&self, secret: &str) -> Result<(), ScratchError> {
-        let password = self.directory.join("password");
-        self.write(&password, secret)
-            .map_err(ScratchError::system("write the password file"))?;
-        let mut initdb = self.command("initdb");
-        initdb.arg("--pwfile").arg(&password);
-        initdb.args([
-            "--username=postgres",
-            "--auth=scram-sha-256",
-            "--encoding=UTF8",
-        ]);
-        initdb.args([LOCALE, "--no-sync", "--no-instructions"]);
-        self.run(initdb).await?;
-        fs::remove_file(password).map_err(ScratchError::system("remove the password file"))
+pub(super) fn new_directory() -> io::Result<(PathBuf, Option<Owner>)> {
+    let directory = std::env::temp_dir().join(format!("{NAME_PREFIX}{}", random_hex()?));
+    DirBuilder::new().mode(0o700).create(&directory)?;
+    let owner = Owner::instead_of_root(&directory)?;
+    if let Some(Owner { uid, gid }) = owner {
+        chown(&directory, Some(uid), Some(gid))?;
     }
-
-    /// The port the server listens on.
-    async fn start(&self, options: &Options) -> Result<u16, ScratchError> {
-        let mut tries = 1;
-        loop {
-            let port = free_port().map_err(ScratchError::system("find a free port"))?;
-            self.configure(&conf(port, options))
-                .map_err(ScratchError::system("write the server's settings"))?;
-            let mut pg_ctl = self.command("pg_ctl");
-            pg_ctl
-                .args(["start", "--wait", "--silent", "--log"])
-                .arg(self.log());
-            match self.run(pg_ctl).await {
-                Err(ScratchError::Program { output, .. })
-                    if tries < TRIES && output.contains("Address already in use") => {}
-                result => return result.map(|()| port),
-            }
-            tries += 1;
-        }
-    }
-
-    /// One of PostgreSQL's programs, as the right user and without anything of our environment.
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.binaries.join(program));
-        command
-            .current_dir("/")
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("LC_ALL", "C");
-        command.env("PGDATA", self.data());
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        if let Some(Owner { uid, gid }) = self.owner {
-            command.uid(uid).gid(gid);
-        }
-        command
-    }
-
-    async fn run(&self, mut command: Command) -> Result<(), ScratchError> {
-        let program = PathBuf::from(command.get_program());
-        // Into a file, not a pipe: the server inherits it, and a pipe would stay open as long as it runs.
-        let output = self.directory.join("output");
-        let doing = format!("run {}", program.display());
-        let file = fs::File::create(&output).map_err(ScratchError::system(&doing))?;
-        let copy = file.try_clone().map_err(ScratchError::system(&doing))?;
-        command.stdout(file).stderr(copy);
-        let status = tokio::process::Command::from(command)
-            .status()
-            .await
-            .map_err(ScratchError::system(&doing))?;
-        if status.success() {
-            return Ok(());
-        }
-        let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
-        let output = last_lines(&(read(&output) + &read(&self.log())));
-        Err(ScratchError::Program {
-            program,
-            status,
-            output,
-        })
-    }
-
-    /// Puts settings behind those that are there, which they overrule.
-    fn configure(&self, settings: &str) -> io::Result<()> {
-        let mut file = fs::File::options()
-            .append(true)
-            .open(self.data().join("postgresql.conf"))?;
-        io::Write::write_all(&mut file, settings.as_bytes())
-    }
-
-    /// A file only the server's user can read.
-    fn write(&self, path: &Path, text: &str) -> io::Result<()> {
-        let mut file = fs::File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
-        io::Write::write_all(&mut file, text.as_bytes())?;
-        self.owner.map_or(Ok(()), |owner| {
-            chown(path, Some(owner.uid), Some(owner.gid))
-        })
-    }
-
-    fn data(&self) -> PathBuf {
-        self.directory.join("data")
-    }
-
-    fn log(&self) -> PathBuf {
-        self.directory.join("log")
-    }
-}
-
-/// The one locale every system has whose letters are not only those of English.
-const LOCALE: &str = if cfg!(target_os = "linux") {
-    "--locale=C.UTF-8"
-} else {
-    "--locale=C"
-};
-
-/// Settings in the form of `postgresql.conf`: only this machine's loopback, no sockets.
-fn conf(port: u16, options: &Options) -> String {
-    let own = [
-        ("listen_addresses", "127.0.0.1".to_owned()),
-        ("port", port.to_string()),
-        ("unix_socket_directories", String::new()),
-    ];
-    let own = own.map(|(name, value)| (name.to_owned(), value));
-    own.into_iter()
-        .chain(options.server_settings())
-        .map(|(name, value)| format!("{name} = '{}'\n", value.replace('\'', "''")))
-        .collect()
-}
-
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
-}
-
-fn last_lines(text: &str) -> String {
-    let lines: Vec<_> = text.lines().collect();
-    lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+    Ok((directory, owner))
 }
 
 #[cfg(test)]
@@ -261,28 +87,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_are_quoted() {
-        let options = Options::new("tenantry").setting("application_name", "it's");
-        let conf = conf(5433, &options);
-        assert!(conf.contains("port = '5433'\n"), "{conf}");
-        assert!(conf.ends_with("application_name = 'it''s'\n"), "{conf}");
-    }
-
-    #[test]
     fn removes_only_what_it_made() {
         let foreign = tempfile::tempdir().unwrap();
-        assert!(remove(Path::new("/nowhere"), foreign.path(), None).is_err());
+        let cluster = Cluster {
+            binaries: "/nowhere".into(),
+            directory: foreign.path().into(),
+            owner: None,
+        };
+        assert!(remove(&cluster).is_err());
         assert!(foreign.path().exists());
-    }
-
-    #[test]
-    fn the_end_of_a_log_is_what_counts() {
-        let log: String = (0..100).map(|line| format!("{line}\n")).collect();
-        let shown = last_lines(&log);
-        assert!(
-            shown.starts_with("80\n") && shown.ends_with("\n99"),
-            "{shown}"
-        );
-        assert_eq!(last_lines("one"), "one");
     }
 }

@@ -4,8 +4,12 @@
 
 mod binaries;
 mod charge;
+mod cluster;
 #[cfg(feature = "container")]
 mod container;
+mod database;
+#[cfg(feature = "download")]
+mod download;
 mod error;
 mod guard;
 pub mod guardian;
@@ -17,6 +21,7 @@ mod owner;
 mod secret;
 mod server;
 mod source;
+mod supply;
 mod url;
 
 pub use error::ScratchError;
@@ -26,3 +31,7 @@ pub use source::Source;
 
 /// How the names of everything that has to be removed begin.
 const NAME_PREFIX: &str = "tenantry-scratch-";
+
+/// How clients prove who they are: by a random password, which goes no further than this machine.
+/// SCRAM would make each connection of a debug build ten times slower.
+const AUTHENTICATION: &str = "password";

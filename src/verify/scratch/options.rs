@@ -1,3 +1,5 @@
+//! What a scratch server is to be like.
+
 use std::path::PathBuf;
 
 use super::Source;

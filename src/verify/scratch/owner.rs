@@ -1,3 +1,5 @@
+//! Who PostgreSQL runs as when we are root.
+
 use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
 /// The user and group that PostgreSQL's programs run as. They refuse to run as root.

@@ -1,3 +1,5 @@
+//! Randomness from the operating system.
+
 use std::{
     fs::File,
     io::{self, Read},

@@ -1,11 +1,9 @@
+//! The scratch server as the rest of the program sees it.
+
 use std::fmt;
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-
-use super::{Options, ScratchError, Source, binaries, charge::Charge, guard::Guard, local, url};
+use super::{Options, ScratchError, database, guard::Guard, supply::Supply, url};
 use crate::sql::Ident;
-
-const NOT_BUILT: &str = "this program was built without it";
 
 /// A PostgreSQL server of our own. It ends, with all its data, when this value or this process ends.
 pub struct Server {
@@ -21,10 +19,12 @@ impl Server {
     pub async fn start(options: &Options) -> Result<Self, ScratchError> {
         let mut reasons = Vec::new();
         for source in &options.sources {
-            match Self::start_from(source, options).await? {
-                Ok(server) => {
-                    tracing::debug!(source = server.kind, "scratch server started");
-                    return Ok(server);
+            match Supply::of(source).await {
+                Ok(supply) => {
+                    let (url, guard) = supply.start(options).await?;
+                    let kind = source.kind();
+                    tracing::info!(source = kind, "scratch server started");
+                    return Ok(Self { kind, url, guard });
                 }
                 Err(reason) => reasons.push(format!("  {}: {reason}", source.kind())),
             }
@@ -32,40 +32,6 @@ impl Server {
         Err(ScratchError::NoSource {
             reasons: reasons.join("\n"),
         })
-    }
-
-    /// The inner error is the reason why this source cannot be used on this machine.
-    async fn start_from(
-        source: &Source,
-        options: &Options,
-    ) -> Result<Result<Self, String>, ScratchError> {
-        let (url, guard) = match source {
-            Source::Local => match binaries::find() {
-                Some(binaries) => local::start(&binaries, options).await?,
-                None => return Ok(Err(
-                    "neither PATH, pg_config nor /usr/lib/postgresql has `initdb` and `postgres`"
-                        .into(),
-                )),
-            },
-            Source::Url(url) => {
-                let guard = Guard::post(&options.guardian, &Charge::Databases).await?;
-                guard.tell(url)?;
-                (url.clone(), guard)
-            }
-            #[cfg(feature = "container")]
-            Source::Container => match super::container::find().await {
-                Ok(image) => super::container::start(image, options).await?,
-                Err(reason) => return Ok(Err(reason)),
-            },
-            #[cfg(not(feature = "container"))]
-            Source::Container => return Ok(Err(NOT_BUILT.into())),
-            Source::Download => return Ok(Err(NOT_BUILT.into())),
-        };
-        Ok(Ok(Self {
-            kind: source.kind(),
-            url,
-            guard,
-        }))
     }
 
     /// Where it came from: `container`, `local`, `download` or `url`.
@@ -85,22 +51,16 @@ impl Server {
 
     /// Creates an empty database, to be gone with the server; its URL.
     pub async fn create_database(&self, name: &Ident) -> Result<String, ScratchError> {
-        let doing = format!("create the database {name}");
-        let mut connection = PgConnection::connect(&self.url)
-            .await
-            .map_err(ScratchError::database(&doing))?;
         if self.kind == "url" {
-            // Before it exists, so that it is dropped whenever we are killed.
+            // Before it exists, so that it is dropped even if we are killed right after.
             self.guard.tell(name.as_str())?;
         }
-        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))
-            .execute(&mut connection)
+        database::create(&self.url, name)
             .await
-            .map_err(ScratchError::database(&doing))?;
-        connection
-            .close()
-            .await
-            .map_err(ScratchError::database(&doing))?;
+            .map_err(|source| ScratchError::Database {
+                name: name.clone(),
+                source,
+            })?;
         Ok(self.url_of(name))
     }
 

@@ -1,6 +1,8 @@
+//! Where scratch servers come from, as people name it.
+
 use std::{fmt, str::FromStr};
 
-use super::ScratchError;
+use super::{ScratchError, supply::Supply};
 
 /// Where a scratch server can come from.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,6 +24,13 @@ impl Source {
             Ok(text) if !text.is_empty() => text.parse().map(Some),
             _ => Ok(None),
         }
+    }
+
+    /// The reason, for people, why no server can be started from here, if there is one.
+    ///
+    /// For a container this fetches the image, if that is needed; a URL is not tried.
+    pub async fn check(&self) -> Result<(), String> {
+        Supply::of(self).await.map(|_| ())
     }
 
     /// One word for people: `container`, `local`, `download` or `url`.

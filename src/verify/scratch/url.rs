@@ -1,3 +1,5 @@
+//! Changing the database in a URL without understanding the rest of it.
+
 use crate::sql::Ident;
 
 /// The same server, user and parameters, another database.

@@ -1,6 +1,10 @@
 //! What every test against a server needs: one server for all of them, a database for each.
 
+pub(crate) mod held;
 pub(crate) mod proxy;
 mod server;
+pub(crate) mod traces;
+mod wait;
 
-pub(crate) use server::{Database, database, server};
+pub(crate) use server::{Database, database, options, server};
+pub(crate) use wait::until;

@@ -1,3 +1,5 @@
+//! Counting what a client and PostgreSQL say to each other.
+
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},

@@ -1,3 +1,5 @@
+//! The one server of a test process, and databases on it.
+
 use std::{
     io::Write,
     sync::atomic::{AtomicU32, Ordering},

@@ -1,0 +1,27 @@
+//! Databases on a scratch server: the only SQL that is built here.
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use crate::sql::Ident;
+
+/// Creates an empty database on the server the URL leads to.
+pub(super) async fn create(url: &str, name: &Ident) -> sqlx::Result<()> {
+    let mut connection = PgConnection::connect(url).await?;
+    let statement = format!("CREATE DATABASE {name}");
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(&mut connection)
+        .await?;
+    connection.close().await
+}
+
+/// Drops those of the databases that exist, whoever is connected to them.
+pub(super) async fn drop_all(url: &str, names: &[Ident]) -> sqlx::Result<()> {
+    let mut connection = PgConnection::connect(url).await?;
+    for name in names {
+        let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+        sqlx::raw_sql(AssertSqlSafe(statement))
+            .execute(&mut connection)
+            .await?;
+    }
+    connection.close().await
+}
