@@ -47,7 +47,13 @@ async fn structures_are_those_that_psql_leaves() {
     let mut wrong = String::new();
     for (corpus, carried) in &rows {
         if !carried.differences.is_empty() {
-            writeln!(wrong, "{}:\n{}", corpus.name, carried.differences.join("\n")).unwrap();
+            writeln!(
+                wrong,
+                "{}:\n{}",
+                corpus.name,
+                carried.differences.join("\n")
+            )
+            .unwrap();
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
@@ -65,7 +71,12 @@ fn clients() -> Option<Clients> {
 }
 
 async fn carry(corpus: &Corpus, files: &Files, clients: &Clients) -> Carried {
-    let mut carried = Carried { migrations: files.ups().len(), schemas: 0, differences: Vec::new(), dumped: false };
+    let mut carried = Carried {
+        migrations: files.ups().len(),
+        schemas: 0,
+        differences: Vec::new(),
+        dumped: false,
+    };
     let theirs = prepared(corpus).await;
     let first = corpus.tenants[0];
     let mut connection = theirs.connect().await;
@@ -83,7 +94,9 @@ async fn carry(corpus: &Corpus, files: &Files, clients: &Clients) -> Carried {
         match provision::add(&fleet, &name, &ShardName::new("main"), &Labels::new()).await {
             Ok(_) => carried.schemas += 1,
             Err(error) => {
-                carried.differences.push(format!("{tenant} fails: {}", told(&error)));
+                carried
+                    .differences
+                    .push(format!("{tenant} fails: {}", told(&error)));
                 return carried;
             }
         }
@@ -104,15 +117,24 @@ async fn compare(
     let (expected, is) = (look(theirs, first).await, look(ours, tenant).await);
     assert!(!expected.is_empty());
     let differences = diff(&expected, &is);
-    carried.differences.extend(differences.iter().map(|d| format!("{tenant}: {d}")));
-    match (clients.dump(&theirs.url, &[first, "public"]), clients.dump(&ours.url, &[tenant, "public"])) {
+    carried
+        .differences
+        .extend(differences.iter().map(|d| format!("{tenant}: {d}")));
+    match (
+        clients.dump(&theirs.url, &[first, "public"]),
+        clients.dump(&ours.url, &[tenant, "public"]),
+    ) {
         (Ok(theirs), Ok(ours)) => {
             carried.dumped = true;
             let ours = ours.replace(tenant, first);
             if let Some((theirs, ours)) = theirs.lines().zip(ours.lines()).find(|(a, b)| a != b) {
-                carried.differences.push(format!("{tenant}, pg_dump: {theirs} → {ours}"));
+                carried
+                    .differences
+                    .push(format!("{tenant}, pg_dump: {theirs} → {ours}"));
             } else if theirs.len() != ours.len() {
-                carried.differences.push(format!("{tenant}, pg_dump: one dump is longer"));
+                carried
+                    .differences
+                    .push(format!("{tenant}, pg_dump: one dump is longer"));
             }
         }
         (Err(why), _) | (_, Err(why)) => skipped(&format!("no dump: {why}")),
@@ -121,7 +143,9 @@ async fn compare(
 
 async fn look(database: &Database, schema: &str) -> Snapshot {
     let schema = Ident::new(schema).unwrap();
-    snapshot(&mut database.connect().await, &schema).await.unwrap()
+    snapshot(&mut database.connect().await, &schema)
+        .await
+        .unwrap()
 }
 
 /// A database with what the set takes for granted.
@@ -135,18 +159,31 @@ async fn prepared(corpus: &Corpus) -> Database {
 }
 
 async fn execute(connection: &mut PgConnection, sql: &str) {
-    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(connection)
+        .await
+        .unwrap();
 }
 
 /// The set as that of the tenants, and no shared one.
 fn fleet(database: &Database, files: &Files) -> Fleet {
-    let directories: Vec<_> = files.directories.iter().map(|d| d.display().to_string()).collect();
+    let directories: Vec<_> = files
+        .directories
+        .iter()
+        .map(|d| d.display().to_string())
+        .collect();
     let nothing = tempfile::tempdir().unwrap();
     let environment = [
         ("TENANTRY__HOME__URL", database.url.clone()),
-        ("TENANTRY__MIGRATIONS__SHARED", nothing.path().display().to_string()),
+        (
+            "TENANTRY__MIGRATIONS__SHARED",
+            nothing.path().display().to_string(),
+        ),
         ("TENANTRY__MIGRATIONS__TENANT", directories.join(",")),
-        ("TENANTRY__MIGRATIONS__EXTRA_SEARCH_PATH", "extensions".to_owned()),
+        (
+            "TENANTRY__MIGRATIONS__EXTRA_SEARCH_PATH",
+            "extensions".to_owned(),
+        ),
     ];
     Fleet::open(&Settings::load(None, environment).unwrap()).unwrap()
 }

@@ -18,7 +18,9 @@ pub(crate) struct Corpus {
     pub(crate) tenants: &'static [&'static str],
     /// What a database has before the first migration, beside the schema `extensions`.
     pub(crate) prepare: &'static str,
-    /// What is written otherwise, in whole lines: file, text, text in its place.
+    /// A migration of ours before the first: up and down of tables that the set takes for granted in its schema.
+    pub(crate) stubs: Option<[&'static str; 2]>,
+    /// What is written otherwise: file, text, text in its place.
     pub(crate) edits: &'static [Edit],
     /// What was done for it, in words.
     pub(crate) remark: &'static str,
@@ -29,6 +31,28 @@ pub(crate) struct Edit {
     pub(crate) file: &'static str,
     pub(crate) from: &'static str,
     pub(crate) to: &'static str,
+    /// How often it stands there.
+    pub(crate) times: usize,
+}
+
+/// A statement about pgvector, which a plain server does not have.
+const fn without(statement: &'static str) -> Edit {
+    Edit {
+        file: "000019_add_embeddings.up.sql",
+        from: statement,
+        to: "",
+        times: 1,
+    }
+}
+
+/// A role would be made for all databases of a server, also of one that is not ours.
+const fn granted(from: &'static str, to: &'static str) -> Edit {
+    Edit {
+        file: "000087_add_toxicity_classification.up.sql",
+        from,
+        to,
+        times: 1,
+    }
 }
 
 /// Every set that is carried.
@@ -39,6 +63,7 @@ pub(crate) static CORPORA: &[Corpus] = &[
         directories: &["resources/migrations"],
         tenants: &["acme", "globex"],
         prepare: "",
+        stubs: None,
         edits: &[],
         remark: "",
     },
@@ -47,7 +72,8 @@ pub(crate) static CORPORA: &[Corpus] = &[
         commit: "5f2944881e01",
         directories: &["db/migrations"],
         tenants: &["acme", "globex"],
-        prepare: "CREATE EXTENSION \"uuid-ossp\" SCHEMA extensions",
+        prepare: "CREATE EXTENSION \"uuid-ossp\" SCHEMA extensions; CREATE EXTENSION pg_trgm SCHEMA extensions",
+        stubs: None,
         edits: &[],
         remark: "",
     },
@@ -57,6 +83,7 @@ pub(crate) static CORPORA: &[Corpus] = &[
         directories: &["crates/lib/docs_rs_database/migrations"],
         tenants: &["acme", "globex"],
         prepare: "CREATE EXTENSION fuzzystrmatch SCHEMA extensions",
+        stubs: None,
         edits: &[],
         remark: "",
     },
@@ -66,7 +93,35 @@ pub(crate) static CORPORA: &[Corpus] = &[
         directories: &["backend/migrations"],
         tenants: &["acme"],
         prepare: "CREATE EXTENSION pgcrypto SCHEMA extensions; CREATE EXTENSION pg_trgm SCHEMA extensions",
-        edits: &[],
+        stubs: None,
+        edits: &[
+            without("CREATE EXTENSION IF NOT EXISTS vector;"),
+            without("ALTER TABLE clips ADD COLUMN embedding vector(768);"),
+            without(
+                "CREATE INDEX idx_clips_embedding_hnsw ON clips\nUSING hnsw (embedding vector_cosine_ops)\nWITH (m = 16, ef_construction = 64);",
+            ),
+            without(
+                "COMMENT ON INDEX idx_clips_embedding_hnsw IS\n'HNSW index for fast vector similarity search using cosine distance. Used for semantic search re-ranking.';",
+            ),
+            without(
+                "COMMENT ON COLUMN clips.embedding IS\n'Vector embedding of clip content (title + tags + metadata) for semantic search. 768 dimensions.';",
+            ),
+            granted(
+                "toxicity_predictions TO clipper",
+                "toxicity_predictions TO PUBLIC",
+            ),
+            granted(
+                "toxicity_review_feedback TO clipper",
+                "toxicity_review_feedback TO PUBLIC",
+            ),
+            granted("toxicity_metrics TO clipper", "toxicity_metrics TO PUBLIC"),
+            Edit {
+                file: "000023_add_advanced_query_indexes.down.sql",
+                from: "DROP INDEX CONCURRENTLY",
+                to: "DROP INDEX",
+                times: 17,
+            },
+        ],
         remark: "",
     },
     Corpus {
@@ -80,6 +135,10 @@ pub(crate) static CORPORA: &[Corpus] = &[
         ],
         tenants: &["acme"],
         prepare: "",
+        stubs: Some([
+            "CREATE TABLE users (tenant_id text, deleted_at timestamptz);\nCREATE TABLE user_sessions (user_id text);\n",
+            "DROP TABLE user_sessions;\nDROP TABLE users;\n",
+        ]),
         edits: &[],
         remark: "",
     },
@@ -128,15 +187,33 @@ impl Corpus {
             }
             directories.push(target);
         }
-        assert_eq!(edited, self.edits.len(), "{}: a file to edit is missing", self.name);
-        Some(Files { directories, _copy: copy })
+        if let Some([up, down]) = self.stubs {
+            fs::write(directories[0].join("0-stubs.up.sql"), up).unwrap();
+            fs::write(directories[0].join("0-stubs.down.sql"), down).unwrap();
+        }
+        assert_eq!(
+            edited,
+            self.edits.len(),
+            "{}: a file to edit is missing",
+            self.name
+        );
+        Some(Files {
+            directories,
+            _copy: copy,
+        })
     }
 }
 
 impl Edit {
     fn apply(&self, text: &[u8]) -> Vec<u8> {
         let text = String::from_utf8(text.to_vec()).unwrap();
-        assert_eq!(text.matches(self.from).count(), 1, "{}: {:?}", self.file, self.from);
+        assert_eq!(
+            text.matches(self.from).count(),
+            self.times,
+            "{}: {:?}",
+            self.file,
+            self.from
+        );
         text.replace(self.from, self.to).into_bytes()
     }
 }
