@@ -74,6 +74,11 @@ impl<'a> Carrier<'a> {
         Ok(self.session.insert(session))
     }
 
+    /// The session, where there is one that still works.
+    pub fn into_session(self) -> Option<Session> {
+        self.session
+    }
+
     /// Gives the session back to the server.
     pub async fn close(self) {
         if let Some(session) = self.session {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::{
     fleet::{Fleet, FleetError},
     history::{Applied, Digest, Head},
-    migration::{Checksum, Scope, Script},
+    migration::{Checksum, Scope},
     plan::Stored,
     postgres::Session,
     store::{history, scripts},
@@ -56,16 +56,8 @@ impl<'a> Histories<'a> {
         applied: &[Applied],
         shard: &ShardName,
     ) -> Result<Stored, FleetError> {
-        let names: HashMap<_, _> = applied.iter().filter_map(|a| Some((a.down?, a))).collect();
-        let checksums: Vec<_> = names.keys().copied().collect();
-        let script = |(checksum, text): (_, String)| {
-            let name = names.get(&checksum).map_or_else(String::new, |a| {
-                format!("{}-{}.down.sql", a.version, a.name)
-            });
-            (checksum, Script::stored(&name, text).into())
-        };
-        let texts = self.texts(&checksums, shard).await?;
-        Ok(texts.into_iter().map(script).collect())
+        let session = self.session(shard).await?;
+        Ok(scripts::downs(session.connection(), applied).await?)
     }
 
     /// The stored texts of these checksums, in no order; what is not there is left out.

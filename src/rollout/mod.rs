@@ -12,8 +12,8 @@ mod survey;
 mod travel;
 
 pub use budget::Budget;
-pub(crate) use cohort::{Dirty, ready};
 pub use cohort::{Blocked, Cohort, Cohorts, Why};
+pub(crate) use cohort::{Dirty, ready};
 pub use conduct::{Ended, Run};
 pub use diagnosis::{Finding, Wrong, diagnose};
 pub use record::{Corrected, record};

@@ -12,6 +12,7 @@ mod provision;
 mod real_sets;
 mod record;
 mod refusals;
+mod roundtrip;
 mod scratch;
 mod sets;
 mod split;
