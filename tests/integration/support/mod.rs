@@ -2,5 +2,7 @@
 
 pub(crate) mod proxy;
 mod server;
+mod shop;
 
 pub(crate) use server::{Database, database, server};
+pub(crate) use shop::{Ran, Shop, snapshots};
