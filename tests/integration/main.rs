@@ -1,6 +1,8 @@
 //! Tests of whole texts and sets, and against a real PostgreSQL: one binary, one server, a database for each test.
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod cli_record;
+mod cli_tenant;
 mod economy;
 mod fixtures;
 mod fleet;
