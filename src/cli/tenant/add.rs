@@ -15,7 +15,7 @@ use crate::{
 
 /// What `tenant add` takes.
 #[derive(Debug, Args)]
-pub(super) struct Add {
+pub(in crate::cli) struct Add {
     /// The tenant's name, which is also its schema's
     name: String,
     /// Where to put it [default: the only shard there is]

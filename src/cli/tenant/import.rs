@@ -11,7 +11,7 @@ use crate::{
 
 /// What `tenant import` takes.
 #[derive(Debug, Args)]
-pub(super) struct Import {
+pub(in crate::cli) struct Import {
     /// The schema's name, which becomes the tenant's
     name: String,
     /// Where it is [default: the only shard there is]

@@ -24,7 +24,7 @@ use crate::{
 
 /// What `tenant list` takes.
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(in crate::cli) struct List {
     /// Which tenants, as for `up` [default: all]
     selector: Option<String>,
 }

@@ -11,7 +11,7 @@ use crate::{
 
 /// What `tenant retire` takes.
 #[derive(Debug, Args)]
-pub(super) struct Retire {
+pub(in crate::cli) struct Retire {
     /// The tenant
     name: String,
     /// Do not ask

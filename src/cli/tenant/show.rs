@@ -25,7 +25,7 @@ use crate::{
 
 /// What `tenant show` takes.
 #[derive(Debug, Args)]
-pub(super) struct Show {
+pub(in crate::cli) struct Show {
     /// The tenant
     name: String,
     /// So many entries of its history, the newest first
