@@ -65,3 +65,6 @@ pub mod api;
 
 /// Reconcilers and an HTTP server under one roof.
 pub mod daemon;
+
+/// The command line.
+pub mod cli;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{Limits, Template, template::Origin};
 use crate::{
-    history::Digest,
+    history::{Digest, Head},
     migration::{Checksum, Direction, Script},
     plan::{Plan, Step},
-    sql::{Kind, Literal, kind},
+    sql::{InvalidIdent, Kind, Literal, kind},
 };
 
 /// The messages that carry a plan, in order; each is one transaction.
@@ -15,6 +15,23 @@ use crate::{
 pub struct Compiled {
     /// In order.
     pub messages: Vec<Template>,
+}
+
+impl Compiled {
+    /// The messages' texts as they are sent to the schema of `head`, in order.
+    ///
+    /// # Errors
+    /// The head's name is no schema's.
+    pub fn stamped(&self, head: &Head) -> Result<Vec<String>, InvalidIdent> {
+        let ahead = self.messages.iter().scan(0, |ahead, message| {
+            let before = *ahead;
+            *ahead += message.revisions;
+            Some((message, before))
+        });
+        ahead
+            .map(|(message, ahead)| message.stamp(head, ahead))
+            .collect()
+    }
 }
 
 /// How finely a plan is cut.
