@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    config::ConfigCommand, context::Context, down::Down, error::CliError, exit::ExitCode,
-    goto::Goto, new::New, plan::Plan, redo::Redo, status::Status, up::Up,
+    backfill::BackfillCommand, config::ConfigCommand, context::Context, down::Down,
+    error::CliError, exit::ExitCode, goto::Goto, new::New, plan::Plan, redo::Redo, serve::Serve,
+    status::Status, up::Up,
 };
 
 /// Moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
@@ -86,8 +87,13 @@ pub(super) enum Command {
     Redo(Redo),
     /// Goes to a version, whichever way it lies
     Goto(Goto),
+    /// Changes data in small batches, tenant by tenant
+    #[command(subcommand)]
+    Backfill(BackfillCommand),
     /// Creates the files of a new migration
     New(New),
+    /// Runs the daemon: applies what is pending, then makes the schemas of new tenants
+    Serve(Serve),
     /// Shows the settings in force and where each of them is from
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -103,7 +109,9 @@ impl Command {
             Self::Down(command) => command.run(context).await,
             Self::Redo(command) => command.run(context).await,
             Self::Goto(command) => command.run(context).await,
+            Self::Backfill(command) => command.run(context).await,
             Self::New(command) => command.run(context),
+            Self::Serve(command) => command.run(context).await,
             Self::Config(command) => command.run(context),
         }
     }

@@ -3,6 +3,7 @@
 //! Never decides anything about the fleet itself: what is refused here is refused by `plan`, `rollout` or `provision`.
 
 mod arguments;
+mod backfill;
 mod config;
 mod confirm;
 mod context;
@@ -19,6 +20,7 @@ mod progress;
 mod redo;
 mod report;
 mod selection;
+mod serve;
 mod signals;
 mod status;
 mod table;

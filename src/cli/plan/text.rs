@@ -2,7 +2,13 @@
 
 use super::{Planned, PlannedScope};
 use crate::{
-    cli::{human, paint::Paint, report, table::Table, trip::{targets, things}},
+    cli::{
+        human,
+        paint::Paint,
+        report,
+        table::Table,
+        trip::{targets, things},
+    },
     fleet::Fleet,
     migration::{Problem, Severity},
     plan::{Plan, Refusal},

@@ -1,7 +1,11 @@
 //! One line a scope: what was done, how fast, and what was not.
 
 use crate::{
-    cli::{human, paint::Paint, trip::{targets, things}},
+    cli::{
+        human,
+        paint::Paint,
+        trip::{targets, things},
+    },
     rollout::{Ended, Report, ScopeReport},
 };
 
