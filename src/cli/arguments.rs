@@ -4,11 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{
-    baseline::Baseline, config::ConfigCommand, context::Context, down::Down, error::CliError,
-    exit::ExitCode, force::Force, goto::Goto, new::New, plan::Plan, redo::Redo, repair::Repair,
-    status::Status, tenant::TenantCommand, up::Up,
-};
+use super::{backfill::BackfillCommand, baseline::Baseline, config::ConfigCommand, context::Context, down::Down, error::CliError, exit::ExitCode, force::Force, goto::Goto, new::New, plan::Plan, redo::Redo, repair::Repair, serve::Serve, status::Status, tenant::TenantCommand, up::Up};
 
 /// Moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
 #[derive(Debug, Parser)]
@@ -87,6 +83,9 @@ pub(super) enum Command {
     Redo(Redo),
     /// Goes to a version, whichever way it lies
     Goto(Goto),
+    /// Changes data in small batches, tenant by tenant
+    #[command(subcommand)]
+    Backfill(BackfillCommand),
     /// Creates the files of a new migration
     New(New),
     /// Says at which version schemas are, without running anything
@@ -98,6 +97,8 @@ pub(super) enum Command {
     /// Makes, lists, shows, takes over and takes away tenants
     #[command(subcommand)]
     Tenant(TenantCommand),
+    /// Runs the daemon: applies what is pending, then makes the schemas of new tenants
+    Serve(Serve),
     /// Shows the settings in force and where each of them is from
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -113,11 +114,13 @@ impl Command {
             Self::Down(command) => command.run(context).await,
             Self::Redo(command) => command.run(context).await,
             Self::Goto(command) => command.run(context).await,
+            Self::Backfill(command) => command.run(context).await,
             Self::New(command) => command.run(context),
             Self::Force(command) => command.run(context).await,
             Self::Baseline(command) => command.run(context).await,
             Self::Repair(command) => command.run(context).await,
             Self::Tenant(command) => command.run(context).await,
+            Self::Serve(command) => command.run(context).await,
             Self::Config(command) => command.run(context),
         }
     }

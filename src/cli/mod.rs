@@ -4,6 +4,7 @@
 
 mod arguments;
 mod ask;
+mod backfill;
 mod baseline;
 mod config;
 mod confirm;
@@ -24,6 +25,7 @@ mod redo;
 mod repair;
 mod report;
 mod selection;
+mod serve;
 mod signals;
 mod status;
 mod table;
