@@ -27,6 +27,9 @@ pub mod config;
 /// The log.
 pub mod telemetry;
 
+/// Loops that take no input.
+pub mod reconcile;
+
 /// Shards, sessions, and what PostgreSQL's errors ask us to do.
 pub mod postgres;
 
@@ -52,3 +55,17 @@ pub mod verify;
 // What we do to the fleet.
 /// Taking the fleet to a goal.
 pub mod rollout;
+
+/// Large changes of data, in small batches.
+pub mod backfill;
+
+// How it is run.
+/// What the daemon answers over HTTP.
+pub mod api;
+
+/// Reconcilers and an HTTP server under one roof.
+pub mod daemon;
+
+// What people see.
+/// The command line.
+pub mod cli;

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use tenantry::verify::scratch::guardian;
+use tenantry::{cli, verify::scratch::guardian};
 
 fn main() -> ExitCode {
-    guardian::run(std::env::args_os()).unwrap_or(ExitCode::SUCCESS)
+    guardian::run(std::env::args_os()).unwrap_or_else(|| cli::run(std::env::args_os()).into())
 }

@@ -1,15 +1,12 @@
 //! Takes one target through its messages: retries what may be retried, and finds out what an unknown end was.
 
-use std::time::{Duration, Instant};
-
-use backon::{BackoffBuilder, ExponentialBuilder};
-
 use super::{
-    Failure, Limits, Place, Template,
+    Failure, Limits, Patience, Place, Template,
     compile::{Compiled, Cut, compile},
 };
 use crate::{
     history::Head,
+    migration::Version,
     plan::Plan,
     postgres::{Fault, Outcome, ServerError, Session, SessionError, Shard},
     store::{StoreError, heads},
@@ -115,7 +112,7 @@ impl<'a> Carrier<'a> {
             .map_err(|e| Failure::without_place(Fault::Gone, invalid(e)))?;
         let mut patience = Patience::new(self.limits);
         loop {
-            let failure = match self.once(template, &message, head, ahead).await {
+            let mut failure = match self.once(template, &message, head, ahead).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => Failure {
                     tries: patience.tries(),
@@ -125,15 +122,15 @@ impl<'a> Carrier<'a> {
             // After a lost connection the same message is sent again: when the first one was committed after all, the
             // revision has moved and the second is refused as stale. History is read under the lock only (`enter`).
             if failure.fault == Fault::Stale
-                && patience.lost > 0
+                && patience.has_reconnected()
                 && self.is_at(head, ahead + template.revisions).await
             {
                 return Ok(());
             }
             if failure.fault == Fault::Escaped {
-                self.mark_dirty(head, &failure).await;
+                failure.place = self.halt(template, head, ahead).await;
             }
-            let Some(delay) = patience.delay(&failure) else {
+            let Some(delay) = patience.delay(failure.fault) else {
                 return Err(failure);
             };
             tokio::time::sleep(delay).await;
@@ -160,7 +157,14 @@ impl<'a> Carrier<'a> {
             .await;
         match outcome {
             Ok(Outcome::Done) => Ok(()),
-            Ok(Outcome::Refused { completed, error }) => {
+            Ok(Outcome::Refused {
+                completed,
+                ended: true,
+                error,
+            }) if template.is_escape(completed) => Err(escaped(error)),
+            Ok(Outcome::Refused {
+                completed, error, ..
+            }) => {
                 let place = template.locate(head, ahead, error.position, completed);
                 let fault = Fault::of(&error.code);
                 Err(Failure {
@@ -179,92 +183,53 @@ impl<'a> Carrier<'a> {
 
     /// Whether the schema stands at exactly the revision that the message would have left.
     async fn is_at(&mut self, head: &Head, ahead: i64) -> bool {
-        let Ok(session) = self.session().await else {
-            return false;
-        };
-        let Ok(schema) = crate::sql::Ident::new(head.schema.as_str()) else {
-            return false;
-        };
-        match heads::get(session.connection(), &schema).await {
-            Ok(Some(now)) => {
-                now.head.schema_oid == head.schema_oid && now.head.revision == head.revision + ahead
-            }
-            _ => false,
-        }
+        self.revision(head).await == Some(head.revision + ahead)
     }
 
-    /// Halts a tenant whose script ended our transaction: what it committed is in no record.
-    async fn mark_dirty(&mut self, head: &Head, failure: &Failure) {
-        let version = failure.place.as_ref().and_then(|place| place.version);
-        let marked = match (self.session().await, version.or(head.version)) {
-            (Ok(session), Some(version)) => {
-                heads::mark_dirty(session.connection(), head.schema_oid, version).await
-            }
-            (Ok(_), None) => Ok(()),
-            (Err(error), _) => Err(StoreError::Query {
-                doing: "mark a schema as dirty",
-                error: ServerError::local(error.to_string()),
-            }),
-        };
-        if let Err(error) = marked {
+    /// The revision of the schema now, as far as it can be had.
+    async fn revision(&mut self, head: &Head) -> Option<i64> {
+        let session = self.session().await.ok()?;
+        let schema = crate::sql::Ident::new(head.schema.as_str()).ok()?;
+        let now = heads::get(session.connection(), &schema).await.ok()??;
+        (now.head.schema_oid == head.schema_oid).then_some(now.head.revision)
+    }
+
+    /// Halts a tenant whose script ended our transaction: what it committed is in no record. Returns the script.
+    async fn halt(&mut self, template: &Template, head: &Head, ahead: i64) -> Option<Place> {
+        // The steps before it are committed with their record: the next one is to blame.
+        let recorded = self.revision(head).await.unwrap_or(head.revision + ahead);
+        let step = usize::try_from(recorded - head.revision - ahead).unwrap_or(0);
+        let origin = template.steps.get(step).or(template.steps.last())?;
+        // A repeatable has no version; whoever comes after it is halted all the same.
+        let version = origin
+            .version
+            .or(head.version)
+            .unwrap_or_else(|| Version::new(0));
+        if let Err(error) = self.mark_dirty(head, version).await {
             tracing::error!(schema = head.schema, %error, "a script ended its transaction, and the schema could not be marked as dirty");
         }
+        Some(Place::of(origin, None))
+    }
+
+    async fn mark_dirty(&mut self, head: &Head, version: Version) -> Result<(), StoreError> {
+        let session = self.session().await.map_err(|error| StoreError::Query {
+            doing: "mark a schema as dirty",
+            error: ServerError::local(error.to_string()),
+        })?;
+        heads::mark_dirty(session.connection(), head.schema_oid, version).await
     }
 }
 
-/// How often and how long a message is tried again.
-struct Patience<'a> {
-    limits: &'a Limits,
-    start: Instant,
-    locked: usize,
-    lost: usize,
-    busy: usize,
-    backoff: backon::ExponentialBackoff,
-}
-
-impl<'a> Patience<'a> {
-    /// A connection is made anew so often for one message.
-    const RECONNECTS: usize = 5;
-
-    fn new(limits: &'a Limits) -> Self {
-        let backoff = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(50))
-            .with_max_delay(Duration::from_secs(5))
-            .with_factor(1.6)
-            .with_jitter()
-            .without_max_times()
-            .build();
-        Self {
-            limits,
-            start: Instant::now(),
-            locked: 0,
-            lost: 0,
-            busy: 0,
-            backoff,
+/// The error of a statement that ran outside our transaction.
+fn escaped(error: ServerError) -> Failure {
+    let error = if Fault::of(&error.code) == Fault::Escaped {
+        error
+    } else {
+        ServerError {
+            code: "TN005".to_owned(),
+            detail: Some(format!("after that, the server said: {error}")),
+            ..ServerError::local("the script ended the transaction that it ran in".to_owned())
         }
-    }
-
-    fn tries(&self) -> usize {
-        1 + self.locked + self.lost + self.busy
-    }
-
-    /// How long to wait before the next try; none when there is to be no other.
-    fn delay(&mut self, failure: &Failure) -> Option<Duration> {
-        let again = match failure.fault {
-            Fault::Retry => {
-                self.locked += 1;
-                self.locked < self.limits.lock_tries
-            }
-            Fault::Busy => {
-                self.busy += 1;
-                self.start.elapsed() < self.limits.busy_wait
-            }
-            Fault::Connection => {
-                self.lost += 1;
-                self.lost <= Self::RECONNECTS
-            }
-            _ => false,
-        };
-        if again { self.backoff.next() } else { None }
-    }
+    };
+    Failure::without_place(Fault::Escaped, error)
 }

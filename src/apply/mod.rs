@@ -7,10 +7,12 @@ mod carry;
 mod compile;
 mod failure;
 mod limits;
+mod patience;
 mod template;
 
 pub use carry::{Carried, Carrier};
 pub use compile::{Compiled, Cut, compile};
 pub use failure::{Failure, Place};
 pub use limits::Limits;
+pub use patience::Patience;
 pub use template::Template;

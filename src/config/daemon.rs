@@ -4,7 +4,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use super::duration;
+use super::{checks::Checks, duration};
+
+/// Shorter, and the daemon would do nothing but ask.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How the daemon is run.
 #[derive(Debug, Clone, Deserialize)]
@@ -16,6 +19,19 @@ pub struct Daemon {
     /// How long what is running may take to end after the first signal.
     #[serde(deserialize_with = "duration::friendly")]
     pub grace: Duration,
+    /// How often the daemon looks for tenants whose schemas are to be made.
+    #[serde(deserialize_with = "duration::friendly")]
+    pub provision_interval: Duration,
+}
+
+impl Daemon {
+    pub(super) fn check(&self, checks: &mut Checks) {
+        checks.require(
+            self.provision_interval >= SHORTEST_INTERVAL,
+            "daemon.provision_interval",
+            "must be at least \"10ms\": the home database is asked each time",
+        );
+    }
 }
 
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {

@@ -139,6 +139,7 @@ impl Settings {
         shards::check(&self.shards, &mut checks);
         self.migrations.check(&mut checks);
         self.apply.check(&mut checks);
+        self.daemon.check(&mut checks);
         self.backfill.check(&mut checks);
         self.log.check(&mut checks);
         if checks.failed.is_empty() {
@@ -379,7 +380,7 @@ mod tests {
     fn unknown_keys_are_refused_with_those_there_are() {
         assert_eq!(
             complaint(environment(&[("TENANTRY__DAEMON__PORT", "80")])),
-            "`daemon.port` (TENANTRY__DAEMON__PORT): no such key; [daemon] has grace, listen"
+            "`daemon.port` (TENANTRY__DAEMON__PORT): no such key; [daemon] has grace, listen, provision_interval"
         );
         assert_eq!(
             complaint(file("[deamon]\ngrace = \"1s\"")),

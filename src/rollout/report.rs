@@ -75,7 +75,10 @@ impl ScopeReport {
     /// Failures by what they have in common, the most frequent first.
     pub fn failure_groups(&self) -> Vec<FailureGroup<'_>> {
         let mut groups: BTreeMap<String, FailureGroup<'_>> = BTreeMap::new();
-        for (target, failure) in self.failures() {
+        // By target, so that the example does not depend on who was quickest.
+        let mut failures: Vec<_> = self.failures().collect();
+        failures.sort_by_key(|(target, _)| *target);
+        for (target, failure) in failures {
             let group = groups.entry(failure.kind());
             group
                 .or_insert_with(|| FailureGroup {

@@ -27,7 +27,10 @@ impl Part {
     /// Our own migrations, numbered from 1.
     fn scripts(self) -> &'static [&'static str] {
         match self {
-            Self::Shard => &[include_str!("schema/shard-001-fleet.sql")],
+            Self::Shard => &[
+                include_str!("schema/shard-001-fleet.sql"),
+                include_str!("schema/shard-002-backfills.sql"),
+            ],
             Self::Home => &[include_str!("schema/home-001-registry.sql")],
         }
     }

@@ -1,8 +1,9 @@
 //! Our own tables, in the schema `tenantry`: all SQL over them, one file a table.
 //!
 //! Every query is static text with binds; nobody else reads or writes these tables, but for `enter` and `leave`, which
-//! `apply` calls inside the transaction that they guard.
+//! `apply` and `backfill` call inside the transaction that they guard.
 
+pub mod cursors;
 pub mod heads;
 pub mod history;
 mod install;

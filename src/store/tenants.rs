@@ -37,6 +37,21 @@ pub async fn list(connection: &mut PgConnection) -> Result<Vec<Tenant>, StoreErr
     rows.iter().map(tenant).collect()
 }
 
+/// The tenants in one state, those first that were registered first.
+pub async fn in_state(
+    connection: &mut PgConnection,
+    state: TenantState,
+) -> Result<Vec<Tenant>, StoreError> {
+    let rows = sqlx::query(
+        "select name, shard, state, labels, created_at from tenantry.tenants where state = $1 order by created_at, name",
+    )
+    .bind(state.as_str())
+    .fetch_all(connection)
+    .await
+    .map_err(StoreError::query("read the tenants of a state"))?;
+    rows.iter().map(tenant).collect()
+}
+
 /// One tenant.
 pub async fn get(
     connection: &mut PgConnection,

@@ -1,10 +1,16 @@
 //! Tests of whole texts and sets, and against a real PostgreSQL: one binary, one server, a database for each test.
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod backfill;
+mod daemon;
+mod economy;
 mod fixtures;
 mod fleet;
 mod kinds;
+mod protocol;
+mod provision;
 mod real_sets;
+mod record;
 mod refusals;
 mod roundtrip;
 mod scratch;

@@ -1,5 +1,7 @@
 //! Tenants, shards and the targets they make.
 
+pub mod selector;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

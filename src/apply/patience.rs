@@ -1,0 +1,73 @@
+//! How often and how long something is tried again: a little by what went wrong, never without a limit.
+
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+use super::Limits;
+use crate::postgres::Fault;
+
+/// How often and how long one message is tried again.
+#[derive(Debug)]
+pub struct Patience<'a> {
+    limits: &'a Limits,
+    start: Instant,
+    locked: usize,
+    lost: usize,
+    busy: usize,
+    backoff: backon::ExponentialBackoff,
+}
+
+impl<'a> Patience<'a> {
+    /// A connection is made anew so often for one message.
+    const RECONNECTS: usize = 5;
+
+    /// Nothing was tried yet.
+    pub fn new(limits: &'a Limits) -> Self {
+        let backoff = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(50))
+            .with_max_delay(Duration::from_secs(5))
+            .with_factor(1.6)
+            .with_jitter()
+            .without_max_times()
+            .build();
+        Self {
+            limits,
+            start: Instant::now(),
+            locked: 0,
+            lost: 0,
+            busy: 0,
+            backoff,
+        }
+    }
+
+    /// How often it was tried, with the try that is running.
+    pub fn tries(&self) -> usize {
+        1 + self.locked + self.lost + self.busy
+    }
+
+    /// Whether a connection was lost on the way.
+    pub fn has_reconnected(&self) -> bool {
+        self.lost > 0
+    }
+
+    /// How long to wait before the next try; none when there is to be no other.
+    pub fn delay(&mut self, fault: Fault) -> Option<Duration> {
+        let again = match fault {
+            Fault::Retry => {
+                self.locked += 1;
+                self.locked < self.limits.lock_tries
+            }
+            Fault::Busy => {
+                self.busy += 1;
+                self.start.elapsed() < self.limits.busy_wait
+            }
+            Fault::Connection => {
+                self.lost += 1;
+                self.lost <= Self::RECONNECTS
+            }
+            _ => false,
+        };
+        if again { self.backoff.next() } else { None }
+    }
+}

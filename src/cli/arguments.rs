@@ -1,0 +1,110 @@
+//! What can be typed: the options of every command, and one enum with one variant a command.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::{
+    config::ConfigCommand, context::Context, down::Down, error::CliError, exit::ExitCode,
+    goto::Goto, new::New, plan::Plan, redo::Redo, status::Status, up::Up,
+};
+
+/// Moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
+#[derive(Debug, Parser)]
+#[command(name = "tenantry", version, max_term_width = 100)]
+pub(super) struct Arguments {
+    /// What every command takes.
+    #[command(flatten)]
+    pub(super) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(super) struct Global {
+    /// The configuration file [default: ./tenantry.toml where there is one]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "TENANTRY_CONFIG",
+        hide_env_values = true
+    )]
+    pub(super) config: Option<PathBuf>,
+    /// How results are written to standard output
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
+    pub(super) output: Format,
+    /// Say more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// Say less: results and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub(super) color: ColorWhen,
+}
+
+/// How results are written. Without a text for each value, help shows them on one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+/// When colour is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum ColorWhen {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// What tenantry can do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Shows where the fleet stands
+    Status(Status),
+    /// Shows what `up` would do, and changes nothing
+    Plan(Plan),
+    /// Applies what is pending: the shared schema first, then the tenants
+    Up(Up),
+    /// Takes migrations back, by the texts that the history has stored
+    Down(Down),
+    /// Takes the last migration back and applies it again, as its file is now
+    Redo(Redo),
+    /// Goes to a version, whichever way it lies
+    Goto(Goto),
+    /// Creates the files of a new migration
+    New(New),
+    /// Shows the settings in force and where each of them is from
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+impl Command {
+    /// Carries the command out.
+    pub(super) async fn run(self, context: &Context<'_>) -> Result<ExitCode, CliError> {
+        match self {
+            Self::Status(command) => command.run(context).await,
+            Self::Plan(command) => command.run(context).await,
+            Self::Up(command) => command.run(context).await,
+            Self::Down(command) => command.run(context).await,
+            Self::Redo(command) => command.run(context).await,
+            Self::Goto(command) => command.run(context).await,
+            Self::New(command) => command.run(context),
+            Self::Config(command) => command.run(context),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Asking before anything is taken back.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, BufRead as _, IsTerminal as _},
+};
+
+use super::{error::CliError, human, output::Output, trip::Trip, trip::targets};
+use crate::{
+    fleet::Fleet,
+    migration::{Direction, Scope, Version},
+    rollout::{Cohort, Cohorts, Survey},
+};
+
+/// What would be taken back, a line a way.
+pub(super) type WayBack = Vec<String>;
+
+/// Looks at what a trip would take back, and asks. True when there is nothing to ask or the answer is yes.
+pub(super) async fn backwards(
+    trip: &Trip<'_>,
+    fleet: &Fleet,
+    output: &Output,
+) -> Result<bool, CliError> {
+    ask(&way_back(trip, fleet).await?, output)
+}
+
+/// What a trip would take back.
+pub(super) async fn way_back(trip: &Trip<'_>, fleet: &Fleet) -> Result<WayBack, CliError> {
+    let survey = Survey::take(fleet).await?;
+    let mut ways = Vec::new();
+    for scope in trip.scopes {
+        let standings = survey.moving(*scope).filter(|standing| match scope {
+            Scope::Shared => standing.pinned.is_some(),
+            Scope::Tenant => trip.selection.holds(standing),
+        });
+        let cohorts = Cohorts::form(fleet, *scope, standings, trip.goal).await?;
+        ways.extend(lines(&cohorts));
+    }
+    Ok(ways)
+}
+
+/// Asks whether to go on. True when there is nothing to ask or the answer is yes.
+///
+/// # Errors
+/// There is nobody to ask.
+pub(super) fn ask(ways: &WayBack, output: &Output) -> Result<bool, CliError> {
+    if ways.is_empty() {
+        return Ok(true);
+    }
+    output.say("This takes back, with the data in it:");
+    for way in ways {
+        output.say(&format!("  {way}"));
+    }
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        let message = "nobody can be asked here: say --yes when this is what you want";
+        return Err(CliError::Usage(message.to_owned()));
+    }
+    output.say("Go on? [y/N]");
+    let mut answer = String::new();
+    // An input that ends or fails is no yes.
+    let _ = io::stdin().lock().read_line(&mut answer);
+    let yes = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
+    if !yes {
+        output.say("Nothing was changed.");
+    }
+    Ok(yes)
+}
+
+/// From where to where, how many of whom.
+fn lines(cohorts: &Cohorts) -> Vec<String> {
+    let mut ways: BTreeMap<(Option<Version>, Option<Version>, usize), usize> = BTreeMap::new();
+    for cohort in &cohorts.cohorts {
+        if let Some((end, steps)) = back(cohort) {
+            *ways.entry((cohort.version(), end, steps)).or_default() += cohort.targets.len();
+        }
+    }
+    let version = |version: Option<Version>| {
+        version.map_or_else(|| "nothing applied".to_owned(), |v| v.to_string())
+    };
+    ways.into_iter()
+        .rev()
+        .map(|((from, to, steps), count)| {
+            format!(
+                "{}: {}, from {} to {}",
+                targets(cohorts.scope, count),
+                human::count(steps, "migration", "migrations"),
+                version(from),
+                version(to)
+            )
+        })
+        .collect()
+}
+
+/// Where a cohort's way back ends, and how long it is; none where it does not lead back.
+fn back(cohort: &Cohort) -> Option<(Option<Version>, usize)> {
+    let plan = cohort.plan.as_ref().ok()?;
+    let last = plan.steps.last()?;
+    (last.direction == Direction::Down).then_some((last.version, plan.steps.len()))
+}

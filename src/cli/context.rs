@@ -1,0 +1,54 @@
+//! What every command has at hand: the settings, the fleet, the way out and the wish to stop.
+
+use std::path::Path;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{arguments::Global, error::CliError, output::Output, signals};
+use crate::{config::Settings, fleet::Fleet, telemetry};
+
+/// What every command has at hand.
+pub(crate) struct Context<'a> {
+    global: Global,
+    /// Where results and messages go.
+    pub(crate) output: &'a Output,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(global: Global, output: &'a Output) -> Self {
+        Self { global, output }
+    }
+
+    /// The settings; sets up the log on the way.
+    pub(crate) fn settings(&self) -> Result<Settings, CliError> {
+        let file = self.global.config.as_deref().map(Path::new);
+        let settings = Settings::load(file, std::env::vars_os())?;
+        // A command's result is its news; the log only warns unless more is asked for. A second set-up changes nothing.
+        let _ = telemetry::init(&settings.log, self.verbosity() - 1);
+        Ok(settings)
+    }
+
+    /// The sets, the databases and the limits, and what there is to say about the files.
+    pub(crate) fn fleet(&self, settings: &Settings) -> Result<Fleet, CliError> {
+        let fleet = Fleet::open(settings)?;
+        for set in [&fleet.shared, &fleet.tenant] {
+            for notice in &set.notices {
+                self.output.note(notice);
+            }
+        }
+        Ok(fleet)
+    }
+
+    /// Cancelled by the first SIGINT or SIGTERM; the second ends the process at once.
+    pub(crate) fn stop(&self) -> CancellationToken {
+        signals::watch(self.output.clone())
+    }
+
+    fn verbosity(&self) -> i8 {
+        if self.global.quiet {
+            -1
+        } else {
+            i8::try_from(self.global.verbose).unwrap_or(2)
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Why a command could not be carried out, and the exit code that follows from it.
+
+use std::{error::Error, io};
+
+use super::exit::ExitCode;
+use crate::{
+    config::SettingsError,
+    fleet::FleetError,
+    migration::create::CreateError,
+    postgres::{Fault, ServerError},
+    provision::ProvisionError,
+    store::StoreError,
+    tenant::{InvalidTenantName, selector::SelectorError},
+};
+
+/// Why a command could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// The fleet cannot be worked on.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    /// A tenant cannot be made, taken over or taken away.
+    #[error(transparent)]
+    Provision(#[from] ProvisionError),
+    /// The selector is none, or names nobody.
+    #[error(transparent)]
+    Selector(#[from] SelectorError),
+    /// A name that no tenant can have.
+    #[error(transparent)]
+    Name(#[from] InvalidTenantName),
+    /// A migration cannot be created.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    /// What was typed makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The process cannot even start.
+    #[error("cannot start")]
+    Runtime(#[source] io::Error),
+}
+
+impl CliError {
+    /// How the process should end.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Fleet(error) => of_fleet(error),
+            Self::Provision(error) => of_provision(error),
+            Self::Selector(_) | Self::Name(_) | Self::Usage(_) => ExitCode::Usage,
+            Self::Create(_) | Self::Runtime(_) => ExitCode::Failed,
+        }
+    }
+
+    /// The whole message with its causes, as a fragment in lower case.
+    pub(crate) fn message(&self) -> String {
+        let mut message = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            message = format!("{message}: {error}");
+            cause = error.source();
+        }
+        message
+    }
+}
+
+impl From<SettingsError> for CliError {
+    fn from(error: SettingsError) -> Self {
+        Self::Fleet(error.into())
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        Self::Fleet(error.into())
+    }
+}
+
+fn of_fleet(error: &FleetError) -> ExitCode {
+    match error {
+        FleetError::Settings(_)
+        | FleetError::Files(_)
+        | FleetError::Url(_)
+        | FleetError::UnknownShard { .. } => ExitCode::Configuration,
+        FleetError::Session(_) => ExitCode::Unreachable,
+        FleetError::Store(error) => of_store(error),
+        FleetError::UnknownVersion(_) => ExitCode::Usage,
+    }
+}
+
+fn of_store(error: &StoreError) -> ExitCode {
+    match error {
+        StoreError::Query { error, .. } if is_unreachable(error) => ExitCode::Unreachable,
+        StoreError::InstallBusy(_) => ExitCode::Busy,
+        StoreError::Query { .. } | StoreError::Newer { .. } | StoreError::Unreadable { .. } => {
+            ExitCode::Failed
+        }
+    }
+}
+
+fn of_provision(error: &ProvisionError) -> ExitCode {
+    match error {
+        ProvisionError::Fleet(error) => of_fleet(error),
+        ProvisionError::Busy(_) => ExitCode::Busy,
+        ProvisionError::Shard(_) | ProvisionError::Unknown(_) => ExitCode::Usage,
+        ProvisionError::Failed(failure) => of_fault(failure.fault),
+        _ => ExitCode::Failed,
+    }
+}
+
+/// What one fault makes of the process, when nothing else is wrong.
+pub(crate) fn of_fault(fault: Fault) -> ExitCode {
+    match fault {
+        Fault::Busy | Fault::Stale => ExitCode::Busy,
+        Fault::Dirty | Fault::Escaped => ExitCode::Dirty,
+        Fault::Connection => ExitCode::Unreachable,
+        _ => ExitCode::Failed,
+    }
+}
+
+/// An error without a code is the driver's: the connection broke.
+fn is_unreachable(error: &ServerError) -> bool {
+    error.code.is_empty() || Fault::of(&error.code) == Fault::Connection
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{migration::Version, postgres::SessionError};
+
+    #[test]
+    fn what_scripts_rely_on() {
+        let lost = SessionError::Lost(ServerError::local("gone".to_owned()));
+        let busy = StoreError::InstallBusy(30);
+        for (error, code) in [
+            (SettingsError::NoHome.into(), 64),
+            (CliError::Fleet(lost.into()), 69),
+            (busy.into(), 75),
+            (
+                CliError::Fleet(FleetError::UnknownVersion(Version::new(7))),
+                2,
+            ),
+            (CliError::Usage("no".to_owned()), 2),
+        ] {
+            assert_eq!(error.exit_code().number(), code, "{error}");
+        }
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let source = io::Error::other("no room");
+        assert_eq!(CliError::Runtime(source).message(), "cannot start: no room");
+    }
+}

@@ -1,0 +1,67 @@
+//! The command line: one file a command, which asks the modules above and shows what they say.
+//!
+//! Never decides anything about the fleet itself: what is refused here is refused by `plan`, `rollout` or `provision`.
+
+mod arguments;
+mod config;
+mod confirm;
+mod context;
+mod down;
+mod error;
+mod exit;
+mod goto;
+mod human;
+mod new;
+mod output;
+mod paint;
+mod plan;
+mod progress;
+mod redo;
+mod report;
+mod selection;
+mod signals;
+mod status;
+mod table;
+mod trip;
+mod up;
+
+use std::ffi::OsString;
+
+use clap::Parser as _;
+
+pub use self::exit::ExitCode;
+use self::{arguments::Arguments, context::Context, error::CliError, output::Output};
+
+/// Carries out one command line, and says how the process should end. Writes to standard output and standard error.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // A closed pipe is nobody's error; help and versions come this way too.
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::Usage
+            } else {
+                ExitCode::Done
+            };
+        }
+    };
+    let output = Output::new(&arguments.global);
+    match carry_out(arguments, &output) {
+        Ok(code) => code,
+        Err(error) => {
+            output.failed(&error);
+            error.exit_code()
+        }
+    }
+}
+
+fn carry_out(arguments: Arguments, output: &Output) -> Result<ExitCode, CliError> {
+    // The work is waiting for databases: one thread is enough, and starts at once.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::Runtime)?;
+    let context = Context::new(arguments.global, output);
+    runtime.block_on(arguments.command.run(&context))
+}

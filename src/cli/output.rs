@@ -1,0 +1,126 @@
+//! Where results and messages go: results to standard output, everything else to standard error.
+
+use std::io::{self, Write as _};
+
+use indicatif::{MultiProgress, ProgressDrawTarget};
+use serde::Serialize;
+
+use super::{
+    arguments::{Format, Global},
+    error::CliError,
+    paint::Paint,
+};
+use crate::{
+    fleet::FleetError,
+    migration::{Problem, Problems, Severity},
+};
+
+/// Where results and messages go.
+#[derive(Debug, Clone)]
+pub(crate) struct Output {
+    format: Format,
+    quiet: bool,
+    /// For what goes to standard output.
+    pub(crate) paint: Paint,
+    /// For what goes to standard error.
+    pub(crate) error_paint: Paint,
+    /// Progress bars, above which messages are written.
+    pub(super) bars: MultiProgress,
+}
+
+impl Output {
+    pub(super) fn new(global: &Global) -> Self {
+        Self {
+            format: global.output,
+            quiet: global.quiet,
+            paint: Paint::new(global.color, &io::stdout()),
+            error_paint: Paint::new(global.color, &io::stderr()),
+            bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+        }
+    }
+
+    /// Whether results are written as JSON; then nothing is said that is no error.
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Whether nothing is said but results and errors.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet || self.is_json()
+    }
+
+    /// The command's result: one JSON object, or the text for people.
+    pub(crate) fn result(&self, json: &impl Serialize, text: impl FnOnce(Paint) -> String) {
+        let text = match self.format {
+            Format::Text => text(self.paint),
+            Format::Json => serde_json::to_string_pretty(json)
+                .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}")),
+        };
+        self.bars.suspend(|| {
+            // Whoever closed the pipe has read enough.
+            let _ = writeln!(io::stdout().lock(), "{}", text.trim_end_matches('\n'));
+        });
+    }
+
+    /// Something to know; unless less is asked for.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.is_quiet() {
+            self.say(&format!("{} {text}", self.error_paint.faint("note:")));
+        }
+    }
+
+    /// Something that should be seen to, though nothing failed.
+    pub(crate) fn warning(&self, text: &str) {
+        if !self.is_json() {
+            self.say(&format!("{} {text}", self.error_paint.caution("warning:")));
+        }
+    }
+
+    /// Something that went wrong, as a fragment in lower case. In JSON it is a part of the result.
+    pub(crate) fn error(&self, text: &str) {
+        if !self.is_json() {
+            self.say(&format!("{} {text}", self.error_paint.bad("error:")));
+        }
+    }
+
+    /// A text of several lines that belongs to an error or a warning.
+    pub(crate) fn aside(&self, text: &str) {
+        if !self.is_json() {
+            self.say(text);
+        }
+    }
+
+    /// What is wrong with a file, whole.
+    pub(crate) fn problem(&self, problem: &Problem, severity: Severity) {
+        self.aside(&format!(
+            "{}\n",
+            problem.render(severity, self.error_paint.enabled)
+        ));
+    }
+
+    /// The error that ended the command.
+    pub(super) fn failed(&self, error: &CliError) {
+        if self.is_json() {
+            let json = serde_json::json!({ "error": {
+                "exit_code": error.exit_code().number(),
+                "message": error.message(),
+            }});
+            return self.say(&json.to_string());
+        }
+        match error {
+            CliError::Fleet(FleetError::Files(problems)) => self.files(problems),
+            _ => self.error(&error.message()),
+        }
+    }
+
+    fn files(&self, problems: &Problems) {
+        self.say(&problems.render(Severity::Error, self.error_paint.enabled));
+    }
+
+    pub(super) fn say(&self, text: &str) {
+        self.bars.suspend(|| {
+            // Without standard error there is nobody to tell.
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        });
+    }
+}

@@ -1,0 +1,81 @@
+//! Failures: grouped in a table, the first of them in full, and how to try again.
+
+use super::{Retry, name, snippet};
+use crate::{
+    cli::{human, output::Output, table, table::Table, trip::targets},
+    fleet::Fleet,
+    postgres::Fault,
+    rollout::{FailureGroup, ScopeReport},
+};
+
+/// Shows what failed in a scope, if anything did.
+pub(super) fn show(scope: &ScopeReport, fleet: &Fleet, retry: &Retry<'_>, output: &Output) {
+    let groups = scope.failure_groups();
+    let Some(first) = groups.first() else {
+        return;
+    };
+    let failed: Vec<_> = scope.failures().map(|(target, _)| target).collect();
+    output.aside("");
+    output.error(&format!("{} failed", targets(scope.scope, failed.len())));
+    output.aside(&format!("\n{}\n", table(&groups, fleet, output)));
+    let example = first.targets.first().map(|target| name(target, fleet));
+    output.aside(&snippet::render(
+        first.example,
+        example.as_deref(),
+        output.error_paint,
+    ));
+    output.aside("");
+    if let Some(why) = left(scope, &groups) {
+        output.note(&why);
+    }
+    let again = match retry.typed(&failed) {
+        Some(command) => format!("`{command}`"),
+        None => format!(
+            "`tenantry {}` with the names that --output json lists",
+            retry.command
+        ),
+    };
+    output.note(&format!("{}; to try again: {again}", fate(&groups)));
+}
+
+fn table(groups: &[FailureGroup<'_>], fleet: &Fleet, output: &Output) -> String {
+    let mut table = Table::new(output.error_paint, ["FAILED", "EXAMPLE", "ERROR"]).numbers(&[0]);
+    for group in groups {
+        let example = group.targets.first().map(|target| name(target, fleet));
+        table.row([
+            table::bad(human::number(group.targets.len())),
+            example.unwrap_or_default().into(),
+            group.example.to_string().into(),
+        ]);
+    }
+    table.render()
+}
+
+/// Why others were not begun.
+fn left(scope: &ScopeReport, groups: &[FailureGroup<'_>]) -> Option<String> {
+    let count = scope.not_started();
+    if count == 0 {
+        return None;
+    }
+    let any = |fault| groups.iter().any(|group| group.example.fault == fault);
+    let why = if any(Fault::Author) {
+        "the script fails everywhere alike"
+    } else if any(Fault::Shard) || any(Fault::Connection) {
+        "their database is unwell"
+    } else {
+        "more failed than --max-failures allows"
+    };
+    let verb = if count == 1 { "was" } else { "were" };
+    let them = targets(scope.scope, count);
+    Some(format!("{them} {verb} not begun: {why}"))
+}
+
+/// What became of those that failed.
+fn fate(groups: &[FailureGroup<'_>]) -> &'static str {
+    let escaped = |group: &FailureGroup<'_>| group.example.fault == Fault::Escaped;
+    if groups.iter().any(escaped) {
+        "a script ended its transaction, and its schema is marked dirty: look at it first"
+    } else {
+        "what failed was rolled back"
+    }
+}

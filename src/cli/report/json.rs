@@ -1,0 +1,169 @@
+//! The report for programs.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::settled;
+use crate::{
+    apply::Failure,
+    fleet::Fleet,
+    migration::{Problem, Scope},
+    plan::Refusal,
+    rollout::{Blocked, FailureGroup, Report, ScopeReport, Why},
+    tenant::Target,
+};
+
+#[derive(Serialize)]
+pub(super) struct ReportJson<'a> {
+    complete: bool,
+    stopped: bool,
+    scopes: Vec<ScopeJson<'a>>,
+    warnings: Vec<ProblemJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct ScopeJson<'a> {
+    scope: Scope,
+    moved: usize,
+    current: usize,
+    failed: usize,
+    not_started: usize,
+    migrations: usize,
+    repeatables_left: usize,
+    elapsed_ms: u64,
+    failures: Vec<GroupJson<'a>>,
+    refusals: Vec<RefusalJson<'a>>,
+    blocked: Vec<BlockedJson<'a>>,
+}
+
+/// Failures that are told together.
+#[derive(Serialize)]
+struct GroupJson<'a> {
+    count: usize,
+    /// The first of them.
+    example: &'a Failure,
+    targets: Vec<TargetJson<'a>>,
+}
+
+#[derive(Serialize)]
+pub(in crate::cli) struct RefusalJson<'a> {
+    kind: &'static str,
+    message: String,
+    holds_up: usize,
+    problems: Vec<ProblemJson<'a>>,
+}
+
+#[derive(Serialize)]
+pub(in crate::cli) struct BlockedJson<'a> {
+    target: TargetJson<'a>,
+    kind: &'static str,
+    message: String,
+}
+
+#[derive(Serialize)]
+pub(in crate::cli) struct TargetJson<'a> {
+    shard: &'a str,
+    schema: &'a str,
+}
+
+#[derive(Serialize)]
+pub(in crate::cli) struct ProblemJson<'a> {
+    code: &'static str,
+    message: &'a str,
+    path: &'a Path,
+    line: Option<usize>,
+    column: Option<usize>,
+}
+
+/// All of the report.
+pub(super) fn report<'a>(report: &'a Report, fleet: &'a Fleet) -> ReportJson<'a> {
+    ReportJson {
+        complete: report.is_complete(),
+        stopped: report.stopped,
+        scopes: report.scopes.iter().map(scope).collect(),
+        warnings: settled(report, fleet).into_iter().map(problem).collect(),
+    }
+}
+
+fn scope(scope: &ScopeReport) -> ScopeJson<'_> {
+    let refusals = scope.refusals.iter();
+    ScopeJson {
+        scope: scope.scope,
+        moved: scope.done(),
+        current: scope.current,
+        failed: scope.failures().count(),
+        not_started: scope.not_started(),
+        migrations: scope.migrations(),
+        repeatables_left: scope.left_in_place,
+        elapsed_ms: u64::try_from(scope.elapsed.as_millis()).unwrap_or(u64::MAX),
+        failures: scope.failure_groups().iter().map(group).collect(),
+        refusals: refusals.map(|(why, count)| refusal(why, *count)).collect(),
+        blocked: scope.blocked.iter().map(blocked).collect(),
+    }
+}
+
+fn group<'a>(group: &FailureGroup<'a>) -> GroupJson<'a> {
+    GroupJson {
+        count: group.targets.len(),
+        example: group.example,
+        targets: group.targets.iter().map(|t| target(t)).collect(),
+    }
+}
+
+pub(in crate::cli) fn refusal(refusal: &Refusal, holds_up: usize) -> RefusalJson<'_> {
+    let problems = match refusal {
+        Refusal::Problems(problems) => problems.as_slice(),
+        _ => &[],
+    };
+    RefusalJson {
+        kind: refusal_kind(refusal),
+        message: refusal.to_string(),
+        holds_up,
+        problems: problems.iter().map(problem).collect(),
+    }
+}
+
+/// The stable word for a refusal.
+fn refusal_kind(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::UnknownVersion(_) => "unknown_version",
+        Refusal::Changed { .. } => "changed",
+        Refusal::OutOfOrder { .. } => "out_of_order",
+        Refusal::Irreversible { .. } => "irreversible",
+        Refusal::LostText { .. } => "lost_text",
+        Refusal::NonTransactional { .. } => "non_transactional",
+        Refusal::Problems(_) => "problems",
+    }
+}
+
+pub(in crate::cli) fn blocked(blocked: &Blocked) -> BlockedJson<'_> {
+    BlockedJson {
+        target: target(&blocked.target),
+        kind: match blocked.why {
+            Why::Dirty(_) => "dirty",
+            Why::Gone => "gone",
+            Why::Renamed(_) => "renamed",
+            Why::Unknown => "unknown",
+        },
+        message: blocked.why.to_string(),
+    }
+}
+
+pub(in crate::cli) fn target(target: &Target) -> TargetJson<'_> {
+    TargetJson {
+        shard: target.shard.as_str(),
+        schema: target.schema.as_str(),
+    }
+}
+
+pub(in crate::cli) fn problem(problem: &Problem) -> ProblemJson<'_> {
+    let position = problem.position();
+    ProblemJson {
+        code: problem.code.id,
+        message: &problem.what,
+        path: &problem.path,
+        line: position.map(|position| position.line),
+        column: position.map(|position| position.column),
+    }
+}

@@ -1,0 +1,252 @@
+//! What a run over the fleet has come to, for people and for programs.
+
+mod failures;
+pub(super) mod json;
+mod retry;
+mod snippet;
+mod summary;
+
+pub(super) use retry::Retry;
+
+use super::{error::of_fault, exit::ExitCode, output::Output, trip::targets};
+use crate::{
+    fleet::Fleet,
+    migration::{Problem, Severity},
+    plan::Refusal,
+    rollout::{Blocked, Report, Why},
+    tenant::Target,
+};
+
+/// So many of a kind are shown one by one.
+const SHOWN: usize = 10;
+
+/// So many warnings are shown whole.
+const WARNINGS: usize = 3;
+
+/// Shows the report: what was done to standard output, what is wrong to standard error.
+pub(super) fn show(report: &Report, fleet: &Fleet, retry: &Retry<'_>, output: &Output) {
+    output.result(&json::report(report, fleet), |paint| {
+        summary::lines(report, paint).join("\n")
+    });
+    for scope in &report.scopes {
+        for (refusal, count) in &scope.refusals {
+            refused(refusal, &targets(scope.scope, *count), output);
+        }
+        failures::show(scope, fleet, retry, output);
+        for line in blocked_lines(&scope.blocked, fleet) {
+            output.error(&line);
+        }
+        if scope.left_in_place > 0 && scope.migrations() > 0 {
+            output.note(&left_in_place(scope.left_in_place));
+        }
+    }
+    warnings(report, fleet, output);
+}
+
+/// How the process should end.
+pub(super) fn exit_code(report: &Report) -> ExitCode {
+    if report.stopped {
+        return ExitCode::Interrupted;
+    }
+    let scopes = || report.scopes.iter();
+    if let Some((refusal, _)) = scopes().flat_map(|scope| &scope.refusals).next() {
+        return match refusal {
+            Refusal::Changed { .. } => ExitCode::Drift,
+            Refusal::Problems(_) => ExitCode::Configuration,
+            Refusal::UnknownVersion(_) => ExitCode::Usage,
+            _ => ExitCode::Failed,
+        };
+    }
+    let failures = scopes().flat_map(|scope| scope.failures());
+    let failed = failures.map(|(_, failure)| of_fault(failure.fault));
+    let blocked = scopes().flat_map(|scope| &scope.blocked);
+    let blocked = blocked.map(|blocked| match blocked.why {
+        Why::Dirty(_) => ExitCode::Dirty,
+        _ => ExitCode::Failed,
+    });
+    failed
+        .chain(blocked)
+        .min_by_key(|code| weight(*code))
+        .unwrap_or(
+            // Nothing failed, and yet there may be targets that were not begun.
+            if report.is_complete() {
+                ExitCode::Done
+            } else {
+                ExitCode::Failed
+            },
+        )
+}
+
+/// What is told first when several things are wrong: that something failed, and last that somebody was busy.
+fn weight(code: ExitCode) -> usize {
+    let order = [ExitCode::Failed, ExitCode::Dirty, ExitCode::Unreachable];
+    order
+        .iter()
+        .position(|first| *first == code)
+        .unwrap_or(order.len())
+}
+
+fn refused(refusal: &Refusal, whom: &str, output: &Output) {
+    if let Refusal::Problems(problems) = refusal {
+        for problem in problems {
+            output.problem(problem, Severity::Error);
+        }
+    }
+    output.error(&format!("{refusal} (holds up {whom}; nothing was begun)"));
+}
+
+/// What is in the way of targets that have no plan: the first of them, and how many more there are.
+pub(super) fn blocked_lines(blocked: &[Blocked], fleet: &Fleet) -> Vec<String> {
+    let line = |blocked: &Blocked| {
+        format!(
+            "{} is left out: {}",
+            name(&blocked.target, fleet),
+            blocked.why
+        )
+    };
+    let mut lines: Vec<_> = blocked.iter().take(SHOWN).map(line).collect();
+    if blocked.len() > SHOWN {
+        lines.push(format!("{} more are left out", blocked.len() - SHOWN));
+    }
+    lines
+}
+
+/// What is wrong with files that are not pending stops nobody, but should be known.
+fn warnings(report: &Report, fleet: &Fleet, output: &Output) {
+    let found = settled(report, fleet);
+    if output.is_quiet() {
+        return;
+    }
+    for problem in found.iter().take(WARNINGS) {
+        output.problem(problem, Severity::Warning);
+    }
+    if found.len() > WARNINGS {
+        output.warning(&format!(
+            "{} more of these; --output json has them all",
+            found.len() - WARNINGS
+        ));
+    }
+}
+
+/// The problems of the moved sets that refused nothing.
+fn settled<'a>(report: &Report, fleet: &'a Fleet) -> Vec<&'a Problem> {
+    let refused: Vec<_> = report
+        .scopes
+        .iter()
+        .flat_map(|scope| &scope.refusals)
+        .filter_map(|(refusal, _)| match refusal {
+            Refusal::Problems(problems) => Some(problems),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let moved = report.scopes.iter().map(|scope| fleet.set(scope.scope));
+    moved
+        .flat_map(|set| set.problems())
+        .filter(|problem| !refused.contains(problem))
+        .collect()
+}
+
+fn left_in_place(count: usize) -> String {
+    let them = super::human::count(count, "repeatable stays", "repeatables stay");
+    format!("{them} as last applied: the way back does not touch functions and views")
+}
+
+/// A target's name: the schema's, and the shard's where there are several.
+pub(super) fn name(target: &Target, fleet: &Fleet) -> String {
+    if fleet.shards.iter().nth(1).is_some() {
+        target.to_string()
+    } else {
+        target.schema.as_str().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        apply::Failure,
+        migration::{Checksum, Scope, Version},
+        postgres::{Fault, ServerError},
+        rollout::{Ended, Run, ScopeReport},
+        sql::Ident,
+        tenant::ShardName,
+    };
+
+    fn target() -> Target {
+        Target {
+            shard: ShardName::new("main"),
+            schema: Ident::new("acme").unwrap(),
+        }
+    }
+
+    fn report(faults: &[Fault]) -> Report {
+        let run = |fault: &Fault| Run {
+            target: target(),
+            from: None,
+            migrations: 0,
+            ended: Ended::Failed(Box::new(Failure::without_place(
+                *fault,
+                ServerError::local("no".to_owned()),
+            ))),
+        };
+        Report {
+            scopes: vec![ScopeReport {
+                scope: Scope::Tenant,
+                current: 0,
+                runs: faults.iter().map(run).collect(),
+                refusals: Vec::new(),
+                blocked: Vec::new(),
+                left_in_place: 0,
+                elapsed: Duration::ZERO,
+            }],
+            stopped: false,
+        }
+    }
+
+    #[test]
+    fn the_worst_that_happened_is_the_exit_code() {
+        for (faults, code) in [
+            (&[][..], ExitCode::Done),
+            (&[Fault::Busy], ExitCode::Busy),
+            (&[Fault::Busy, Fault::Tenant], ExitCode::Failed),
+            (&[Fault::Connection, Fault::Busy], ExitCode::Unreachable),
+            (&[Fault::Escaped, Fault::Connection], ExitCode::Dirty),
+        ] {
+            assert_eq!(exit_code(&report(faults)), code, "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn a_dirty_tenant_that_was_left_out_is_told() {
+        let mut report = report(&[]);
+        report.scopes[0].blocked.push(Blocked {
+            target: target(),
+            why: Why::Dirty(Version::new(3)),
+        });
+        assert_eq!(exit_code(&report), ExitCode::Dirty);
+        report.stopped = true;
+        assert_eq!(exit_code(&report), ExitCode::Interrupted);
+    }
+
+    #[test]
+    fn refusals_have_codes_of_their_own() {
+        let changed = Refusal::Changed {
+            version: Version::new(1),
+            name: "users".to_owned(),
+            applied: Checksum::of("a"),
+            file: Checksum::of("b"),
+        };
+        for (refusal, code) in [
+            (changed, ExitCode::Drift),
+            (Refusal::Problems(Vec::new()), ExitCode::Configuration),
+            (Refusal::UnknownVersion(Version::new(1)), ExitCode::Usage),
+        ] {
+            let mut report = report(&[]);
+            report.scopes[0].refusals.push((refusal, 1));
+            assert_eq!(exit_code(&report), code);
+        }
+    }
+}

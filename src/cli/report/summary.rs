@@ -1,0 +1,82 @@
+//! One line a scope: what was done, how fast, and what was not.
+
+use crate::{
+    cli::{
+        human,
+        paint::Paint,
+        trip::{targets, things},
+    },
+    rollout::{Ended, Report, ScopeReport},
+};
+
+/// A line for each scope, and one more when it was stopped.
+pub(super) fn lines(report: &Report, paint: Paint) -> Vec<String> {
+    let mut lines: Vec<_> = report
+        .scopes
+        .iter()
+        .map(|scope| line(scope, paint))
+        .collect();
+    if report.stopped {
+        lines.push(paint.caution("stopped: what was begun is finished, the rest is as it was"));
+    }
+    lines
+}
+
+fn line(scope: &ScopeReport, paint: Paint) -> String {
+    if !scope.refusals.is_empty() {
+        return format!("{}: nothing was begun", scope.scope);
+    }
+    if scope.runs.is_empty() {
+        return match scope.current {
+            0 => format!("no {} to move", things(scope.scope)),
+            current => format!("{}: nothing to do", targets(scope.scope, current)),
+        };
+    }
+    let done = scope.done();
+    let all = scope.runs.len();
+    let mut line = if done == all {
+        paint.good(format!("{} moved", targets(scope.scope, done)))
+    } else {
+        let of = targets(scope.scope, all);
+        format!("{} of {of} moved", human::number(done))
+    };
+    line.push_str(&format!(" in {}", human::duration(scope.elapsed)));
+    if done > 1 {
+        line.push_str(&format!(" ({})", human::rate(done, scope.elapsed)));
+    }
+    if done > 0 {
+        line.push_str(&format!(", {}", each(scope)));
+    }
+    for (count, what) in [
+        (scope.failures().count(), "failed"),
+        (scope.not_started(), "not begun"),
+    ] {
+        if count > 0 {
+            let text = format!("{} {what}", human::number(count));
+            line.push_str(&format!("; {}", paint.bad(text)));
+        }
+    }
+    if scope.current > 0 {
+        let current = human::number(scope.current);
+        line.push_str(&format!("; {current} had nothing to do"));
+    }
+    line
+}
+
+/// How many migrations each target had that was moved.
+fn each(scope: &ScopeReport) -> String {
+    let done = || scope.runs.iter().filter(|run| run.ended == Ended::Done);
+    let counts = || done().map(|run| run.migrations);
+    let (least, most) = (
+        counts().min().unwrap_or_default(),
+        counts().max().unwrap_or_default(),
+    );
+    let each = if done().count() > 1 { " each" } else { "" };
+    match (least, most) {
+        (0, 0) => "repeatables only".to_owned(),
+        (least, most) if least == most => {
+            format!("{}{each}", human::count(most, "migration", "migrations"))
+        }
+        (least, most) => format!("{least} to {most} migrations each"),
+    }
+}

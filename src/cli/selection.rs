@@ -1,0 +1,98 @@
+//! The tenants that a command is about.
+
+use std::collections::BTreeSet;
+
+use super::{error::CliError, output::Output};
+use crate::{
+    fleet::Fleet,
+    rollout::{Standing, Survey},
+    store::tenants::Tenant,
+    tenant::{
+        TenantState,
+        selector::{Candidate, Selector},
+    },
+};
+
+/// The tenants that a command is about: all of them, or these.
+#[derive(Debug, Clone)]
+pub(crate) struct Selection {
+    names: Option<BTreeSet<String>>,
+}
+
+impl Selection {
+    /// Looks at the fleet where there is a selector; it stays with what it finds, however long the command runs.
+    pub(crate) async fn take(
+        fleet: &Fleet,
+        selector: Option<&str>,
+        output: &Output,
+    ) -> Result<Self, CliError> {
+        match selector {
+            None => Ok(Self { names: None }),
+            Some(_) => Self::of(&Survey::take(fleet).await?, selector, output),
+        }
+    }
+
+    /// The same in a survey that was taken before.
+    pub(crate) fn of(
+        survey: &Survey,
+        selector: Option<&str>,
+        output: &Output,
+    ) -> Result<Self, CliError> {
+        let Some(selector) = selector else {
+            return Ok(Self { names: None });
+        };
+        let selector = Selector::parse(selector, |file| std::fs::read_to_string(file))?;
+        let tenants = || {
+            let standings = survey.tenants.iter();
+            standings.filter_map(|standing| Some((standing, standing.tenant.as_ref()?)))
+        };
+        let all: Vec<_> = tenants().map(|(_, tenant)| tenant.name.as_str()).collect();
+        selector.check_names(&all)?;
+        let chosen: Vec<_> = tenants()
+            .filter(|(standing, tenant)| selector.matches(&candidate(standing, tenant)))
+            .map(|(_, tenant)| tenant)
+            .collect();
+        if chosen.is_empty() {
+            output.warning("no tenant is selected");
+        }
+        let names = chosen.iter().map(|tenant| tenant.name.to_string());
+        Ok(Self {
+            names: Some(names.collect()),
+        })
+    }
+
+    /// Whether a tenant is one of them.
+    pub(crate) fn holds(&self, standing: &Standing) -> bool {
+        self.names.as_ref().is_none_or(|names| {
+            let tenant = standing.tenant.as_ref();
+            tenant.is_some_and(|tenant| names.contains(tenant.name.as_str()))
+        })
+    }
+
+    /// Tenants of it that are not moved with the fleet, and why.
+    pub(crate) fn idle<'a>(
+        &'a self,
+        survey: &'a Survey,
+    ) -> impl Iterator<Item = (&'a Tenant, TenantState)> {
+        let chosen = survey
+            .tenants
+            .iter()
+            .filter(|standing| self.holds(standing));
+        chosen
+            .filter_map(|standing| standing.tenant.as_ref())
+            .map(|tenant| (tenant, tenant.state))
+            .filter(|(_, state)| *state != TenantState::Active)
+    }
+}
+
+fn candidate<'a>(standing: &'a Standing, tenant: &'a Tenant) -> Candidate<'a> {
+    let head = standing.pinned.as_ref().map(|pinned| &pinned.head);
+    Candidate {
+        name: tenant.name.as_str(),
+        shard: tenant.shard.as_str(),
+        labels: &tenant.labels,
+        version: head
+            .and_then(|head| head.version)
+            .map(|version| version.number()),
+    }
+}

@@ -1,0 +1,188 @@
+//! `status`: where the fleet stands.
+
+mod json;
+mod text;
+
+use clap::Args;
+
+use super::{context::Context, error::CliError, exit::ExitCode, selection::Selection};
+use crate::{
+    fleet::{Fleet, FleetError},
+    history::Applied,
+    migration::{MigrationSet, Scope, Version},
+    plan::{Drift, Goal, drift},
+    rollout::{Blocked, Cohorts, Survey, Why},
+    store::heads::Pinned,
+    tenant::{ShardName, Target, TenantState},
+};
+
+/// What `status` takes.
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    /// Which tenants, as for `up` [default: all]
+    selector: Option<String>,
+    /// Exit with 3 where anything is pending, 5 where dirty, 6 where files and history disagree
+    #[arg(long)]
+    check: bool,
+}
+
+/// Where the fleet stands, as it is shown.
+struct Fleetwide {
+    scopes: Vec<ScopeStatus>,
+    /// Tenants that are not moved with the fleet.
+    idle: Vec<(Target, TenantState)>,
+    /// Schemas that no tenant of the registry has.
+    strays: Vec<(ShardName, Pinned)>,
+}
+
+struct ScopeStatus {
+    scope: Scope,
+    /// The highest version of the files.
+    latest: Option<Version>,
+    standings: Vec<Group>,
+    blocked: Vec<Blocked>,
+}
+
+/// Targets at which the same is applied.
+struct Group {
+    version: Option<Version>,
+    name: Option<String>,
+    pending: Vec<Version>,
+    drift: Vec<Drift>,
+    /// Repeatables have changed since they were applied.
+    repeatables_pending: bool,
+    targets: Vec<Target>,
+}
+
+impl Status {
+    pub(super) async fn run(self, context: &Context<'_>) -> Result<ExitCode, CliError> {
+        let settings = context.settings()?;
+        let fleet = context.fleet(&settings)?;
+        let survey = Survey::take(&fleet).await?;
+        let selection = Selection::of(&survey, self.selector.as_deref(), context.output)?;
+        let idle = selection.idle(&survey);
+        let status = Fleetwide {
+            scopes: vec![
+                scope(&fleet, &survey, &selection, Scope::Shared).await?,
+                scope(&fleet, &survey, &selection, Scope::Tenant).await?,
+            ],
+            idle: idle
+                .map(|(tenant, state)| (target(tenant), state))
+                .collect(),
+            strays: survey.strays.clone(),
+        };
+        context.output.result(&json::status(&status), |paint| {
+            text::status(&status, &fleet, paint)
+        });
+        Ok(if self.check {
+            status.exit_code()
+        } else {
+            ExitCode::Done
+        })
+    }
+}
+
+impl Fleetwide {
+    /// The worst of what there is to find: dirty, then drift, then pending.
+    fn exit_code(&self) -> ExitCode {
+        let any = |test: fn(&ScopeStatus) -> bool| self.scopes.iter().any(test);
+        let dirty = |blocked: &Blocked| matches!(blocked.why, Why::Dirty(_));
+        if self.scopes.iter().flat_map(|s| &s.blocked).any(dirty) {
+            ExitCode::Dirty
+        } else if any(|scope| scope.groups(|group| group.drift.iter().any(|d| !is_late(d)))) {
+            ExitCode::Drift
+        } else if any(|scope| scope.is_absent()) {
+            ExitCode::Drift
+        } else if any(|scope| scope.groups(Group::is_pending)) || any(ScopeStatus::is_unmade) {
+            ExitCode::Pending
+        } else {
+            ExitCode::Done
+        }
+    }
+}
+
+impl ScopeStatus {
+    fn groups(&self, test: impl Fn(&Group) -> bool) -> bool {
+        self.standings.iter().any(test)
+    }
+
+    /// Whether a shared schema is not there yet: `up` makes it.
+    fn is_unmade(&self) -> bool {
+        self.scope == Scope::Shared && self.blocked.iter().any(|b| b.why == Why::Unknown)
+    }
+
+    /// Whether a schema is not what the history says.
+    fn is_absent(&self) -> bool {
+        let absent = |why: &Why| match why {
+            Why::Dirty(_) => false,
+            Why::Unknown => self.scope == Scope::Tenant,
+            Why::Gone | Why::Renamed(_) => true,
+        };
+        self.blocked.iter().any(|blocked| absent(&blocked.why))
+    }
+}
+
+impl Group {
+    fn is_pending(&self) -> bool {
+        !self.pending.is_empty() || self.repeatables_pending
+    }
+}
+
+async fn scope(
+    fleet: &Fleet,
+    survey: &Survey,
+    selection: &Selection,
+    scope: Scope,
+) -> Result<ScopeStatus, FleetError> {
+    let chosen = survey
+        .moving(scope)
+        .filter(|standing| scope == Scope::Shared || selection.holds(standing));
+    let cohorts = Cohorts::form(fleet, scope, chosen, Goal::Latest).await?;
+    let set = fleet.set(scope);
+    let groups = cohorts.cohorts.into_iter().map(|cohort| {
+        let repeatables_pending = cohort
+            .plan
+            .as_ref()
+            .is_ok_and(|plan| !plan.repeatables.is_empty());
+        Group {
+            version: cohort.version(),
+            name: cohort.applied.last().map(|applied| applied.name.clone()),
+            pending: pending(set, &cohort.applied),
+            drift: drift(set, &cohort.applied),
+            repeatables_pending,
+            targets: cohort
+                .targets
+                .into_iter()
+                .map(|(target, _)| target)
+                .collect(),
+        }
+    });
+    // The newest first: where the fleet should be.
+    let mut standings: Vec<_> = groups.collect();
+    standings.reverse();
+    Ok(ScopeStatus {
+        scope,
+        latest: set.latest().map(|migration| migration.version),
+        standings,
+        blocked: cohorts.blocked,
+    })
+}
+
+fn pending(set: &MigrationSet, applied: &[Applied]) -> Vec<Version> {
+    let versions = set.migrations.iter().map(|migration| migration.version);
+    versions
+        .filter(|version| applied.iter().all(|applied| applied.version != *version))
+        .collect()
+}
+
+/// A late migration is pending, not adrift.
+fn is_late(drift: &Drift) -> bool {
+    matches!(drift, Drift::Late { .. })
+}
+
+fn target(tenant: &crate::store::tenants::Tenant) -> Target {
+    Target {
+        shard: tenant.shard.clone(),
+        schema: tenant.name.schema().clone(),
+    }
+}

@@ -1,0 +1,146 @@
+//! The status for people.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use comfy_table::Cell;
+
+use super::{Fleetwide, Group, ScopeStatus, is_late};
+use crate::{
+    cli::{
+        human,
+        paint::Paint,
+        report::{blocked_lines, name},
+        table::{self, Table},
+        trip::targets,
+    },
+    fleet::Fleet,
+};
+
+/// A table of versions, then what stands out.
+pub(super) fn status(status: &Fleetwide, fleet: &Fleet, paint: Paint) -> String {
+    let mut table = Table::new(
+        paint,
+        ["SCOPE", "VERSION", "NAME", "SCHEMAS", "PENDING", "DRIFT"],
+    )
+    .numbers(&[3, 4, 5]);
+    for scope in &status.scopes {
+        for group in &scope.standings {
+            table.row(row(scope, group));
+        }
+        if scope.standings.is_empty() {
+            let none = [Cell::new(scope.scope), table::faint("-"), table::faint("-")];
+            let [scope, version, name] = none;
+            table.row([scope, version, name, Cell::new(0), dash(), dash()]);
+        }
+    }
+    let mut paragraphs = vec![table.render()];
+    for scope in &status.scopes {
+        paragraphs.extend(drifts(scope, paint));
+        paragraphs.extend(blocked(scope, fleet, paint));
+    }
+    paragraphs.extend(others(status, fleet, paint));
+    paragraphs.join("\n\n")
+}
+
+fn row(scope: &ScopeStatus, group: &Group) -> [Cell; 6] {
+    let adrift = group.drift.iter().filter(|drift| !is_late(drift)).count();
+    let pending = match (group.pending.len(), group.repeatables_pending) {
+        (0, false) => dash(),
+        (0, true) => table::caution("repeatables"),
+        (count, _) => table::caution(human::number(count)),
+    };
+    [
+        Cell::new(scope.scope),
+        group
+            .version
+            .map_or_else(|| table::faint("nothing applied"), Cell::new),
+        group
+            .name
+            .as_ref()
+            .map_or_else(|| table::faint("-"), Cell::new),
+        Cell::new(human::number(group.targets.len())),
+        pending,
+        if adrift == 0 {
+            dash()
+        } else {
+            table::bad(human::number(adrift))
+        },
+    ]
+}
+
+fn dash() -> Cell {
+    table::faint("-")
+}
+
+/// Each disagreement once, with the number of targets that have it.
+fn drifts(scope: &ScopeStatus, paint: Paint) -> Option<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for group in &scope.standings {
+        for drift in &group.drift {
+            *counts.entry(drift.to_string()).or_default() += group.targets.len();
+        }
+    }
+    let lines: Vec<_> = counts
+        .into_iter()
+        .map(|(drift, count)| {
+            let whom = targets(scope.scope, count);
+            format!("{} {drift} ({whom})", paint.caution("drift:"))
+        })
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+fn blocked(scope: &ScopeStatus, fleet: &Fleet, paint: Paint) -> Option<String> {
+    if scope.is_unmade() {
+        let unmade: Vec<_> = scope
+            .blocked
+            .iter()
+            .map(|b| name(&b.target, fleet))
+            .collect();
+        let them = unmade.join(", ");
+        return Some(format!(
+            "{} {them} is not there yet: `tenantry up` makes it",
+            paint.caution("shared:")
+        ));
+    }
+    let line = |line| format!("{} {line}", paint.bad("blocked:"));
+    let lines: Vec<_> = blocked_lines(&scope.blocked, fleet)
+        .into_iter()
+        .map(line)
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// Tenants that are not moved, and schemas that are nobody's.
+fn others(status: &Fleetwide, fleet: &Fleet, paint: Paint) -> Option<String> {
+    let mut lines = Vec::new();
+    let states: BTreeSet<_> = status
+        .idle
+        .iter()
+        .map(|(_, state)| state.as_str())
+        .collect();
+    for state in states {
+        let these = status.idle.iter().filter(|(_, s)| s.as_str() == state);
+        let names: Vec<_> = these.map(|(target, _)| name(target, fleet)).collect();
+        lines.push(listed(&paint.faint(format!("{state}:")), &names));
+    }
+    if !status.strays.is_empty() {
+        let names = status
+            .strays
+            .iter()
+            .map(|(_, pinned)| pinned.head.schema.clone());
+        let names: Vec<_> = names.collect();
+        lines.push(listed(&paint.caution("in no registry:"), &names));
+    }
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// The first few names, and how many more there are.
+fn listed(title: &str, names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let mut line = format!("{title} {}", names[..names.len().min(SHOWN)].join(", "));
+    if names.len() > SHOWN {
+        line.push_str(&format!(" and {} more", human::number(names.len() - SHOWN)));
+    }
+    line
+}

@@ -1,0 +1,122 @@
+//! What `up`, `down`, `redo` and `goto` have in common: one run over the fleet, watched and reported.
+
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+
+use super::{
+    context::Context,
+    error::CliError,
+    exit::ExitCode,
+    human,
+    progress::Progress,
+    report::{self, Retry},
+    selection::Selection,
+};
+use crate::{
+    config::{MaxFailures, Settings},
+    fleet::Fleet,
+    migration::Scope,
+    plan::Goal,
+    postgres::Shards,
+    rollout::{Request, travel},
+};
+
+/// Options of every command that moves schemas.
+#[derive(Debug, Clone, Args)]
+pub(super) struct TripOptions {
+    /// Only the shared schema, or only the tenants
+    #[arg(long, value_name = "SCOPE", value_parser = scope())]
+    pub(super) scope: Option<Scope>,
+    /// How many tenants may fail before no further one is begun: a number or a percentage
+    #[arg(long, value_name = "N|P%")]
+    max_failures: Option<MaxFailures>,
+    /// How many tenants are moved at once on each shard
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    concurrency: Option<u16>,
+}
+
+/// One run over the fleet, as it was asked for.
+#[derive(Debug)]
+pub(super) struct Trip<'a> {
+    pub(super) goal: Goal,
+    /// In the order in which they are moved.
+    pub(super) scopes: &'a [Scope],
+    pub(super) selection: Selection,
+    pub(super) options: &'a TripOptions,
+    /// How to ask for the same again.
+    pub(super) retry: Retry<'a>,
+}
+
+impl Trip<'_> {
+    /// Moves the fleet, shows how far it has come, and reports.
+    pub(super) async fn run(
+        self,
+        context: &Context<'_>,
+        settings: &Settings,
+        mut fleet: Fleet,
+    ) -> Result<ExitCode, CliError> {
+        if let Some(concurrency) = self.options.concurrency {
+            fleet.shards = at_once(&fleet.shards, concurrency.into());
+        }
+        let request = Request {
+            goal: self.goal,
+            scopes: self.scopes,
+            select: &|standing| self.selection.holds(standing),
+            max_failures: self
+                .options
+                .max_failures
+                .unwrap_or(settings.apply.max_failures),
+        };
+        let stop = context.stop();
+        let progress = Progress::new(context.output);
+        let report = travel(&fleet, &request, &stop, &progress).await?;
+        report::show(&report, &fleet, &self.retry, context.output);
+        Ok(report::exit_code(&report))
+    }
+}
+
+impl TripOptions {
+    /// The options again, as they would be typed.
+    pub(super) fn typed(&self) -> String {
+        let mut typed = String::new();
+        if let Some(scope) = self.scope {
+            typed.push_str(&format!(" --scope {scope}"));
+        }
+        typed
+    }
+}
+
+/// Takes the name of a scope.
+pub(super) fn scope() -> impl TypedValueParser<Value = Scope> {
+    PossibleValuesParser::new(["shared", "tenant"]).map(|word| match word.as_str() {
+        "shared" => Scope::Shared,
+        _ => Scope::Tenant,
+    })
+}
+
+/// `1 tenant`, `3 shared schemas`.
+pub(super) fn targets(scope: Scope, count: usize) -> String {
+    let one = match scope {
+        Scope::Shared => "shared schema",
+        Scope::Tenant => "tenant",
+    };
+    human::count(count, one, things(scope))
+}
+
+/// What a scope's schemas are called together.
+pub(super) fn things(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Shared => "shared schemas",
+        Scope::Tenant => "tenants",
+    }
+}
+
+fn at_once(shards: &Shards, concurrency: usize) -> Shards {
+    let same = shards.iter().cloned().map(|mut shard| {
+        shard.concurrency = concurrency;
+        shard
+    });
+    Shards::new(shards.home().clone(), same)
+}

@@ -1,0 +1,42 @@
+//! Everything that can be wrong before anything runs: settings, files, the address.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use tokio::net::TcpListener;
+
+use super::DaemonError;
+use crate::{config::Settings, fleet::Fleet};
+
+/// A daemon that holds its port and does nothing yet.
+#[derive(Debug)]
+pub struct Built {
+    pub(super) listener: TcpListener,
+    pub(super) fleet: Fleet,
+    pub(super) settings: Settings,
+}
+
+/// Reads the sets and takes the port. Connects to no database.
+pub async fn build(settings: Settings) -> Result<Built, DaemonError> {
+    let address = settings.daemon.listen;
+    if !address.ip().is_loopback() {
+        return Err(DaemonError::Open(address));
+    }
+    let mut fleet = Fleet::open(&settings)?;
+    // The next pass comes back to whoever is busy; waiting within one would only make the end late.
+    fleet.limits.busy_wait = Duration::ZERO;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| DaemonError::Listen { address, source })?;
+    Ok(Built {
+        listener,
+        fleet,
+        settings,
+    })
+}
+
+impl Built {
+    /// The address it has, with the port that the system chose where any was asked for.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}

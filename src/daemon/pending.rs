@@ -1,0 +1,121 @@
+//! What is pending when the daemon starts: applied once, by the same code as `up`.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::MaxFailures,
+    fleet::Fleet,
+    migration::Scope,
+    plan::Goal,
+    postgres::Fault,
+    reconcile::{Next, Passing, Reconciler},
+    rollout::{Ended, Observer, Report, Request, Run, ScopeReport, travel},
+};
+
+/// Applies what is pending.
+pub(super) struct Pending {
+    fleet: Arc<Fleet>,
+    max_failures: MaxFailures,
+    caught_up: watch::Sender<bool>,
+}
+
+impl Pending {
+    /// `caught_up` becomes true when the shared schemas are where they should be and every tenant had its turn.
+    pub(super) fn new(
+        fleet: Arc<Fleet>,
+        max_failures: MaxFailures,
+        caught_up: watch::Sender<bool>,
+    ) -> Self {
+        Self {
+            fleet,
+            max_failures,
+            caught_up,
+        }
+    }
+
+    async fn apply(&self, stop: &CancellationToken) -> anyhow::Result<Next> {
+        let request = Request {
+            goal: Goal::Latest,
+            scopes: &[Scope::Shared, Scope::Tenant],
+            select: &|_| true,
+            max_failures: self.max_failures,
+        };
+        let report = travel(&self.fleet, &request, stop, &Log)
+            .await
+            .context("cannot apply what is pending")?;
+        if report.stopped {
+            return Ok(Next::Never);
+        }
+        report.scopes.iter().for_each(tell);
+        if may_pass(&report) {
+            bail!("somebody else is applying what is pending, or a database went away");
+        }
+        // A tenant that failed waits for a person; to hold back the whole fleet would help nobody.
+        let has_refusals = report.scopes.iter().any(|scope| !scope.refusals.is_empty());
+        let is_shared_done = report
+            .scopes
+            .iter()
+            .all(|scope| scope.scope == Scope::Tenant || scope.is_complete());
+        if is_shared_done && !has_refusals {
+            self.caught_up.send_replace(true);
+        } else {
+            tracing::error!(
+                "not ready: what is pending could not be applied; `tenantry up` tells more"
+            );
+        }
+        Ok(Next::Never)
+    }
+}
+
+impl Reconciler for Pending {
+    fn name(&self) -> &'static str {
+        "pending"
+    }
+
+    fn pass<'a>(&'a self, stop: &'a CancellationToken) -> Passing<'a> {
+        Box::pin(self.apply(stop))
+    }
+}
+
+/// Whether something is undone for a reason that goes away by itself.
+fn may_pass(report: &Report) -> bool {
+    let mut failures = report.scopes.iter().flat_map(ScopeReport::failures);
+    failures.any(|(_, failure)| {
+        matches!(
+            failure.fault,
+            Fault::Busy | Fault::Stale | Fault::Connection
+        )
+    })
+}
+
+fn tell(scope: &ScopeReport) {
+    for (refusal, targets) in &scope.refusals {
+        tracing::error!(scope = %scope.scope, targets, "refused: {refusal}");
+    }
+    for blocked in &scope.blocked {
+        tracing::warn!(target = %blocked.target, "left out: {}", blocked.why);
+    }
+    let (done, left) = (scope.done(), scope.not_started());
+    if done > 0 || left > 0 {
+        let (scope, migrations) = (scope.scope, scope.migrations());
+        tracing::info!(%scope, done, left, migrations, "applied what was pending");
+    }
+}
+
+/// One line for each target.
+struct Log;
+
+impl Observer for Log {
+    fn ended(&self, _scope: Scope, run: &Run) {
+        let target = &run.target;
+        match &run.ended {
+            Ended::Done => tracing::info!(%target, migrations = run.migrations, "moved"),
+            Ended::Failed(failure) => tracing::error!(%target, "failed: {failure}"),
+            Ended::NotStarted => {}
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The daemon's life: everything starts, everything runs, everything ends.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::watch, task::LocalSet};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Built, DaemonError, pending::Pending, provisioning::Provisioning};
+use crate::{
+    api::{self, Readiness},
+    fleet::Fleet,
+    reconcile::{Loop, Reconciler},
+};
+
+/// Each database is asked by one session whether it answers.
+const PROBES: u32 = 1;
+
+impl Built {
+    /// Runs until `shutdown` resolves, then ends in order: nothing new is begun, what is running ends at its safe point.
+    ///
+    /// # Errors
+    /// Where the HTTP server ends by itself, and where what is running does not end within `daemon.grace`.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), DaemonError> {
+        LocalSet::new().run_until(self.live(shutdown)).await
+    }
+
+    async fn live(self, shutdown: impl Future<Output = ()>) -> Result<(), DaemonError> {
+        let Self {
+            listener,
+            fleet,
+            settings,
+        } = self;
+        let (stop, close) = (CancellationToken::new(), CancellationToken::new());
+        let (caught_up, is_caught_up) = watch::channel(false);
+        let readiness = Readiness {
+            databases: databases(&fleet),
+            caught_up: is_caught_up.clone(),
+            stop: stop.clone(),
+        };
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!("listening on http://{address}");
+        }
+        let http = axum::serve(listener, api::router(readiness.clone()))
+            .with_graceful_shutdown(close.clone().cancelled_owned());
+        let mut http = tokio::spawn(http.into_future());
+
+        let fleet = Arc::new(fleet);
+        let crew = Crew::new(stop.clone());
+        let max_failures = settings.apply.max_failures;
+        let pending = Pending::new(fleet.clone(), max_failures, caught_up);
+        crew.start(Loop::new(pending, Duration::ZERO));
+        let provisioning = Provisioning::new(fleet, is_caught_up);
+        crew.start(Loop::new(provisioning, settings.daemon.provision_interval));
+
+        let ended = tokio::select! {
+            () = shutdown => None,
+            ended = &mut http => Some(ended),
+        };
+        tracing::info!("ending: nothing new is begun");
+        stop.cancel();
+        let grace = settings.daemon.grace;
+        let in_order = crew.end(grace).await;
+        // Last, so that whoever asks meanwhile hears that it is not ready.
+        close.cancel();
+        readiness.close().await;
+        let ended = match ended {
+            Some(ended) => ended,
+            None => tokio::time::timeout(CLOSING, &mut http)
+                .await
+                .unwrap_or_else(|_| {
+                    http.abort();
+                    Ok(Ok(()))
+                }),
+        };
+        ended
+            .unwrap_or_else(|panicked| Err(panicked.into()))
+            .map_err(DaemonError::Serve)?;
+        if !in_order {
+            return Err(DaemonError::Grace(grace));
+        }
+        tracing::info!("ended");
+        Ok(())
+    }
+}
+
+/// How long a client may take to read its last answer.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// The loops that run.
+struct Crew {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    cut: CancellationToken,
+}
+
+impl Crew {
+    fn new(stop: CancellationToken) -> Self {
+        Self {
+            tasks: TaskTracker::new(),
+            stop,
+            cut: CancellationToken::new(),
+        }
+    }
+
+    fn start(&self, work: Loop<impl Reconciler + 'static>) {
+        let (stop, cut) = (self.stop.clone(), self.cut.clone());
+        self.tasks
+            .spawn_local(async move { cut.run_until_cancelled(work.run(stop)).await });
+    }
+
+    /// Waits for all of them. False when some had to be cut off: their sessions are closed, and the server rolls back.
+    async fn end(&self, grace: Duration) -> bool {
+        self.tasks.close();
+        if tokio::time::timeout(grace, self.tasks.wait()).await.is_ok() {
+            return true;
+        }
+        self.cut.cancel();
+        self.tasks.wait().await;
+        false
+    }
+}
+
+fn databases(fleet: &Fleet) -> Vec<sqlx::PgPool> {
+    let shards = fleet.shards.iter().chain([fleet.shards.home()]);
+    shards.map(|shard| shard.pool(PROBES)).collect()
+}

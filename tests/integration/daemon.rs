@@ -1,0 +1,276 @@
+//! The daemon: what it does by itself, what it answers, and how it ends.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use futures::future::try_join;
+use sqlx::PgConnection;
+use tempfile::TempDir;
+use tenantry::{
+    config::Settings,
+    daemon::{self, DaemonError},
+    fleet::Fleet,
+    store::tenants::{self, Labels},
+    tenant::{ShardName, TenantName, TenantState},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{Database, database, until};
+
+fn settings(url: &str, more: &[(&str, &str)]) -> Settings {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let list = |name: &str| root.join(name).display().to_string();
+    let mut environment = vec![
+        ("TENANTRY__HOME__URL", url.to_owned()),
+        ("TENANTRY__MIGRATIONS__SHARED", list("migrations")),
+        ("TENANTRY__MIGRATIONS__TENANT", list("tenant_migrations")),
+        ("TENANTRY__DAEMON__LISTEN", "127.0.0.1:0".to_owned()),
+        ("TENANTRY__DAEMON__PROVISION_INTERVAL", "20ms".to_owned()),
+    ];
+    environment.extend(more.iter().map(|(key, value)| (*key, (*value).to_owned())));
+    Settings::load(None, environment).unwrap()
+}
+
+/// Status and body of an answer.
+async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer)
+}
+
+/// Runs a daemon while `test` runs, then asks it to end, which must not take long.
+async fn with_daemon(settings: Settings, test: impl AsyncFnOnce(SocketAddr)) {
+    end_daemon(settings, test).await.unwrap();
+}
+
+async fn end_daemon(
+    settings: Settings,
+    test: impl AsyncFnOnce(SocketAddr),
+) -> Result<(), DaemonError> {
+    let built = daemon::build(settings).await.unwrap();
+    let address = built.address().unwrap();
+    let stop = CancellationToken::new();
+    let run = built.run(stop.clone().cancelled_owned());
+    let test = async {
+        test(address).await;
+        stop.cancel();
+        Instant::now()
+    };
+    let (asked, ended) = futures::join!(test, run);
+    assert!(asked.elapsed() < Duration::from_secs(10));
+    ended
+}
+
+/// Settings with a shared migration that takes so long; returns the files too.
+fn slow(database: &Database, seconds: u32, grace: &str) -> (Settings, TempDir) {
+    let files = TempDir::new().unwrap();
+    let up = format!("create table slow (); select pg_sleep({seconds})");
+    std::fs::write(files.path().join("1-slow.up.sql"), up).unwrap();
+    std::fs::write(files.path().join("1-slow.down.sql"), "drop table slow").unwrap();
+    let shared = files.path().display().to_string();
+    let more = [
+        ("TENANTRY__MIGRATIONS__SHARED", shared.as_str()),
+        ("TENANTRY__DAEMON__GRACE", grace),
+    ];
+    (settings(&database.url, &more), files)
+}
+
+async fn is_asleep(database: &Database) {
+    let mut connection = database.connect().await;
+    until("it is asleep", async || {
+        let asleep = "select count(*) from pg_stat_activity
+                       where datname = current_database() and wait_event = 'PgSleep'";
+        count(&mut connection, asleep).await == 1
+    })
+    .await;
+}
+
+async fn register(connection: &mut PgConnection, name: &str) {
+    let (name, shard) = (TenantName::new(name).unwrap(), ShardName::new("main"));
+    let state = TenantState::Provisioning;
+    assert!(
+        tenants::insert(connection, &name, &shard, state, &Labels::new())
+            .await
+            .unwrap()
+    );
+}
+
+async fn count(connection: &mut PgConnection, query: &'static str) -> i64 {
+    sqlx::query_scalar(query)
+        .fetch_one(connection)
+        .await
+        .unwrap()
+}
+
+const ACTIVE: &str = "select count(*) from tenantry.tenants where state = 'active'";
+
+/// Nothing of tenantry is left on the server: no session, hence no lock.
+async fn is_quiet(database: &Database) {
+    let mut connection = database.connect().await;
+    until("no session is left", async || {
+        let sessions = "select count(*) from pg_stat_activity
+                         where datname = current_database() and application_name = 'tenantry'";
+        let locks = "select count(*) from pg_locks l join pg_database d on d.oid = l.database
+                      where d.datname = current_database() and l.locktype = 'advisory'";
+        count(&mut connection, sessions).await == 0 && count(&mut connection, locks).await == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn applies_what_is_pending_and_makes_schemas() {
+    let database = database().await;
+    let settings = settings(&database.url, &[]);
+    let fleet = Fleet::open(&settings).unwrap();
+    with_daemon(settings, async |address| {
+        until("it is ready", async || get(address, "/readyz").await.0 == 200).await;
+        let mut connection = database.connect().await;
+        let shared = "select count(*) from tenantry.heads where schema_name = 'shared' and version is not null";
+        assert_eq!(count(&mut connection, shared).await, 1);
+
+        register(&mut connection, r#"we"ird; drop schema public cascade--"#).await;
+        register(&mut connection, "acme").await;
+        until("both are active", async || count(&mut connection, ACTIVE).await == 2).await;
+        let applied = "select count(*) from tenantry.history h join tenantry.heads using (schema_oid)
+                        where h.schema_name = 'acme' and h.state = 'applied'";
+        let migrations = i64::try_from(fleet.tenant.migrations.len()).unwrap();
+        assert_eq!(count(&mut connection, applied).await, migrations);
+        assert_eq!(get(address, "/healthz").await.0, 200);
+        let (status, answer) = get(address, "/").await;
+        assert_eq!(status, 404);
+        assert!(answer.contains("application/problem+json"), "{answer}");
+    })
+    .await;
+    is_quiet(&database).await;
+}
+
+#[tokio::test]
+async fn two_daemons_share_the_work() {
+    let database = database().await;
+    let settings = settings(&database.url, &[]);
+    let (one, other) = try_join(
+        daemon::build(settings.clone()),
+        daemon::build(settings.clone()),
+    )
+    .await
+    .unwrap();
+    let addresses = [one.address().unwrap(), other.address().unwrap()];
+    let stop = CancellationToken::new();
+    let test = async {
+        for address in addresses {
+            until("it is ready", async || {
+                get(address, "/readyz").await.0 == 200
+            })
+            .await;
+        }
+        let mut connection = database.connect().await;
+        for number in 0..8 {
+            register(&mut connection, &format!("tenant{number}")).await;
+        }
+        until("all are active", async || {
+            count(&mut connection, ACTIVE).await == 8
+        })
+        .await;
+        let twice = "select count(*) from (select from tenantry.history group by schema_oid, version having count(*) > 1) t";
+        assert_eq!(count(&mut connection, twice).await, 0);
+        stop.cancel();
+    };
+    let (one, other, ()) = futures::join!(
+        one.run(stop.clone().cancelled_owned()),
+        other.run(stop.clone().cancelled_owned()),
+        test
+    );
+    one.unwrap();
+    other.unwrap();
+    is_quiet(&database).await;
+}
+
+#[tokio::test]
+async fn lives_without_a_database_and_is_not_ready() {
+    // A port that was free a moment ago.
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    let url = format!("postgres://nobody:hidden-word@127.0.0.1:{port}/nothing");
+    with_daemon(settings(&url, &[]), async |address| {
+        assert_eq!(get(address, "/healthz").await.0, 200);
+        let (status, answer) = get(address, "/readyz").await;
+        assert_eq!(status, 503);
+        assert!(answer.ends_with(
+            r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"a database does not answer"}"#
+        ));
+        assert!(!answer.contains("hidden-word") && !answer.contains("nobody"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn is_not_ready_while_a_shared_migration_fails() {
+    let files = TempDir::new().unwrap();
+    std::fs::write(files.path().join("1-broken.up.sql"), "select 1 / 0").unwrap();
+    std::fs::write(files.path().join("1-broken.down.sql"), "select 1").unwrap();
+    let database = database().await;
+    let shared = files.path().display().to_string();
+    let settings = settings(&database.url, &[("TENANTRY__MIGRATIONS__SHARED", &shared)]);
+    with_daemon(settings, async |address| {
+        let mut connection = database.connect().await;
+        until("it has tried", async || {
+            let heads = "select coalesce(to_regclass('tenantry.heads')::oid::bigint, 0)";
+            count(&mut connection, heads).await > 0
+        })
+        .await;
+        register(&mut connection, "acme").await;
+        let (status, answer) = get(address, "/readyz").await;
+        assert_eq!(status, 503);
+        assert!(
+            answer.contains("what was pending at the start is not applied"),
+            "{answer}"
+        );
+        assert_eq!(count(&mut connection, ACTIVE).await, 0);
+    })
+    .await;
+    is_quiet(&database).await;
+}
+
+#[tokio::test]
+async fn what_is_running_ends_first() {
+    let database = database().await;
+    let (settings, _files) = slow(&database, 1, "20s");
+    let ended = end_daemon(settings, async |_| is_asleep(&database).await).await;
+    assert!(ended.is_ok(), "{ended:?}");
+    is_quiet(&database).await;
+    let applied = "select count(*) from tenantry.history where name = 'slow' and state = 'applied'";
+    assert_eq!(count(&mut database.connect().await, applied).await, 1);
+}
+
+#[tokio::test]
+async fn what_takes_too_long_is_cut_off_and_rolled_back() {
+    let database = database().await;
+    let (settings, _files) = slow(&database, 60, "300ms");
+    let ended = end_daemon(settings, async |_| is_asleep(&database).await).await;
+    assert!(matches!(ended, Err(DaemonError::Grace(_))), "{ended:?}");
+    is_quiet(&database).await;
+    let tables = "select count(*) from pg_class where relname = 'slow'";
+    assert_eq!(count(&mut database.connect().await, tables).await, 0);
+}
+
+#[tokio::test]
+async fn other_machines_are_kept_out() {
+    let open = settings("postgres://", &[("TENANTRY__DAEMON__LISTEN", "0.0.0.0:0")]);
+    let refused = daemon::build(open).await.unwrap_err().to_string();
+    assert!(
+        refused.starts_with("`daemon.listen` is 0.0.0.0:0, which other machines reach"),
+        "{refused}"
+    );
+}
