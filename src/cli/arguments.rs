@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
     config::ConfigCommand, context::Context, down::Down, error::CliError, exit::ExitCode,
-    goto::Goto, new::New, plan::Plan, redo::Redo, status::Status, up::Up,
+    goto::Goto, new::New, plan::Plan, redo::Redo, status::Status, up::Up, verify::Verify,
 };
 
 /// Moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
@@ -86,6 +86,8 @@ pub(super) enum Command {
     Redo(Redo),
     /// Goes to a version, whichever way it lies
     Goto(Goto),
+    /// Proves on a scratch server that every way back leads back: up, down, up, comparing the structure
+    Verify(Verify),
     /// Creates the files of a new migration
     New(New),
     /// Shows the settings in force and where each of them is from
@@ -103,6 +105,7 @@ impl Command {
             Self::Down(command) => command.run(context).await,
             Self::Redo(command) => command.run(context).await,
             Self::Goto(command) => command.run(context).await,
+            Self::Verify(command) => command.run(context).await,
             Self::New(command) => command.run(context),
             Self::Config(command) => command.run(context),
         }

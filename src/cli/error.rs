@@ -11,6 +11,7 @@ use crate::{
     provision::ProvisionError,
     store::StoreError,
     tenant::{InvalidTenantName, selector::SelectorError},
+    verify::VerifyError,
 };
 
 /// Why a command could not be carried out.
@@ -31,6 +32,9 @@ pub(crate) enum CliError {
     /// A migration cannot be created.
     #[error(transparent)]
     Create(#[from] CreateError),
+    /// Nothing can be proven.
+    #[error(transparent)]
+    Verify(VerifyError),
     /// What was typed makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -46,6 +50,7 @@ impl CliError {
             Self::Fleet(error) => of_fleet(error),
             Self::Provision(error) => of_provision(error),
             Self::Selector(_) | Self::Name(_) | Self::Usage(_) => ExitCode::Usage,
+            Self::Verify(error) => of_verify(error),
             Self::Create(_) | Self::Runtime(_) => ExitCode::Failed,
         }
     }
@@ -71,6 +76,17 @@ impl From<SettingsError> for CliError {
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         Self::Fleet(error.into())
+    }
+}
+
+impl From<VerifyError> for CliError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Fleet(error) => Self::Fleet(error),
+            VerifyError::Provision(error) => Self::Provision(error),
+            VerifyError::Store(error) => error.into(),
+            error => Self::Verify(error),
+        }
     }
 }
 
@@ -102,6 +118,14 @@ fn of_provision(error: &ProvisionError) -> ExitCode {
         ProvisionError::Busy(_) => ExitCode::Busy,
         ProvisionError::Shard(_) | ProvisionError::Unknown(_) => ExitCode::Usage,
         ProvisionError::Failed(failure) => of_fault(failure.fault),
+        _ => ExitCode::Failed,
+    }
+}
+
+fn of_verify(error: &VerifyError) -> ExitCode {
+    match error {
+        VerifyError::Scratch(_) | VerifyError::Session(_) => ExitCode::Unreachable,
+        VerifyError::Tenant(_) | VerifyError::Name(_) => ExitCode::Configuration,
         _ => ExitCode::Failed,
     }
 }

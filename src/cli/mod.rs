@@ -24,6 +24,7 @@ mod status;
 mod table;
 mod trip;
 mod up;
+mod verify;
 
 use std::ffi::OsString;
 

@@ -62,6 +62,15 @@ impl Output {
         });
     }
 
+    /// A part of the result for people that is known before the rest of it.
+    pub(crate) fn line(&self, text: impl FnOnce(Paint) -> String) {
+        if !self.is_json() {
+            self.bars.suspend(|| {
+                let _ = writeln!(io::stdout().lock(), "{}", text(self.paint));
+            });
+        }
+    }
+
     /// Something to know; unless less is asked for.
     pub(crate) fn note(&self, text: &str) {
         if !self.is_quiet() {
