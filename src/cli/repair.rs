@@ -11,6 +11,10 @@ use super::{
     exit::ExitCode,
     human,
     paint::Paint,
+    report::{
+        json::{self, TargetJson},
+        name,
+    },
     selection::Selection,
 };
 use crate::{
@@ -83,7 +87,7 @@ impl Repair {
             };
             about.push_str(&format!(
                 "\n  {}: at {}, stopped at {}",
-                standing.target,
+                name(&standing.target, fleet),
                 version(head.and_then(|head| head.version)),
                 version(head.and_then(|head| head.dirty)),
             ));
@@ -201,7 +205,7 @@ struct LookFinding<'a> {
     kind: &'a str,
     wrong: String,
     remedy: String,
-    targets: Vec<String>,
+    targets: Vec<TargetJson<'a>>,
 }
 
 async fn look(context: &Context<'_>, fleet: &Fleet, survey: &Survey) -> Result<ExitCode, CliError> {
@@ -214,7 +218,7 @@ async fn look(context: &Context<'_>, fleet: &Fleet, survey: &Survey) -> Result<E
                 kind: finding.wrong.kind(),
                 wrong: finding.wrong.to_string(),
                 remedy: finding.wrong.remedy(),
-                targets: finding.targets.iter().map(ToString::to_string).collect(),
+                targets: finding.targets.iter().map(json::target).collect(),
             })
             .collect(),
     };
@@ -222,7 +226,10 @@ async fn look(context: &Context<'_>, fleet: &Fleet, survey: &Survey) -> Result<E
         if findings.is_empty() {
             return "nothing is wrong with the record".to_owned();
         }
-        let texts: Vec<_> = findings.iter().map(|f| finding_text(f, paint)).collect();
+        let texts: Vec<_> = findings
+            .iter()
+            .map(|f| finding_text(f, fleet, paint))
+            .collect();
         texts.join("\n\n")
     });
     let dirty = findings
@@ -238,12 +245,12 @@ async fn look(context: &Context<'_>, fleet: &Fleet, survey: &Survey) -> Result<E
 /// So many targets are named for each thing that is wrong.
 const EXAMPLES: usize = 3;
 
-fn finding_text(finding: &Finding, paint: Paint) -> String {
+fn finding_text(finding: &Finding, fleet: &Fleet, paint: Paint) -> String {
     let examples: Vec<_> = finding
         .targets
         .iter()
         .take(EXAMPLES)
-        .map(ToString::to_string)
+        .map(|target| name(target, fleet))
         .collect();
     let more = match finding.targets.len().saturating_sub(EXAMPLES) {
         0 => String::new(),
