@@ -48,7 +48,8 @@ async fn a_changed_file_stops_all() {
     );
     let ran = shop.run(&["up"]);
     assert_refused(&ran, 6, "1 users was changed after it was applied");
-    assert_refused(&ran, 6, "holds up 2 tenants; nothing was begun");
+    assert_refused(&ran, 6, "holds up 2 tenants");
+    assert_eq!(ran.stdout, "Nothing was begun.\n");
     let json = shop.run(&["up", "--output", "json"]);
     assert_eq!((json.code, json.stderr.as_str()), (6, ""));
     assert_eq!(json.json()["scopes"][1]["refusals"][0]["kind"], "changed");
