@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{backfill::BackfillCommand, baseline::Baseline, config::ConfigCommand, context::Context, down::Down, error::CliError, exit::ExitCode, force::Force, goto::Goto, new::New, plan::Plan, redo::Redo, repair::Repair, serve::Serve, status::Status, tenant::TenantCommand, up::Up};
+use super::{
+    backfill::BackfillCommand, baseline::Baseline, config::ConfigCommand, context::Context,
+    down::Down, error::CliError, exit::ExitCode, force::Force, goto::Goto, new::New, plan::Plan,
+    redo::Redo, repair::Repair, serve::Serve, status::Status, tenant::TenantCommand, up::Up,
+};
 
 /// Moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
 #[derive(Debug, Parser)]

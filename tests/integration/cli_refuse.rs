@@ -114,6 +114,9 @@ async fn names_that_nobody_has_are_told() {
     let shop = behind().await;
     assert_refused(&shop.run(&["up", "acne"]), 2, "no tenant acne; is it acme?");
     assert_refused(&shop.run(&["up", "!bleu"]), 2, "is it blue?");
+    shop.sql("update tenantry.tenants set state = 'suspended' where name = 'blue'")
+        .await;
+    assert_refused(&shop.run(&["up", "blue"]), 0, "blue is suspended");
     assert_refused(&shop.run(&["up", "z*"]), 0, "no tenant is selected");
     assert_refused(
         &shop.run(&["up", "--to", "7"]),
