@@ -25,7 +25,7 @@ pub(super) fn name_again(output: &Output, about: &str, name: &str) -> Result<boo
 
 fn answer(output: &Output, about: &str, question: &str) -> Result<String, CliError> {
     output.aside(about);
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if output.is_json() || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         let message = "nobody can be asked here: say --yes when this is what you want";
         return Err(CliError::Usage(message.to_owned()));
     }

@@ -44,10 +44,10 @@ pub(super) fn ask(ways: &WayBack, output: &Output) -> Result<bool, CliError> {
     if ways.is_empty() {
         return Ok(true);
     }
-    let mut about = String::from("This takes back, with the data in it:");
-    for way in ways {
-        about.push_str(&format!("\n  {way}"));
-    }
+    let about = format!(
+        "This takes back, with the data in it:\n  {}",
+        ways.join("\n  ")
+    );
     ask::go_on(output, &about)
 }
 
