@@ -4,6 +4,12 @@
 //! the same history row, COMMIT. The two take turns on the same server, with as many connections, on the same tenants;
 //! fsync and synchronous_commit are on. `cargo bench --bench fanout -- --tenants 1000 --connections 4 --rounds 5`
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench that meets an error has failed, and it prints what it measured"
+)]
+
 mod support;
 
 use std::{fs, path::Path, process::Command};

@@ -70,19 +70,28 @@ pub enum FleetError {
 impl Fleet {
     /// Reads the sets and the settings; connects to nothing.
     pub fn open(settings: &Settings) -> Result<Self, FleetError> {
+        Self::on(shards(settings)?, settings)
+    }
+
+    /// As [`Fleet::open`], on other databases than the settings name.
+    pub fn on(shards: Shards, settings: &Settings) -> Result<Self, FleetError> {
         let directories = &settings.migrations;
         Ok(Self {
             shared: read(Scope::Shared, &directories.shared)?,
             tenant: read(Scope::Tenant, &directories.tenant)?,
-            ..Self::without_files(settings)?
+            ..Self::bare(shards, settings)
         })
     }
 
     /// As [`Fleet::open`], with empty sets: for what must work when the files are gone.
     pub fn without_files(settings: &Settings) -> Result<Self, FleetError> {
+        Ok(Self::bare(shards(settings)?, settings))
+    }
+
+    fn bare(shards: Shards, settings: &Settings) -> Self {
         let apply = &settings.apply;
-        Ok(Self {
-            shards: shards(settings)?,
+        Self {
+            shards,
             shared: MigrationSet::empty(Scope::Shared),
             tenant: MigrationSet::empty(Scope::Tenant),
             shared_schema: settings.migrations.shared_schema.clone(),
@@ -96,7 +105,7 @@ impl Fleet {
                 who: who(),
             },
             out_of_order: settings.migrations.allow_out_of_order,
-        })
+        }
     }
 
     /// The set of a scope.

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use tenantry::verify::scratch::{Options, Purpose, Server, Source};
 
 /// A server that writes as a production server does.
-pub struct Bench {
+pub(crate) struct Bench {
     server: Server,
 }
 
 impl Bench {
     /// From local binaries where there are any, since a container's file system is measured as well.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let options = Options::new(env!("CARGO_BIN_EXE_tenantry"))
             .sources([Source::Local, Source::Container])
             .purpose(Purpose::Durable)
@@ -21,28 +21,28 @@ impl Bench {
         }
     }
 
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         self.server.url()
     }
 
-    pub fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         self.server.kind()
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.server.stop().await.unwrap();
     }
 }
 
 /// The middle one; of an even number the upper middle.
-pub fn median(of: &[f64]) -> f64 {
+pub(crate) fn median(of: &[f64]) -> f64 {
     let mut sorted = of.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]
 }
 
 /// A client program of PostgreSQL: on the PATH, else beside Debian's server.
-pub fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let beside = |directory: PathBuf| directory.join(name);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let debian = std::fs::read_dir("/usr/lib/postgresql")

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     history::Head,
+    migration::Version,
     plan::Plan,
     postgres::{Fault, Outcome, ServerError, Session, SessionError, Shard},
     store::{StoreError, heads},
@@ -73,6 +74,11 @@ impl<'a> Carrier<'a> {
         Ok(self.session.insert(session))
     }
 
+    /// The session, where there is one that still works.
+    pub fn into_session(self) -> Option<Session> {
+        self.session
+    }
+
     /// Gives the session back to the server.
     pub async fn close(self) {
         if let Some(session) = self.session {
@@ -106,7 +112,7 @@ impl<'a> Carrier<'a> {
             .map_err(|e| Failure::without_place(Fault::Gone, invalid(e)))?;
         let mut patience = Patience::new(self.limits);
         loop {
-            let failure = match self.once(template, &message, head, ahead).await {
+            let mut failure = match self.once(template, &message, head, ahead).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => Failure {
                     tries: patience.tries(),
@@ -122,7 +128,7 @@ impl<'a> Carrier<'a> {
                 return Ok(());
             }
             if failure.fault == Fault::Escaped {
-                self.mark_dirty(head, &failure).await;
+                failure.place = self.halt(template, head, ahead).await;
             }
             let Some(delay) = patience.delay(failure.fault) else {
                 return Err(failure);
@@ -151,7 +157,14 @@ impl<'a> Carrier<'a> {
             .await;
         match outcome {
             Ok(Outcome::Done) => Ok(()),
-            Ok(Outcome::Refused { completed, error }) => {
+            Ok(Outcome::Refused {
+                completed,
+                ended: true,
+                error,
+            }) if template.is_escape(completed) => Err(escaped(error)),
+            Ok(Outcome::Refused {
+                completed, error, ..
+            }) => {
                 let place = template.locate(head, ahead, error.position, completed);
                 let fault = Fault::of(&error.code);
                 Err(Failure {
@@ -170,35 +183,53 @@ impl<'a> Carrier<'a> {
 
     /// Whether the schema stands at exactly the revision that the message would have left.
     async fn is_at(&mut self, head: &Head, ahead: i64) -> bool {
-        let Ok(session) = self.session().await else {
-            return false;
-        };
-        let Ok(schema) = crate::sql::Ident::new(head.schema.as_str()) else {
-            return false;
-        };
-        match heads::get(session.connection(), &schema).await {
-            Ok(Some(now)) => {
-                now.head.schema_oid == head.schema_oid && now.head.revision == head.revision + ahead
-            }
-            _ => false,
-        }
+        self.revision(head).await == Some(head.revision + ahead)
     }
 
-    /// Halts a tenant whose script ended our transaction: what it committed is in no record.
-    async fn mark_dirty(&mut self, head: &Head, failure: &Failure) {
-        let version = failure.place.as_ref().and_then(|place| place.version);
-        let marked = match (self.session().await, version.or(head.version)) {
-            (Ok(session), Some(version)) => {
-                heads::mark_dirty(session.connection(), head.schema_oid, version).await
-            }
-            (Ok(_), None) => Ok(()),
-            (Err(error), _) => Err(StoreError::Query {
-                doing: "mark a schema as dirty",
-                error: ServerError::local(error.to_string()),
-            }),
-        };
-        if let Err(error) = marked {
+    /// The revision of the schema now, as far as it can be had.
+    async fn revision(&mut self, head: &Head) -> Option<i64> {
+        let session = self.session().await.ok()?;
+        let schema = crate::sql::Ident::new(head.schema.as_str()).ok()?;
+        let now = heads::get(session.connection(), &schema).await.ok()??;
+        (now.head.schema_oid == head.schema_oid).then_some(now.head.revision)
+    }
+
+    /// Halts a tenant whose script ended our transaction: what it committed is in no record. Returns the script.
+    async fn halt(&mut self, template: &Template, head: &Head, ahead: i64) -> Option<Place> {
+        // The steps before it are committed with their record: the next one is to blame.
+        let recorded = self.revision(head).await.unwrap_or(head.revision + ahead);
+        let step = usize::try_from(recorded - head.revision - ahead).unwrap_or(0);
+        let origin = template.steps.get(step).or(template.steps.last())?;
+        // A repeatable has no version; whoever comes after it is halted all the same.
+        let version = origin
+            .version
+            .or(head.version)
+            .unwrap_or_else(|| Version::new(0));
+        if let Err(error) = self.mark_dirty(head, version).await {
             tracing::error!(schema = head.schema, %error, "a script ended its transaction, and the schema could not be marked as dirty");
         }
+        Some(Place::of(origin, None))
     }
+
+    async fn mark_dirty(&mut self, head: &Head, version: Version) -> Result<(), StoreError> {
+        let session = self.session().await.map_err(|error| StoreError::Query {
+            doing: "mark a schema as dirty",
+            error: ServerError::local(error.to_string()),
+        })?;
+        heads::mark_dirty(session.connection(), head.schema_oid, version).await
+    }
+}
+
+/// The error of a statement that ran outside our transaction.
+fn escaped(error: ServerError) -> Failure {
+    let error = if Fault::of(&error.code) == Fault::Escaped {
+        error
+    } else {
+        ServerError {
+            code: "TN005".to_owned(),
+            detail: Some(format!("after that, the server said: {error}")),
+            ..ServerError::local("the script ended the transaction that it ran in".to_owned())
+        }
+    };
+    Failure::without_place(Fault::Escaped, error)
 }

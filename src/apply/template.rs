@@ -16,6 +16,10 @@ pub struct Template {
     pub(super) revisions: i64,
     /// How many migrations it carries.
     pub(super) migrations: usize,
+    /// The first statement of each step.
+    pub(super) steps: Vec<Origin>,
+    /// How many statements stand before the COMMIT.
+    commit: usize,
 }
 
 /// A part of a message.
@@ -84,6 +88,19 @@ impl Template {
     /// Adds a statement of our own.
     pub(super) fn own(&mut self, statement: &str) -> &mut Self {
         self.text(statement).end()
+    }
+
+    /// Adds the COMMIT.
+    pub(super) fn commit(&mut self) -> &mut Self {
+        let ends = |piece: &&Piece| matches!(piece, Piece::End);
+        self.commit = self.pieces.iter().filter(ends).count();
+        self.own("COMMIT")
+    }
+
+    /// Whether an error after so many `completed` statements is in no transaction because a script ended it, and not
+    /// because nothing had begun or the COMMIT itself was refused.
+    pub(super) fn is_escape(&self, completed: usize) -> bool {
+        completed > 0 && completed != self.commit
     }
 
     /// Adds a statement of a script.
@@ -181,8 +198,11 @@ impl Template {
                 .nth(at)
                 .map_or(message.len(), |(byte, _)| byte)
         });
-        let mut ended = 0;
+        let (mut ended, mut last) = (0, None);
         for (piece, start) in starts {
+            if let Piece::Statement(origin) = piece {
+                last = Some((origin, None));
+            }
             match (piece, byte) {
                 (Piece::Statement(origin), Some(byte))
                     if (start..start + origin.span.len()).contains(&byte) =>
@@ -192,6 +212,8 @@ impl Template {
                 (Piece::Statement(origin), None) if ended == completed => {
                     return Some((origin, None));
                 }
+                // One of our own, such as the asserts: the script before it is what they did not like.
+                (Piece::End, None) if ended == completed => return last,
                 (Piece::End, _) => ended += 1,
                 _ => {}
             }

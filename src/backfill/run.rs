@@ -20,7 +20,7 @@ use crate::{
     history::Head,
     migration::Scope,
     postgres::{Fault, Session, Shard},
-    rollout::{Blocked, Budget, Standing, Survey, ready},
+    rollout::{Blocked, Budget, Dirty, Standing, Survey, ready},
     store::cursors,
     tenant::Target,
 };
@@ -62,7 +62,7 @@ pub async fn run(
     let mut works = Vec::new();
     for standing in survey.moving(Scope::Tenant).filter(|s| (request.select)(s)) {
         let target = standing.target.clone();
-        match ready(standing) {
+        match ready(standing, Dirty::Blocks) {
             Ok(head) => works.push((target, head)),
             Err(why) => report.blocked.push(Blocked { target, why }),
         }

@@ -187,9 +187,9 @@ async fn batch(
         .await
         .map_err(lost)?
     {
-        Outcome::Refused { completed, error } => {
-            Err(message.failure(order.definition, error, completed))
-        }
+        Outcome::Refused {
+            completed, error, ..
+        } => Err(message.failure(order.definition, error, completed)),
         Outcome::Done => match row {
             Some(row) => Cursor::of(&row).map_err(refused),
             None => Err(refused(StoreError::Unreadable {

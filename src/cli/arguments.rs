@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    backfill::BackfillCommand, config::ConfigCommand, context::Context, down::Down,
-    error::CliError, exit::ExitCode, goto::Goto, new::New, plan::Plan, redo::Redo, serve::Serve,
-    status::Status, up::Up,
+    backfill::BackfillCommand, baseline::Baseline, config::ConfigCommand, context::Context,
+    down::Down, error::CliError, exit::ExitCode, force::Force, goto::Goto, new::New, plan::Plan,
+    redo::Redo, repair::Repair, serve::Serve, status::Status, tenant::TenantCommand, up::Up,
 };
 
 /// Moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
@@ -94,6 +94,15 @@ pub(super) enum Command {
     New(New),
     /// Runs the daemon: applies what is pending, then makes the schemas of new tenants
     Serve(Serve),
+    /// Says at which version schemas are, without running anything
+    Force(Force),
+    /// Takes schemas without a history as being at a version
+    Baseline(Baseline),
+    /// Looks at the record and says what is wrong with it; with an option, mends it
+    Repair(Repair),
+    /// Makes, lists, shows, takes over and takes away tenants
+    #[command(subcommand)]
+    Tenant(TenantCommand),
     /// Shows the settings in force and where each of them is from
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -112,6 +121,10 @@ impl Command {
             Self::Backfill(command) => command.run(context).await,
             Self::New(command) => command.run(context),
             Self::Serve(command) => command.run(context).await,
+            Self::Force(command) => command.run(context).await,
+            Self::Baseline(command) => command.run(context).await,
+            Self::Repair(command) => command.run(context).await,
+            Self::Tenant(command) => command.run(context).await,
             Self::Config(command) => command.run(context),
         }
     }

@@ -3,13 +3,17 @@
 //! Never decides anything about the fleet itself: what is refused here is refused by `plan`, `rollout` or `provision`.
 
 mod arguments;
+mod ask;
 mod backfill;
+mod baseline;
 mod config;
 mod confirm;
 mod context;
+mod correction;
 mod down;
 mod error;
 mod exit;
+mod force;
 mod goto;
 mod human;
 mod new;
@@ -18,12 +22,14 @@ mod paint;
 mod plan;
 mod progress;
 mod redo;
+mod repair;
 mod report;
 mod selection;
 mod serve;
 mod signals;
 mod status;
 mod table;
+mod tenant;
 mod trip;
 mod up;
 

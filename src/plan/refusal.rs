@@ -38,6 +38,14 @@ pub enum Refusal {
         /// Where the schema stands.
         head: Version,
     },
+    /// A baseline for a schema that has a history.
+    #[error(
+        "a baseline is for schemas without a history, and this one is at {head}; `tenantry force` corrects a history"
+    )]
+    HasHistory {
+        /// Where the schema stands.
+        head: Version,
+    },
     /// A migration on the way back that has no down.
     #[error("{version} {name} has no down: it cannot be taken back")]
     Irreversible {

@@ -23,6 +23,8 @@ pub enum Outcome {
     Refused {
         /// How many statements of the message had been completed before.
         completed: usize,
+        /// Whether there was no transaction any more that could be rolled back.
+        ended: bool,
         /// What the server said.
         error: ServerError,
     },
@@ -88,9 +90,11 @@ impl Session {
         if Fault::of_error(&error) == Fault::Connection {
             return Err(SessionError::Lost(ServerError::of(&error)));
         }
+        let ended = self.is_idle().await?;
         self.reset().await?;
         Ok(Outcome::Refused {
             completed,
+            ended,
             error: ServerError::of(&error),
         })
     }
@@ -106,11 +110,29 @@ impl Session {
         let _ = self.connection.close().await;
     }
 
+    /// Whether a statement runs at all: in a transaction that failed, none does.
+    async fn is_idle(&mut self) -> Result<bool, SessionError> {
+        match sqlx::raw_sql("SELECT 1")
+            .execute(&mut self.connection)
+            .await
+        {
+            Ok(_) => Ok(true),
+            Err(error) if Fault::of_error(&error) == Fault::Connection => {
+                Err(SessionError::Lost(ServerError::of(&error)))
+            }
+            Err(_) => Ok(false),
+        }
+    }
+
     async fn reset(&mut self) -> Result<(), SessionError> {
-        sqlx::raw_sql("ROLLBACK; RESET ALL")
+        sqlx::raw_sql(Self::RESET)
             .fetch_many(&mut self.connection)
             .try_for_each(|_| async { Ok(()) })
             .await
             .map_err(|error| SessionError::Lost(ServerError::of(&error)))
     }
+
+    /// After any end. `RESET ALL` leaves roles and temporary tables as they are.
+    const RESET: &'static str =
+        "ROLLBACK; RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; RESET ALL";
 }

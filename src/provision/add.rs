@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use super::{ProvisionError, schema::tenant_schema};
+use super::{
+    ProvisionError,
+    schema::{require_free, tenant_schema},
+    shard::choose_shard,
+    shared::require_shared,
+};
 use crate::{
     apply::{Carrier, Cut, compile},
     fleet::Fleet,
-    history::Digest,
-    plan::{Goal, Standing, Stored, plan},
-    postgres::Fault,
+    history::{Digest, Head},
+    plan::{Goal, Plan, Standing, Stored, plan},
+    postgres::{Fault, Session},
     store::{
-        scripts,
+        history, scripts,
         tenants::{self, Labels, Tenant},
     },
     tenant::{ShardName, TenantName, TenantState},
@@ -20,27 +25,39 @@ use crate::{
 const LOOKS: usize = 5;
 
 /// Registers a tenant on `shard` and builds its schema. The registry says *provisioning* until all of it is done.
+///
+/// What can be refused is refused before anything is registered; what was interrupted is gone on with.
 pub async fn add(
     fleet: &Fleet,
     name: &TenantName,
     shard: &ShardName,
     labels: &Labels,
 ) -> Result<Tenant, ProvisionError> {
+    if name.schema() == &fleet.shared_schema {
+        return Err(ProvisionError::SharedName(name.to_string()));
+    }
+    let on = choose_shard(fleet, Some(shard))?;
     let mut home = fleet.home().await?;
-    let new = tenants::insert(
-        home.connection(),
-        name,
-        shard,
-        TenantState::Provisioning,
-        labels,
-    )
-    .await?;
+    if tenants::get(home.connection(), name).await?.is_none() {
+        let mut session = fleet.shard(on).await?;
+        require_shared(fleet, &mut session, shard).await?;
+        require_free(&mut session, shard, name.schema()).await?;
+        session.close().await;
+        let state = TenantState::Provisioning;
+        // Somebody else may be quicker: then there are two who build, and the schema's own lock keeps them apart.
+        tenants::insert(home.connection(), name, shard, state, labels).await?;
+    }
     let tenant = tenants::get(home.connection(), name).await?;
     home.close().await;
     match tenant {
-        // Left behind by somebody who was interrupted: go on where they stopped.
-        Some(tenant) if new || tenant.state == TenantState::Provisioning => {
+        Some(tenant) if tenant.state == TenantState::Provisioning && tenant.shard == *shard => {
             resume(fleet, &tenant).await
+        }
+        Some(tenant) if tenant.state == TenantState::Provisioning => {
+            Err(ProvisionError::Shard(format!(
+                "tenant {name} was begun on shard {0}: go on there, with --shard {0}",
+                tenant.shard
+            )))
         }
         _ => Err(ProvisionError::Taken(name.to_string())),
     }
@@ -61,22 +78,9 @@ pub async fn resume(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionE
 async fn build(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionError> {
     let shard = fleet.shard_of(tenant)?;
     let mut session = fleet.shard(shard).await?;
+    require_shared(fleet, &mut session, &shard.name).await?;
     let head = tenant_schema(&mut session, &shard.name, tenant.name.schema()).await?;
-    let applied = match head.digest {
-        Digest::EMPTY => Vec::new(),
-        _ => crate::store::history::applied(session.connection(), head.schema_oid).await?,
-    };
-    let standing = Standing {
-        applied: &applied,
-        repeatables: head.repeatables,
-    };
-    let plan = plan(
-        &fleet.tenant,
-        standing,
-        Goal::Latest,
-        &Stored::new(),
-        fleet.out_of_order,
-    )?;
+    let plan = pending(fleet, &mut session, &head).await?;
     let texts: BTreeMap<_, _> = plan
         .steps
         .iter()
@@ -93,17 +97,46 @@ async fn build(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionError>
     if let Some(failure) = carried.failure {
         return Err(ProvisionError::Failed(Box::new(failure)));
     }
+    activate(fleet, tenant).await
+}
+
+/// What the schema of `head` lacks.
+async fn pending(
+    fleet: &Fleet,
+    session: &mut Session,
+    head: &Head,
+) -> Result<Plan, ProvisionError> {
+    let applied = match head.digest {
+        Digest::EMPTY => Vec::new(),
+        _ => history::applied(session.connection(), head.schema_oid).await?,
+    };
+    let standing = Standing {
+        applied: &applied,
+        repeatables: head.repeatables,
+    };
+    let stored = Stored::new();
+    Ok(plan(
+        &fleet.tenant,
+        standing,
+        Goal::Latest,
+        &stored,
+        fleet.out_of_order,
+    )?)
+}
+
+async fn activate(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionError> {
     let mut home = fleet.home().await?;
-    tenants::set_state(
-        home.connection(),
-        &tenant.name,
-        TenantState::Provisioning,
-        TenantState::Active,
-    )
-    .await?;
+    let (name, active) = (&tenant.name, TenantState::Active);
+    tenants::set_state(home.connection(), name, TenantState::Provisioning, active).await?;
+    let now = tenants::get(home.connection(), name).await?;
     home.close().await;
-    Ok(Tenant {
-        state: TenantState::Active,
-        ..tenant.clone()
-    })
+    // Somebody else may have finished it as well, or begun to take it away.
+    let now = now.ok_or_else(|| ProvisionError::Unknown(name.to_string()))?;
+    match now.state {
+        TenantState::Active => Ok(now),
+        state => Err(ProvisionError::State {
+            name: name.to_string(),
+            state,
+        }),
+    }
 }

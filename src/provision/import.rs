@@ -1,9 +1,14 @@
 //! Taking over a schema that is there already.
 
-use super::ProvisionError;
+use super::{ProvisionError, shard::choose_shard};
 use crate::{
     fleet::Fleet,
-    store::{heads, tenants},
+    postgres::Session,
+    sql::Ident,
+    store::{
+        heads,
+        tenants::{self, Labels, Tenant},
+    },
     tenant::{ShardName, TenantName, TenantState},
 };
 
@@ -26,46 +31,86 @@ pub async fn import(
     name: &TenantName,
     shard: &ShardName,
 ) -> Result<Imported, ProvisionError> {
-    let unknown =
-        || ProvisionError::Shard(format!("there is no shard {shard} in the configuration"));
-    let mut session = fleet
-        .shard(fleet.shards.get(shard).ok_or_else(unknown)?)
-        .await?;
-    let schema = name.schema();
-    if heads::present_oid(session.connection(), schema)
-        .await?
-        .is_none()
-    {
-        return Err(ProvisionError::NoSchema {
-            schema: schema.as_str().to_owned(),
-            shard: shard.clone(),
-        });
+    if name.schema() == &fleet.shared_schema {
+        return Err(ProvisionError::SharedName(name.to_string()));
     }
-    let imported = match heads::get(session.connection(), schema).await? {
-        None => {
-            heads::pin(session.connection(), schema).await?;
-            Imported::New
-        }
-        Some(pinned) if pinned.is_intact() => Imported::Unchanged,
-        Some(_) => {
-            heads::repin(session.connection(), schema).await?;
-            Imported::Repinned
-        }
-    };
-    session.close().await;
+    let on = choose_shard(fleet, Some(shard))?;
     let mut home = fleet.home().await?;
-    let new = tenants::insert(
-        home.connection(),
-        name,
-        shard,
-        TenantState::Active,
-        &tenants::Labels::new(),
-    )
-    .await?;
+    let known = tenants::get(home.connection(), name).await?;
+    if let Some(tenant) = &known {
+        refuse_elsewhere(tenant, shard)?;
+    }
+    let mut session = fleet.shard(on).await?;
+    let imported = pin(&mut session, shard, name.schema()).await?;
+    session.close().await;
+    let (provisioning, active) = (TenantState::Provisioning, TenantState::Active);
+    let registered = match known {
+        None => tenants::insert(home.connection(), name, shard, active, &Labels::new()).await?,
+        // Begun as a new tenant, and now taken as it is.
+        Some(_) => tenants::set_state(home.connection(), name, provisioning, active).await?,
+    };
     home.close().await;
-    Ok(if new && imported == Imported::Unchanged {
+    Ok(if registered && imported == Imported::Unchanged {
         Imported::New
     } else {
         imported
     })
+}
+
+/// Pins the shared schema of each shard as it is, where that was not done before. Makes none.
+pub async fn import_shared(fleet: &Fleet) -> Result<(), ProvisionError> {
+    for shard in fleet.shards.iter() {
+        let mut session = fleet.shard(shard).await?;
+        let pinned = pin(&mut session, &shard.name, &fleet.shared_schema).await;
+        session.close().await;
+        pinned.map_err(|error| match error {
+            ProvisionError::NoSchema { shard, .. } => ProvisionError::SharedBehind {
+                schema: fleet.shared_schema.clone(),
+                shard,
+                missing: "is not there".to_owned(),
+            },
+            error => error,
+        })?;
+    }
+    Ok(())
+}
+
+fn refuse_elsewhere(tenant: &Tenant, shard: &ShardName) -> Result<(), ProvisionError> {
+    if tenant.shard != *shard {
+        return Err(ProvisionError::Shard(format!(
+            "tenant {} is registered on shard {}, not on {shard}",
+            tenant.name, tenant.shard
+        )));
+    }
+    if tenant.state == TenantState::Retiring {
+        return Err(ProvisionError::State {
+            name: tenant.name.to_string(),
+            state: tenant.state,
+        });
+    }
+    Ok(())
+}
+
+async fn pin(
+    session: &mut Session,
+    shard: &ShardName,
+    schema: &Ident,
+) -> Result<Imported, ProvisionError> {
+    let absent = || ProvisionError::NoSchema {
+        schema: schema.as_str().to_owned(),
+        shard: shard.clone(),
+    };
+    let present = heads::present_oid(session.connection(), schema).await?;
+    let done = match (present, heads::get(session.connection(), schema).await?) {
+        (None, _) => return Err(absent()),
+        (_, Some(pinned)) if pinned.is_intact() => return Ok(Imported::Unchanged),
+        (_, None) => heads::pin(session.connection(), schema)
+            .await?
+            .then_some(Imported::New),
+        (_, Some(_)) => heads::repin(session.connection(), schema)
+            .await?
+            .then_some(Imported::Repinned),
+    };
+    // Dropped between the two queries.
+    done.ok_or_else(absent)
 }

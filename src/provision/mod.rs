@@ -4,16 +4,20 @@ mod add;
 mod import;
 mod retire;
 mod schema;
+mod shard;
+mod shared;
 
 pub use add::{add, resume};
-pub use import::{Imported, import};
+pub use import::{Imported, import, import_shared};
 pub use retire::retire;
 pub use schema::shared_schema;
+pub use shard::choose_shard;
 
 use crate::{
     apply::Failure,
     fleet::FleetError,
     plan::Refusal,
+    sql::Ident,
     tenant::{ShardName, TenantState},
 };
 
@@ -48,6 +52,37 @@ pub enum ProvisionError {
         schema: String,
         /// Where.
         shard: ShardName,
+    },
+    /// The schema of that name is not the one that the history is of.
+    #[error(
+        "the schema {schema} is not the one that was made for the tenant; `tenantry tenant import {schema}` takes it as it is"
+    )]
+    MadeAnew {
+        /// Its name.
+        schema: String,
+    },
+    /// The schema has another name now.
+    #[error("the schema {schema} was renamed to {now}; rename it back")]
+    Renamed {
+        /// The name that the history knows.
+        schema: String,
+        /// The name that it has.
+        now: String,
+    },
+    /// The name is the shared schema's.
+    #[error("{0} cannot name a tenant: it is the shared schema")]
+    SharedName(String),
+    /// Tenants depend on the shared schema, which is not there yet.
+    #[error(
+        "the shared schema {schema} of shard {shard} {missing}, and tenants depend on it; `tenantry up --scope shared` first"
+    )]
+    SharedBehind {
+        /// The shared schema.
+        schema: Ident,
+        /// Where.
+        shard: ShardName,
+        /// What it lacks.
+        missing: String,
     },
     /// It is in another state than it would have to be.
     #[error("tenant {name} is {state}")]

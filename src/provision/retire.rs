@@ -6,7 +6,10 @@ use crate::{
     history::Head,
     postgres::{Fault, Outcome, Session},
     sql::{Ident, Literal},
-    store::{heads, tenants},
+    store::{
+        heads::{self, Pinned},
+        tenants,
+    },
     tenant::{TenantName, TenantState},
 };
 
@@ -16,6 +19,9 @@ pub async fn retire(fleet: &Fleet, name: &TenantName) -> Result<(), ProvisionErr
     let tenant = tenants::get(home.connection(), name)
         .await?
         .ok_or_else(|| ProvisionError::Unknown(name.to_string()))?;
+    let mut session = fleet.shard(fleet.shard_of(&tenant)?).await?;
+    // Before the registry says anything: a tenant that cannot be dropped stays what it is.
+    let head = head_to_drop(&mut session, name.schema()).await?;
     if tenant.state != TenantState::Retiring
         && !tenants::set_state(home.connection(), name, tenant.state, TenantState::Retiring).await?
     {
@@ -24,22 +30,8 @@ pub async fn retire(fleet: &Fleet, name: &TenantName) -> Result<(), ProvisionErr
             state: tenant.state,
         });
     }
-    let mut session = fleet.shard(fleet.shard_of(&tenant)?).await?;
-    match heads::get(session.connection(), name.schema()).await? {
-        Some(pinned) if pinned.is_intact() => {
-            drop_schema(&mut session, &pinned.head, name.schema()).await?
-        }
-        // Dropped by hand, or never made: there is only the memory of it to take away.
-        Some(pinned) if pinned.present.is_none() => {
-            heads::forget(session.connection(), pinned.head.schema_oid).await?;
-        }
-        Some(_) => {
-            return Err(ProvisionError::State {
-                name: name.to_string(),
-                state: tenant.state,
-            });
-        }
-        None => {}
+    if let Some(head) = head {
+        drop_schema(&mut session, fleet, &head, name.schema()).await?;
     }
     tenants::delete(home.connection(), name).await?;
     session.close().await;
@@ -47,9 +39,43 @@ pub async fn retire(fleet: &Fleet, name: &TenantName) -> Result<(), ProvisionErr
     Ok(())
 }
 
+/// The head of the schema to drop; none where there is no schema. Refuses to drop another schema than was made.
+async fn head_to_drop(
+    session: &mut Session,
+    schema: &Ident,
+) -> Result<Option<Head>, ProvisionError> {
+    let name = || schema.as_str().to_owned();
+    let pinned = heads::get(session.connection(), schema).await?;
+    if let Some(pinned) = pinned.as_ref().filter(|pinned| pinned.is_intact()) {
+        return Ok(Some(pinned.head.clone()));
+    }
+    if heads::present_oid(session.connection(), schema)
+        .await?
+        .is_some()
+    {
+        return Err(ProvisionError::MadeAnew { schema: name() });
+    }
+    match pinned {
+        Some(Pinned {
+            present: Some(now), ..
+        }) => Err(ProvisionError::Renamed {
+            schema: name(),
+            now,
+        }),
+        // Dropped by hand: there is only the memory of it to take away.
+        Some(pinned) => {
+            heads::forget(session.connection(), pinned.head.schema_oid).await?;
+            Ok(None)
+        }
+        // Never made.
+        None => Ok(None),
+    }
+}
+
 /// Drops the schema and its head in one transaction, guarded as any other message is.
 async fn drop_schema(
     session: &mut Session,
+    fleet: &Fleet,
     head: &Head,
     schema: &Ident,
 ) -> Result<(), ProvisionError> {
@@ -57,22 +83,37 @@ async fn drop_schema(
     let name = Literal::new(schema.as_str())
         .map(|name| name.to_string())
         .unwrap_or_default();
-    // A dirty tenant may be retired as well: `enter` would refuse it.
+    // A dirty tenant may be retired as well: `enter` would refuse it. Not without need, since it waits for the row.
+    let clear = match head.dirty {
+        Some(_) => format!(
+            "UPDATE tenantry.heads SET dirty_version = NULL WHERE schema_oid = {};",
+            head.schema_oid
+        ),
+        None => String::new(),
+    };
     let message = format!(
         "BEGIN;
-         UPDATE tenantry.heads SET dirty_version = NULL WHERE schema_oid = {oid};
+         SET LOCAL lock_timeout = {lock_timeout};
+         {clear}
          SELECT tenantry.enter({oid}, {name}, {revision}, {fence});
          DROP SCHEMA {schema} CASCADE;
          DELETE FROM tenantry.heads WHERE schema_oid = {oid};
          COMMIT;
          RESET ALL;",
+        // 0 would be no limit: whoever uses the schema would then wait behind us.
+        lock_timeout = fleet.limits.lock_timeout.as_millis().max(1),
         oid = head.schema_oid,
         revision = head.revision,
         fence = head.fence,
     );
     match session.send(message).await? {
         Outcome::Done => Ok(()),
-        Outcome::Refused { error, .. } if Fault::of(&error.code) == Fault::Busy => {
+        Outcome::Refused { error, .. }
+            if matches!(
+                Fault::of(&error.code),
+                Fault::Busy | Fault::Stale | Fault::Retry
+            ) =>
+        {
             Err(ProvisionError::Busy(schema.as_str().to_owned()))
         }
         Outcome::Refused { error, .. } => Err(failed("drop a tenant's schema", error).into()),

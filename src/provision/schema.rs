@@ -6,7 +6,10 @@ use crate::{
     history::Head,
     postgres::{Outcome, ServerError, Session, SessionError},
     sql::{Ident, Literal},
-    store::{StoreError, heads},
+    store::{
+        StoreError,
+        heads::{self, Pinned},
+    },
     tenant::{ShardName, Target},
 };
 
@@ -32,18 +35,42 @@ pub async fn shared_schema(fleet: &Fleet, target: &Target) -> Result<(), FleetEr
     Ok(())
 }
 
+/// Refuses the name of a schema that is there, whether or not the shard has a history of it.
+pub(super) async fn require_free(
+    session: &mut Session,
+    shard: &ShardName,
+    schema: &Ident,
+) -> Result<(), ProvisionError> {
+    match heads::present_oid(session.connection(), schema).await? {
+        None => Ok(()),
+        Some(_) => Err(ProvisionError::SchemaExists {
+            schema: schema.as_str().to_owned(),
+            shard: shard.clone(),
+        }),
+    }
+}
+
 /// Makes a tenant's schema and pins it. One that is pinned already is taken as it is, which makes this repeatable.
 pub(super) async fn tenant_schema(
     session: &mut Session,
     shard: &ShardName,
     schema: &Ident,
 ) -> Result<Head, ProvisionError> {
-    create(session, schema).await?;
-    match heads::get(session.connection(), schema)
-        .await
-        .map_err(FleetError::from)?
+    if let Some(old) = heads::get(session.connection(), schema).await?
+        && old.present.is_none()
     {
+        // Dropped by hand: its head would be in the new one's way; its history stays in the log.
+        heads::forget(session.connection(), old.head.schema_oid).await?;
+    }
+    create(session, schema).await?;
+    match heads::get(session.connection(), schema).await? {
         Some(pinned) if pinned.is_intact() => Ok(pinned.head),
+        Some(Pinned {
+            present: Some(now), ..
+        }) => Err(ProvisionError::Renamed {
+            schema: schema.as_str().to_owned(),
+            now,
+        }),
         _ => Err(ProvisionError::SchemaExists {
             schema: schema.as_str().to_owned(),
             shard: shard.clone(),

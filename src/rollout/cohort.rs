@@ -1,16 +1,14 @@
 //! Cohorts: targets that share one plan, so that planning does not grow with the fleet.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use super::Standing;
+use super::{Standing, histories::Histories};
 use crate::{
     fleet::{Fleet, FleetError},
     history::{Applied, Digest, Head},
-    migration::{Direction, MigrationSet, Scope, Script, Version},
+    migration::{Direction, MigrationSet, Scope, Version},
     plan::{Goal, Plan, Refusal, Stored, plan},
-    postgres::Session,
-    store::{history, scripts},
-    tenant::{ShardName, Target},
+    tenant::Target,
 };
 
 /// Targets that stand at the same place and so share one plan.
@@ -77,21 +75,18 @@ impl Cohorts {
         standings: impl IntoIterator<Item = &'a Standing>,
         goal: Goal,
     ) -> Result<Self, FleetError> {
-        let mut blocked = Vec::new();
-        let mut by_digest: BTreeMap<(Digest, Digest), Vec<(Target, Head)>> = BTreeMap::new();
-        for standing in standings {
-            let target = standing.target.clone();
-            match ready(standing) {
-                Ok(head) => by_digest
-                    .entry((head.digest, head.repeatables))
-                    .or_default()
-                    .push((target, head)),
-                Err(why) => blocked.push(Blocked { target, why }),
-            }
-        }
-        let mut reader = Reader::new(fleet, scope);
+        let (places, blocked) = places(standings, Dirty::Blocks);
+        let mut reader = Histories::new(fleet, scope);
         let mut cohorts = Vec::new();
-        for ((digest, repeatables), targets) in by_digest {
+        for (
+            Place {
+                digest,
+                repeatables,
+                ..
+            },
+            targets,
+        ) in places
+        {
             let applied = reader.applied(digest, &targets[0]).await?;
             let head = applied.last().map(|applied| applied.version);
             let stored = match goal.direction(head) {
@@ -143,90 +138,54 @@ impl Cohorts {
     }
 }
 
+/// What targets that can be told the same have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) digest: Digest,
+    pub(super) repeatables: Digest,
+    pub(super) dirty: Option<Version>,
+}
+
+/// Targets and their heads, by where they stand.
+pub(super) type Places = BTreeMap<Place, Vec<(Target, Head)>>;
+
+/// What to do with a target that stopped half-way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dirty {
+    Blocks,
+    Passes,
+}
+
+/// Sorts targets by where they stand, and leaves out those whose schema is not the one that was pinned.
+pub(super) fn places<'a>(
+    standings: impl IntoIterator<Item = &'a Standing>,
+    dirty: Dirty,
+) -> (Places, Vec<Blocked>) {
+    let (mut places, mut blocked) = (Places::new(), Vec::new());
+    for standing in standings {
+        let target = standing.target.clone();
+        match ready(standing, dirty) {
+            Ok(head) => {
+                let place = Place {
+                    digest: head.digest,
+                    repeatables: head.repeatables,
+                    dirty: head.dirty,
+                };
+                places.entry(place).or_default().push((target, head));
+            }
+            Err(why) => blocked.push(Blocked { target, why }),
+        }
+    }
+    (places, blocked)
+}
+
 /// The head of a standing that can be moved.
-pub(crate) fn ready(standing: &Standing) -> Result<Head, Why> {
+pub(crate) fn ready(standing: &Standing, dirty: Dirty) -> Result<Head, Why> {
     let pinned = standing.pinned.as_ref().ok_or(Why::Unknown)?;
     match (&pinned.present, pinned.head.dirty) {
         (None, _) => Err(Why::Gone),
         (Some(name), _) if *name != pinned.head.schema => Err(Why::Renamed(name.clone())),
-        (_, Some(version)) => Err(Why::Dirty(version)),
+        (_, Some(version)) if dirty == Dirty::Blocks => Err(Why::Dirty(version)),
         _ => Ok(pinned.head.clone()),
-    }
-}
-
-/// Reads histories, as few as can be.
-struct Reader<'a> {
-    fleet: &'a Fleet,
-    known: HashMap<Digest, Vec<Applied>>,
-    sessions: HashMap<ShardName, Session>,
-}
-
-impl<'a> Reader<'a> {
-    fn new(fleet: &'a Fleet, scope: Scope) -> Self {
-        let all: Vec<_> = fleet
-            .set(scope)
-            .migrations
-            .iter()
-            .map(|migration| Applied::of(migration))
-            .collect();
-        let known = HashMap::from([(Digest::EMPTY, Vec::new()), (Digest::of(&all), all)]);
-        Self {
-            fleet,
-            known,
-            sessions: HashMap::new(),
-        }
-    }
-
-    async fn applied(
-        &mut self,
-        digest: Digest,
-        (target, head): &(Target, Head),
-    ) -> Result<Vec<Applied>, FleetError> {
-        if let Some(applied) = self.known.get(&digest) {
-            return Ok(applied.clone());
-        }
-        let session = self.session(&target.shard).await?;
-        let applied = history::applied(session.connection(), head.schema_oid).await?;
-        self.known.insert(digest, applied.clone());
-        Ok(applied)
-    }
-
-    async fn stored(
-        &mut self,
-        applied: &[Applied],
-        shard: &ShardName,
-    ) -> Result<Stored, FleetError> {
-        let names: HashMap<_, _> = applied.iter().filter_map(|a| Some((a.down?, a))).collect();
-        let checksums: Vec<_> = names.keys().copied().collect();
-        let session = self.session(shard).await?;
-        let texts = scripts::get(session.connection(), &checksums).await?;
-        let script = |(checksum, text): (_, String)| {
-            let name = names.get(&checksum).map_or_else(String::new, |a| {
-                format!("{}-{}.down.sql", a.version, a.name)
-            });
-            (checksum, Script::stored(&name, text).into())
-        };
-        Ok(texts.into_iter().map(script).collect())
-    }
-
-    async fn session(&mut self, name: &ShardName) -> Result<&mut Session, FleetError> {
-        let session = match self.sessions.remove(name) {
-            Some(session) => session,
-            None => {
-                let shard = self.fleet.shards.get(name);
-                let unknown = || FleetError::UnknownShard {
-                    tenant: "of this cohort".to_owned(),
-                    shard: name.clone(),
-                };
-                self.fleet.shard(shard.ok_or_else(unknown)?).await?
-            }
-        };
-        Ok(self.sessions.entry(name.clone()).or_insert(session))
-    }
-
-    async fn close(self) {
-        for session in self.sessions.into_values() {
-            session.close().await;
-        }
     }
 }

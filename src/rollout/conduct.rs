@@ -121,7 +121,8 @@ impl Conductor<'_> {
         match failure.fault {
             // Somebody else is at work there: nothing is wrong.
             Fault::Busy | Fault::Stale => {}
-            Fault::Author => self.budget.halt(),
+            // A text that ends its transaction would leave the next tenant dirty as well.
+            Fault::Author | Fault::Escaped => self.budget.halt(),
             Fault::Shard | Fault::Connection => {
                 desk.unwell.store(true, Ordering::Relaxed);
                 self.budget.spend();

@@ -3,14 +3,21 @@
 mod budget;
 mod cohort;
 mod conduct;
+mod diagnosis;
+mod histories;
+mod record;
 mod report;
+mod restore;
 mod survey;
 mod travel;
 
 pub use budget::Budget;
-pub(crate) use cohort::ready;
 pub use cohort::{Blocked, Cohort, Cohorts, Why};
+pub(crate) use cohort::{Dirty, ready};
 pub use conduct::{Ended, Run};
+pub use diagnosis::{Finding, Wrong, diagnose};
+pub use record::{Corrected, record};
 pub use report::{FailureGroup, Report, ScopeReport};
+pub use restore::{StoredTexts, stored_texts};
 pub use survey::{Standing, Survey};
 pub use travel::{Observer, Request, travel};

@@ -58,6 +58,8 @@ impl How {
 pub struct Record<'a> {
     /// The digest at which the schemas must stand.
     pub from: Digest,
+    /// The version at which they must have stopped half-way; none for not at all.
+    pub dirty: Option<Version>,
     /// What is appended, in order.
     pub entries: &'a [(Direction, Applied)],
     /// What the schemas stand at afterwards.
@@ -142,22 +144,35 @@ pub async fn entries(
         .collect()
 }
 
+/// What became of a [`Record`]. Schemas in neither list no longer stand where it starts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// The OIDs of the schemas that were moved.
+    pub moved: Vec<u32>,
+    /// The OIDs of those that somebody else is at work on.
+    pub busy: Vec<u32>,
+}
+
 /// Appends `record` to the logs of those schemas that stand where it starts and that nobody is at work on, and moves
-/// their heads. Returns the OIDs of the schemas it moved; a dirty mark on them is gone.
+/// their heads; a dirty mark on them is gone. Never waits.
 pub async fn record(
     connection: &mut PgConnection,
     schemas: &[u32],
     record: &Record<'_>,
-) -> Result<Vec<u32>, StoreError> {
+) -> Result<Recorded, StoreError> {
     let entries = record.entries;
-    let moved: Vec<Oid> = sqlx::query_scalar(
-        "with free as materialized (
+    // The lock is tried on what was chosen and on nothing else: in one WHERE the planner might try it on every head.
+    let rows: Vec<(Oid, bool)> = sqlx::query_as(
+        "with chosen as materialized (
              select h.schema_oid from tenantry.heads h
-              where h.schema_oid = any($1) and h.digest = $2
-                and pg_try_advisory_xact_lock((1953395321::bigint << 32) | h.schema_oid::bigint)
+               join pg_catalog.pg_namespace n on n.oid = h.schema_oid and n.nspname = h.schema_name::name
+              where h.schema_oid = any($1) and h.digest = $2 and h.dirty_version is not distinct from $13
+         ), free as materialized (
+             select c.schema_oid from chosen c
+              where pg_try_advisory_xact_lock((1953395321::bigint << 32) | c.schema_oid::bigint)
          ), moved as (
              update tenantry.heads h set version = $3, digest = $4, dirty_version = null, revision = h.revision + 1
-               from free where h.schema_oid = free.schema_oid and h.digest = $2
+               from free where h.schema_oid = free.schema_oid and h.digest = $2 and h.dirty_version is not distinct from $13
              returning h.schema_oid, h.schema_name, h.revision, h.fence
          ), logged as (
              insert into tenantry.history (schema_oid, schema_name, version, name, direction, up_checksum, down_checksum,
@@ -169,7 +184,7 @@ pub async fn record(
                          as e (version, name, direction, up, down, number)
               order by m.schema_oid, e.number
          )
-         select schema_oid from moved",
+         select c.schema_oid, m.schema_oid is not null from chosen c left join moved m on m.schema_oid = c.schema_oid",
     )
     .bind(schemas.iter().map(|oid| Oid(*oid)).collect::<Vec<_>>())
     .bind(record.from.0.to_vec())
@@ -183,8 +198,18 @@ pub async fn record(
     .bind(entries.iter().map(|(_, e)| e.up.as_bytes().to_vec()).collect::<Vec<_>>())
     .bind(entries.iter().map(|(_, e)| e.down.map(|down| down.as_bytes().to_vec())).collect::<Vec<_>>())
     .bind(Timestamp::now().to_sqlx())
+    .bind(record.dirty.map(|version| version.to_string()))
     .fetch_all(connection)
     .await
     .map_err(StoreError::query("record without running"))?;
-    Ok(moved.into_iter().map(|oid| oid.0).collect())
+    let mut recorded = Recorded::default();
+    for (oid, moved) in rows {
+        let list = if moved {
+            &mut recorded.moved
+        } else {
+            &mut recorded.busy
+        };
+        list.push(oid.0);
+    }
+    Ok(recorded)
 }

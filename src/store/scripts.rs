@@ -1,9 +1,15 @@
 //! `tenantry.scripts`: each text once a shard.
 
+use std::collections::HashMap;
+
 use sqlx::PgConnection;
 
 use super::StoreError;
-use crate::migration::{Checksum, Script};
+use crate::{
+    history::Applied,
+    migration::{Checksum, Script},
+    plan::Stored,
+};
 
 /// Stores the texts that are not there yet. Must happen before a history row names them.
 pub async fn put<'a>(
@@ -41,4 +47,21 @@ pub async fn get(
     rows.into_iter()
         .map(|(checksum, body)| Ok((super::heads::bytes(&checksum, "scripts")?.into(), body)))
         .collect()
+}
+
+/// The down texts of what is applied, as planning the way back needs them.
+pub async fn downs(
+    connection: &mut PgConnection,
+    applied: &[Applied],
+) -> Result<Stored, StoreError> {
+    let names: HashMap<_, _> = applied.iter().filter_map(|a| Some((a.down?, a))).collect();
+    let checksums: Vec<_> = names.keys().copied().collect();
+    let script = |(checksum, text): (_, String)| {
+        let name = names.get(&checksum).map_or_else(String::new, |a| {
+            format!("{}-{}.down.sql", a.version, a.name)
+        });
+        (checksum, Script::stored(&name, text).into())
+    };
+    let texts = get(connection, &checksums).await?;
+    Ok(texts.into_iter().map(script).collect())
 }

@@ -2,4 +2,12 @@
 //!
 //! Nothing here may touch a server that holds a tenant's data.
 
+mod error;
+mod report;
+mod roundtrip;
 pub mod scratch;
+mod trial;
+
+pub use error::VerifyError;
+pub use report::{Finding, Outcome, Proof, Report, ScopeReport, Stage, Verdict};
+pub use roundtrip::{Request, verify};

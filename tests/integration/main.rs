@@ -3,12 +3,22 @@
 
 mod backfill;
 mod cli_daemon;
+mod cli_record;
+mod cli_refuse;
+mod cli_run;
+mod cli_show;
+mod cli_tenant;
 mod daemon;
+mod economy;
 mod fixtures;
 mod fleet;
 mod kinds;
+mod protocol;
+mod provision;
 mod real_sets;
+mod record;
 mod refusals;
+mod roundtrip;
 mod scratch;
 mod sets;
 mod split;

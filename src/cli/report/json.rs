@@ -130,6 +130,7 @@ fn refusal_kind(refusal: &Refusal) -> &'static str {
         Refusal::UnknownVersion(_) => "unknown_version",
         Refusal::Changed { .. } => "changed",
         Refusal::OutOfOrder { .. } => "out_of_order",
+        Refusal::HasHistory { .. } => "has_history",
         Refusal::Irreversible { .. } => "irreversible",
         Refusal::LostText { .. } => "lost_text",
         Refusal::NonTransactional { .. } => "non_transactional",

@@ -94,8 +94,9 @@ begin
 end
 $$;
 
+-- `p_path` is not used: evaluating it has set the search path to nothing, so that the plans in here can be kept.
 create function tenantry.leave(
-    p_schema oid, p_name text, p_current name, p_version text, p_migration text, p_direction text,
+    p_schema oid, p_name text, p_current name, p_path text, p_version text, p_migration text, p_direction text,
     p_up bytea, p_down bytea, p_head text, p_digest bytea, p_statements integer, p_who text
 ) returns void
 language plpgsql volatile as $$
@@ -121,7 +122,7 @@ end
 $$;
 
 -- Closes the repeatables: they have no versions, only the digest of all of them.
-create function tenantry.leave_repeatables(p_schema oid, p_name text, p_current name, p_digest bytea) returns void
+create function tenantry.leave_repeatables(p_schema oid, p_name text, p_current name, p_path text, p_digest bytea) returns void
 language plpgsql volatile as $$
 begin
     perform tenantry.assert_inside(p_schema, p_name, p_current);

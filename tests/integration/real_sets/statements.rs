@@ -12,7 +12,7 @@ use tenantry::sql::{self, Kind};
 
 use crate::support::database;
 
-const COUNTS: &str = include_str!("../fixtures/real-sets/statements.csv");
+const COUNTS: &str = include_str!("../../fixtures/real-sets/statements.csv");
 
 /// The scripts of one set by (migration, direction).
 type Scripts = BTreeMap<(String, &'static str), String>;

@@ -1,0 +1,244 @@
+//! The planner against an in-memory head.
+
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+use proptest::prelude::*;
+
+use super::{Drift, Goal, Plan, Refusal, Standing, Stored, drift, plan};
+use crate::{
+    history::{Applied, Digest},
+    migration::{Direction, Migration, MigrationSet, Scope, Script, Version},
+};
+
+fn migration(version: u64, up: &str) -> Arc<Migration> {
+    let script = |direction: &str, text: &str| {
+        Arc::new(Script::parse(
+            Path::new(&format!("{version}-m.{direction}.sql")),
+            text,
+        ))
+    };
+    Arc::new(Migration {
+        version: Version::new(version),
+        name: format!("m{version}"),
+        up: script("up", up),
+        down: Some(script("down", &format!("drop {version}"))),
+        problems: Vec::new(),
+    })
+}
+
+fn set(versions: impl IntoIterator<Item = u64>) -> MigrationSet {
+    let migrations = versions
+        .into_iter()
+        .map(|version| migration(version, &format!("create {version}")))
+        .collect();
+    MigrationSet {
+        migrations,
+        ..MigrationSet::empty(Scope::Tenant)
+    }
+}
+
+/// The head that a schema in memory has: what is applied, and the downs that were stored with it.
+#[derive(Default)]
+struct Memory {
+    applied: Vec<Applied>,
+    stored: Stored,
+}
+
+impl Memory {
+    fn plan(&self, set: &MigrationSet, goal: Goal, out_of_order: bool) -> Result<Plan, Refusal> {
+        let standing = Standing {
+            applied: &self.applied,
+            repeatables: Digest::EMPTY,
+        };
+        plan(set, standing, goal, &self.stored, out_of_order)
+    }
+
+    /// Does what a plan says, and checks what it promises of each step.
+    fn carry(&mut self, plan: &Plan) {
+        for step in &plan.steps {
+            match step.direction {
+                Direction::Up => {
+                    self.stored
+                        .extend(step.down.iter().map(|down| (down.checksum, down.clone())));
+                    self.applied.push(step.migration.clone());
+                    self.applied.sort_by_key(|applied| applied.version);
+                }
+                Direction::Down => {
+                    assert_eq!(Some(step.script.checksum), step.migration.down);
+                    self.applied
+                        .retain(|applied| applied.version != step.migration.version);
+                }
+            }
+            assert_eq!(step.version, self.head());
+            assert_eq!(step.digest, Digest::of(&self.applied));
+        }
+    }
+
+    fn go(&mut self, set: &MigrationSet, goal: Goal) {
+        let plan = self.plan(set, goal, true).unwrap();
+        self.carry(&plan);
+    }
+
+    fn head(&self) -> Option<Version> {
+        self.applied.last().map(|applied| applied.version)
+    }
+
+    fn versions(&self) -> Vec<u128> {
+        self.applied
+            .iter()
+            .map(|applied| applied.version.number())
+            .collect()
+    }
+}
+
+#[test]
+fn up_in_order_and_down_in_reverse() {
+    let set = set([1, 2, 10]);
+    let mut memory = Memory::default();
+    memory.go(&set, Goal::Up(2));
+    assert_eq!(memory.versions(), [1, 2]);
+    memory.go(&set, Goal::Latest);
+    let down = memory
+        .plan(&set, Goal::DownTo(Version::new(1)), false)
+        .unwrap();
+    let order: Vec<_> = down
+        .steps
+        .iter()
+        .map(|step| step.migration.version.number())
+        .collect();
+    assert_eq!(order, [10, 2]);
+    memory.carry(&down);
+    assert_eq!(memory.versions(), [1]);
+}
+
+#[test]
+fn down_needs_no_files() {
+    let mut memory = Memory::default();
+    memory.go(&set([1, 2]), Goal::Latest);
+    memory.go(&set([]), Goal::Empty);
+    assert_eq!(memory.head(), None);
+}
+
+#[test]
+fn redo_takes_the_new_text() {
+    let mut memory = Memory::default();
+    memory.go(&set([1, 2]), Goal::Latest);
+    let mut changed = set([1]);
+    changed
+        .migrations
+        .push(migration(2, "create 2 differently"));
+    memory.go(&changed, Goal::Redo);
+    assert_eq!(memory.applied[1].up, changed.migrations[1].up.checksum);
+}
+
+#[test]
+fn refuses_a_changed_text_upwards_only() {
+    let mut memory = Memory::default();
+    memory.go(&set([1]), Goal::Latest);
+    let mut changed = set([]);
+    changed.migrations.extend([
+        migration(1, "create 1 differently"),
+        migration(2, "create 2"),
+    ]);
+    assert!(matches!(
+        memory.plan(&changed, Goal::Latest, false),
+        Err(Refusal::Changed { .. })
+    ));
+    assert!(matches!(
+        drift(&changed, &memory.applied)[..],
+        [Drift::Changed { .. }]
+    ));
+    assert_eq!(
+        memory
+            .plan(&changed, Goal::Down(1), false)
+            .unwrap()
+            .steps
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn refuses_what_was_merged_late() {
+    let mut memory = Memory::default();
+    memory.go(&set([1, 3]), Goal::Latest);
+    assert!(matches!(
+        memory.plan(&set([1, 2, 3]), Goal::Latest, false),
+        Err(Refusal::OutOfOrder { .. })
+    ));
+    memory.go(&set([1, 2, 3]), Goal::Latest);
+    assert_eq!(memory.versions(), [1, 2, 3]);
+}
+
+#[test]
+fn refuses_to_take_back_what_has_no_down() {
+    let mut set = set([1]);
+    set.migrations = vec![Arc::new(Migration {
+        down: None,
+        ..set.migrations[0].as_ref().clone()
+    })];
+    let mut memory = Memory::default();
+    memory.go(&set, Goal::Latest);
+    assert!(matches!(
+        memory.plan(&set, Goal::Down(1), false),
+        Err(Refusal::Irreversible { .. })
+    ));
+}
+
+#[test]
+fn refuses_a_lost_text() {
+    let mut memory = Memory::default();
+    memory.go(&set([1]), Goal::Latest);
+    memory.stored.clear();
+    assert!(matches!(
+        memory.plan(&set([1]), Goal::Down(1), false),
+        Err(Refusal::LostText { .. })
+    ));
+}
+
+fn goals() -> impl Strategy<Value = Goal> {
+    let version = (0..30_u64).prop_map(Version::new);
+    prop_oneof![
+        Just(Goal::Latest),
+        Just(Goal::Empty),
+        Just(Goal::Redo),
+        (0..5_usize).prop_map(Goal::Up),
+        (0..5_usize).prop_map(Goal::Down),
+        version.clone().prop_map(Goal::UpTo),
+        version.clone().prop_map(Goal::DownTo),
+        version.prop_map(Goal::Goto),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn random_plans_reach_their_goals(
+        versions in proptest::collection::btree_set(1..30_u64, 0..12),
+        goals in proptest::collection::vec(goals(), 0..12),
+    ) {
+        let set = set(versions.iter().copied());
+        let all: BTreeSet<u128> = versions.iter().map(|version| u128::from(*version)).collect();
+        let mut memory = Memory::default();
+        for goal in goals {
+            let before: BTreeSet<u128> = memory.versions().into_iter().collect();
+            memory.go(&set, goal);
+            let expected: BTreeSet<u128> = match goal {
+                Goal::Latest => all.clone(),
+                Goal::Empty => BTreeSet::new(),
+                Goal::Redo => before.clone(),
+                Goal::Up(steps) => {
+                    let pending = all.difference(&before).take(steps).copied();
+                    before.iter().copied().chain(pending).collect()
+                }
+                Goal::Down(steps) => before.iter().rev().skip(steps).copied().collect(),
+                Goal::UpTo(version) => before.iter().copied().chain(all.range(..=version.number()).copied()).collect(),
+                Goal::DownTo(version) => before.range(..=version.number()).copied().collect(),
+                Goal::Goto(version) if before.last().is_some_and(|head| *head > version.number()) => {
+                    before.range(..=version.number()).copied().collect()
+                }
+                Goal::Goto(version) => before.iter().copied().chain(all.range(..=version.number()).copied()).collect(),
+            };
+            prop_assert_eq!(memory.versions().into_iter().collect::<BTreeSet<_>>(), expected, "goal {:?}", goal);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! A look at the record of the whole fleet: what is wrong with it, and the remedy for each.
+
+use super::{
+    Standing, Survey, Why,
+    cohort::{Dirty, places},
+    histories::Histories,
+};
+use crate::{
+    fleet::{Fleet, FleetError},
+    migration::Scope,
+    plan::{Drift, drift},
+    tenant::{Target, TenantState},
+};
+
+/// One thing that is wrong, and everywhere it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The scope of the targets.
+    pub scope: Scope,
+    /// What is wrong.
+    pub wrong: Wrong,
+    /// Where.
+    pub targets: Vec<Target>,
+}
+
+/// What can be wrong with the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wrong {
+    /// Files and history disagree.
+    Drift(Drift),
+    /// The target can be moved by nobody.
+    Blocked(Why),
+    /// The tenant was never finished.
+    Unfinished,
+    /// The shard remembers a schema of which the registry knows nothing.
+    Stray,
+    /// The same, and the schema itself is no more.
+    Forgotten,
+}
+
+impl Wrong {
+    /// A word for programs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Drift(Drift::Changed { .. }) => "changed",
+            Self::Drift(Drift::Missing { .. }) => "missing",
+            Self::Drift(Drift::Late { .. }) => "late",
+            Self::Blocked(Why::Dirty(_)) => "dirty",
+            Self::Blocked(Why::Gone) => "gone",
+            Self::Blocked(Why::Renamed(_)) => "renamed",
+            Self::Blocked(Why::Unknown) => "unknown",
+            Self::Unfinished => "unfinished",
+            Self::Stray => "stray",
+            Self::Forgotten => "forgotten",
+        }
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Drift(Drift::Changed { version, .. }) => format!(
+                "put the file back (`tenantry repair --restore {version}` shows the text), or take the new one with \
+                 `tenantry repair --accept-checksum {version}`"
+            ),
+            Self::Drift(Drift::Missing { version, .. }) => {
+                format!("put the file back; `tenantry repair --restore {version}` shows the text")
+            }
+            Self::Drift(Drift::Late { .. }) => {
+                "give it a higher version, or allow it with `tenantry up --allow-out-of-order`"
+                    .to_owned()
+            }
+            Self::Blocked(Why::Dirty(version)) => format!(
+                "look at the schema; then `tenantry force {version}` when all of the migration is in it, or \
+                 `tenantry repair --clear-dirty` when it stands where its history says"
+            ),
+            Self::Blocked(Why::Renamed(name)) => {
+                format!(
+                    "rename {name} back, or take another schema of that name with `tenantry tenant import`"
+                )
+            }
+            Self::Blocked(Why::Gone) => {
+                "restore the schema, then `tenantry tenant import`; or `tenantry tenant retire`"
+                    .to_owned()
+            }
+            Self::Blocked(Why::Unknown) | Self::Stray => {
+                "`tenantry tenant import` takes the schema as it is".to_owned()
+            }
+            Self::Unfinished => {
+                "`tenantry tenant add` goes on where it stopped; `tenantry tenant retire` undoes it"
+                    .to_owned()
+            }
+            Self::Forgotten => "nothing: a new tenant of that name starts afresh".to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Display for Wrong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Drift(drift) => drift.fmt(f),
+            Self::Blocked(Why::Dirty(version)) => write!(f, "stopped half-way at {version}"),
+            Self::Blocked(Why::Gone) => f.write_str("its schema was dropped or made anew"),
+            Self::Blocked(Why::Renamed(name)) => write!(f, "its schema was renamed to {name}"),
+            Self::Blocked(Why::Unknown) => f.write_str("its shard knows nothing of it"),
+            Self::Unfinished => f.write_str("its provisioning was interrupted"),
+            Self::Stray => f.write_str("a schema with a history that is no tenant's"),
+            Self::Forgotten => f.write_str("a history without a tenant and without a schema"),
+        }
+    }
+}
+
+/// Everything that is wrong with the record of the fleet, the shared scope first.
+pub async fn diagnose(fleet: &Fleet, survey: &Survey) -> Result<Vec<Finding>, FleetError> {
+    let mut findings = Findings::default();
+    for (scope, standings) in [
+        (Scope::Shared, &survey.shared),
+        (Scope::Tenant, &survey.tenants),
+    ] {
+        let (unfinished, others): (Vec<_>, Vec<_>) = standings
+            .iter()
+            .filter(|standing| is_expected(standing))
+            .partition(|standing| state(standing) == Some(TenantState::Provisioning));
+        for standing in unfinished {
+            findings.add(scope, Wrong::Unfinished, standing.target.clone());
+        }
+        let (places, blocked) = places(others, Dirty::Passes);
+        let mut histories = Histories::new(fleet, scope);
+        for (place, targets) in places {
+            let applied = histories.applied(place.digest, &targets[0]).await?;
+            let drifts = drift(fleet.set(scope), &applied)
+                .into_iter()
+                .map(Wrong::Drift);
+            let dirty = place
+                .dirty
+                .map(|version| Wrong::Blocked(Why::Dirty(version)));
+            for wrong in drifts.chain(dirty) {
+                for (target, _) in &targets {
+                    findings.add(scope, wrong.clone(), target.clone());
+                }
+            }
+        }
+        histories.close().await;
+        for blocked in blocked {
+            findings.add(scope, Wrong::Blocked(blocked.why), blocked.target);
+        }
+    }
+    for (shard, pinned) in &survey.strays {
+        let wrong = if pinned.is_intact() {
+            Wrong::Stray
+        } else {
+            Wrong::Forgotten
+        };
+        if let Ok(schema) = crate::sql::Ident::new(pinned.head.schema.as_str()) {
+            let shard = shard.clone();
+            findings.add(Scope::Tenant, wrong, Target { shard, schema });
+        }
+    }
+    Ok(findings.0)
+}
+
+/// Whether the record should know the target: a shared schema is made by the first `up`, a tenant may be on its way out.
+fn is_expected(standing: &Standing) -> bool {
+    match state(standing) {
+        None => standing.pinned.is_some(),
+        Some(state) => state != TenantState::Retiring,
+    }
+}
+
+fn state(standing: &Standing) -> Option<TenantState> {
+    standing.tenant.as_ref().map(|tenant| tenant.state)
+}
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, scope: Scope, wrong: Wrong, target: Target) {
+        let same = |finding: &&mut Finding| finding.scope == scope && finding.wrong == wrong;
+        match self.0.iter_mut().find(same) {
+            Some(finding) => finding.targets.push(target),
+            None => self.0.push(Finding {
+                scope,
+                wrong,
+                targets: vec![target],
+            }),
+        }
+    }
+}

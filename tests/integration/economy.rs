@@ -1,0 +1,132 @@
+//! What the fleet costs in messages and queries: it must not be more than promised, whatever the number of tenants.
+
+use std::fs;
+
+use sqlx::Connection;
+use tenantry::{fleet::Fleet, plan::Goal};
+
+use crate::support::{
+    Database, database,
+    fleet::{UP, empty_tenants, go, with_sets},
+    proxy::Proxy,
+};
+
+/// A set of one migration, which is one transaction.
+fn one_migration() -> tempfile::TempDir {
+    let files = tempfile::tempdir().unwrap();
+    for scope in ["shared", "tenant"] {
+        fs::create_dir(files.path().join(scope)).unwrap();
+    }
+    fs::write(
+        files.path().join("tenant/1-items.up.sql"),
+        "create table items (id bigint primary key);",
+    )
+    .unwrap();
+    fs::write(
+        files.path().join("tenant/1-items.down.sql"),
+        "drop table items;",
+    )
+    .unwrap();
+    files
+}
+
+fn fleet(url: &str, files: &tempfile::TempDir) -> Fleet {
+    with_sets(
+        url,
+        &files.path().join("shared"),
+        &files.path().join("tenant"),
+    )
+}
+
+#[tokio::test]
+async fn a_transactional_plan_is_one_message_a_tenant() {
+    const TENANTS: usize = 1000;
+    let (database, files) = (database().await, one_migration());
+    empty_tenants(&database, &fleet(&database.url, &files), TENANTS).await;
+    let proxy = Proxy::start(&database.url).await;
+    let report = go(
+        &fleet(&proxy.url_for(&database.url), &files),
+        Goal::Latest,
+        UP,
+    )
+    .await;
+    assert_eq!(report.scopes[1].done(), TENANTS, "{report:#?}");
+    let traffic = proxy.traffic();
+    let per_tenant = traffic.round_trips as f64 / TENANTS as f64;
+    assert!(
+        per_tenant <= 1.2,
+        "{per_tenant} round trips a tenant, connecting included"
+    );
+    let simple = traffic
+        .messages
+        .iter()
+        .filter(|message| **message == b'Q')
+        .count();
+    assert!(
+        (TENANTS..TENANTS + 10).contains(&simple),
+        "{simple} simple queries for {TENANTS} tenants"
+    );
+}
+
+/// How many queries the server has counted in this database since they were last forgotten.
+async fn queries(database: &Database) -> i64 {
+    let mut connection = database.connect().await;
+    let count = sqlx::query_scalar(
+        "select coalesce(sum(calls), 0)::bigint from pg_stat_statements
+          where dbid = (select oid from pg_database where datname = current_database()) and toplevel
+            and query not like '%pg_stat_statements%'",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    sqlx::query("select pg_stat_statements_reset(0, oid, 0) from pg_database where datname = current_database()")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+    count
+}
+
+#[tokio::test]
+async fn nothing_to_do_costs_the_same_for_ten_tenants_and_for_ten_thousand() {
+    let mut counts = Vec::new();
+    for tenants in [10, 10_000] {
+        let (database, files) = (database().await, one_migration());
+        let fleet = fleet(&database.url, &files);
+        empty_tenants(&database, &fleet, tenants).await;
+        sqlx::query("create extension pg_stat_statements")
+            .execute(&mut database.connect().await)
+            .await
+            .unwrap();
+        // All at the head, without running anything: only the counting matters here.
+        sqlx::query("update tenantry.heads set version = '1', digest = $1")
+            .bind(digest_of_all(&fleet))
+            .execute(&mut database.connect().await)
+            .await
+            .unwrap();
+        go(&fleet, Goal::Latest, UP).await;
+        queries(&database).await;
+        let report = go(&fleet, Goal::Latest, UP).await;
+        assert_eq!(
+            (report.scopes[1].current, report.scopes[1].runs.len()),
+            (tenants, 0)
+        );
+        counts.push(queries(&database).await);
+    }
+    assert_eq!(
+        counts[0], counts[1],
+        "queries of an `up` that finds nothing to do"
+    );
+    assert!(counts[0] > 0, "pg_stat_statements has counted nothing");
+}
+
+fn digest_of_all(fleet: &Fleet) -> Vec<u8> {
+    use tenantry::history::{Applied, Digest};
+    let all: Vec<_> = fleet
+        .tenant
+        .migrations
+        .iter()
+        .map(|m| Applied::of(m))
+        .collect();
+    Digest::of(&all).0.to_vec()
+}

@@ -1,0 +1,236 @@
+//! One message to one schema: what the guards around a script see, and what survives it.
+
+use std::{sync::Arc, time::Duration};
+
+use tenantry::{
+    apply::{Carried, Carrier, Cut, Failure, compile},
+    history::{Applied, Digest, Head},
+    migration::{Checksum, Direction, Scope, Script, Version},
+    plan::{Correction, Goal, Plan, Step},
+    postgres::Fault,
+    rollout::record,
+    sql::Statement,
+};
+
+use crate::support::{Small, small};
+
+/// A plan of scripts whose whole text counts as one statement, so that nobody looks into it.
+fn opaque(texts: &[&str]) -> Plan {
+    let mut plan = Plan::default();
+    let mut applied = Vec::new();
+    for (number, text) in (1..).zip(texts) {
+        let mut script = Script::parse("opaque.sql", *text);
+        script.statements = vec![Statement {
+            span: 0..text.len(),
+        }];
+        let migration = Applied {
+            version: Version::new(number),
+            name: "opaque".to_owned(),
+            up: Checksum::of(text),
+            down: None,
+        };
+        applied.push(migration.clone());
+        plan.steps.push(Step {
+            direction: Direction::Up,
+            version: Some(migration.version),
+            digest: Digest::of(&applied),
+            migration,
+            script: Arc::new(script),
+            down: None,
+        });
+    }
+    plan
+}
+
+async fn carry(small: &Small, carrier: &mut Carrier<'_>, plan: &Plan, head: &Head) -> Carried {
+    let compiled = compile(plan, &small.fleet.limits, Cut::Coarse);
+    carrier.carry(plan, &compiled, head).await
+}
+
+fn carrier(small: &Small) -> Carrier<'_> {
+    let shard = small.fleet.shards.iter().next().unwrap();
+    Carrier::new(shard, &small.fleet.limits)
+}
+
+/// Carries one text to `acme`, which must fail.
+async fn failure(small: &Small, text: &str) -> Failure {
+    let head = small.pinned("acme").await.head;
+    let carried = carry(small, &mut carrier(small), &opaque(&[text]), &head).await;
+    carried.failure.unwrap()
+}
+
+#[tokio::test]
+async fn a_script_that_ends_its_transaction_halts_its_tenant_and_nobody_else() {
+    for (number, text) in [
+        "create table a (); commit; create table public.b ()",
+        "create table a (); commit; begin; create table public.b ()",
+        "create table a (); commit; select 1 / 0",
+        "create table a (); commit; begin; select 1 / 0",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let small = small(1).await;
+        for tenant in ["acme", "bolt"] {
+            small.import(tenant).await;
+        }
+        let head = small.pinned("acme").await.head;
+        let mut carrier = carrier(&small);
+        let plan = opaque(&["create table before ()", text]);
+        let failure = carry(&small, &mut carrier, &plan, &head).await.failure;
+        if number == 3 {
+            // A transaction that the text began itself hides that it ended ours: no more than an error is seen.
+            assert_eq!(failure.unwrap().fault, Fault::Tenant);
+            continue;
+        }
+        let failure = failure.unwrap();
+        assert_eq!(failure.fault, Fault::Escaped, "{text}: {failure:?}");
+        assert_eq!(failure.error.code, "TN005");
+        assert_eq!(failure.place.unwrap().version, Some(Version::new(2)));
+        let head = small.pinned("acme").await.head;
+        assert_eq!(head.dirty, Some(Version::new(2)), "{text}");
+        assert_eq!(head.version, Some(Version::new(1)));
+        assert_eq!(small.tables("public").await, [""; 0]);
+
+        // Nothing more is carried to it; the next tenant on the same session is as good as any.
+        let refused = carry(&small, &mut carrier, &opaque(&["select 1"]), &head).await;
+        assert_eq!(refused.failure.unwrap().fault, Fault::Dirty);
+        let head = small.pinned("bolt").await.head;
+        let next = carry(&small, &mut carrier, &opaque(&["create table b ()"]), &head).await;
+        assert_eq!((next.migrations, next.failure), (1, None));
+        assert_eq!(small.tables("bolt").await, ["b"]);
+
+        // The way out.
+        let standings = small.standings().await;
+        let clear = record(
+            &small.fleet,
+            Scope::Tenant,
+            &standings[..1],
+            Correction::Clear,
+        );
+        assert_eq!(clear.await.unwrap().moved.len(), 1);
+        let head = small.pinned("acme").await.head;
+        let again = opaque(&["create table c ()"]);
+        let again = carry(&small, &mut carrier, &again, &head).await;
+        assert_eq!((again.migrations, again.failure), (1, None));
+    }
+}
+
+#[tokio::test]
+async fn a_script_that_leaves_its_schema_leaves_nothing_behind() {
+    let small = small(1).await;
+    small.import("acme").await;
+    let before = small.pinned("acme").await;
+    for text in [
+        "create table a (); select set_config('search_path', 'public', false); create table b ()",
+        "create table a (); drop schema acme cascade",
+        "create table a (); alter schema acme rename to other",
+        "create table a (); drop schema acme cascade; create schema acme",
+    ] {
+        let failure = failure(&small, text).await;
+        let left = [Fault::Wandered, Fault::Gone];
+        assert!(left.contains(&failure.fault), "{text}: {failure:?}");
+        assert_eq!(failure.place.unwrap().version, Some(Version::new(1)));
+        assert_eq!(small.pinned("acme").await, before, "{text}");
+        assert_eq!(small.tables("acme").await, [""; 0], "{text}");
+        assert_eq!(small.tables("public").await, [""; 0], "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_schema_that_was_moved_or_made_anew_since_the_plan_is_not_touched() {
+    let small = small(1).await;
+    small.import("acme").await;
+    let head = small.pinned("acme").await.head;
+    let mut carrier = carrier(&small);
+    let plan = opaque(&["create table a ()"]);
+    assert!(small.go(Goal::Latest).await.is_complete());
+    let stale = carry(&small, &mut carrier, &plan, &head).await;
+    assert_eq!(stale.failure.unwrap().fault, Fault::Stale);
+
+    let head = small.pinned("acme").await.head;
+    small
+        .run("drop schema acme cascade; create schema acme")
+        .await;
+    let gone = carry(&small, &mut carrier, &plan, &head).await;
+    assert_eq!(gone.failure.unwrap().fault, Fault::Gone);
+    assert_eq!(small.tables("acme").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_busy_schema_is_come_back_to() {
+    let mut small = small(1).await;
+    small.import("acme").await;
+    let head = small.pinned("acme").await.head;
+    let mut other = small.connect().await;
+    let lock = "select pg_advisory_lock((1953395321::bigint << 32) | $1)";
+    let oid = i64::from(head.schema_oid);
+    sqlx::query(lock)
+        .bind(oid)
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let text = "create table a ()";
+    assert_eq!(failure(&small, text).await.fault, Fault::Busy);
+
+    small.fleet.limits.busy_wait = Duration::from_secs(30);
+    let plan = opaque(&[text]);
+    let mut carrier = carrier(&small);
+    let freed = async {
+        // Until it was refused at least once.
+        let refused = "select exists (select from pg_stat_activity
+                        where datname = current_database() and application_name = 'tenantry' and state = 'idle'
+                          and query like 'ROLLBACK%')";
+        while !sqlx::query_scalar::<_, bool>(refused)
+            .fetch_one(&mut other)
+            .await
+            .unwrap()
+        {
+            tokio::task::yield_now().await;
+        }
+        sqlx::query("select pg_advisory_unlock_all()")
+            .execute(&mut other)
+            .await
+            .unwrap();
+    };
+    let (carried, ()) = tokio::time::timeout(Duration::from_secs(60), async {
+        tokio::join!(carry(&small, &mut carrier, &plan, &head), freed)
+    })
+    .await
+    .unwrap();
+    assert_eq!((carried.migrations, carried.failure), (1, None));
+}
+
+#[tokio::test]
+async fn nothing_that_a_script_sets_survives_into_the_next_tenant() {
+    let small = small(1).await;
+    for tenant in ["acme", "bolt"] {
+        small.import(tenant).await;
+    }
+    small.run("do $$ begin create role set_by_a_script; exception when duplicate_object then null; end $$;
+               grant usage on schema tenantry to public; grant all on all tables in schema tenantry to public;
+               grant usage on schema acme to public")
+        .await;
+    let mut carrier = carrier(&small);
+    let sets = "select set_config('work_mem', '123kB', false), set_config('search_path', 'acme, public', false),
+                       set_config('role', 'set_by_a_script', false), set_config('my.own', 'x', false);
+                create temp table left_over ()";
+    let looks = "create table seen as select current_setting('work_mem') as work_mem, current_user::text as who,
+                        current_setting('my.own', true) as own, current_schema()::text as schema,
+                        to_regclass('pg_temp.left_over') is not null as left_over";
+    let mut carried = Vec::new();
+    for (tenant, text) in [("acme", sets), ("bolt", looks)] {
+        let head = small.pinned(tenant).await.head;
+        carried.push(carry(&small, &mut carrier, &opaque(&[text]), &head).await);
+    }
+    assert!(carried.iter().all(|c| c.failure.is_none()), "{carried:#?}");
+    type Seen = (String, String, Option<String>, String, bool);
+    let (work_mem, who, own, schema, left_over): Seen = sqlx::query_as("select * from bolt.seen")
+        .fetch_one(&mut small.connect().await)
+        .await
+        .unwrap();
+    assert_ne!(work_mem, "123kB");
+    assert_ne!(who, "set_by_a_script");
+    assert_eq!(own.unwrap_or_default(), "");
+    assert_eq!((schema.as_str(), left_over), ("bolt", false));
+}

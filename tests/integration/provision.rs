@@ -1,0 +1,194 @@
+//! Tenants made, taken over and taken away.
+
+use tenantry::{
+    plan::Goal,
+    provision::{self, Imported, ProvisionError},
+    rollout::Why,
+    store::tenants::{self, Labels, Tenant},
+    tenant::{ShardName, TenantName, TenantState},
+};
+
+use crate::support::{Small, small};
+
+fn name(text: &str) -> TenantName {
+    TenantName::new(text).unwrap()
+}
+
+fn main_shard() -> ShardName {
+    ShardName::new("main")
+}
+
+async fn add(small: &Small, tenant: &str) -> Result<Tenant, ProvisionError> {
+    provision::add(&small.fleet, &name(tenant), &main_shard(), &Labels::new()).await
+}
+
+async fn registered(small: &Small, tenant: &str) -> Option<TenantState> {
+    let mut home = small.fleet.home().await.unwrap();
+    let tenant = tenants::get(home.connection(), &name(tenant))
+        .await
+        .unwrap();
+    tenant.map(|tenant| tenant.state)
+}
+
+#[tokio::test]
+async fn no_tenant_before_the_shared_schema_is_at_its_head() {
+    let small = small(1).await;
+    small.write("shared/1-plans.up.sql", "create table plans ();");
+    small.write("shared/1-plans.down.sql", "drop table plans;");
+    let small = small.reopened();
+    let error = add(&small, "acme").await.unwrap_err();
+    assert!(
+        matches!(error, ProvisionError::SharedBehind { .. }),
+        "{error}"
+    );
+    assert!(error.to_string().contains("tenantry up --scope shared"));
+    assert_eq!(registered(&small, "acme").await, None);
+
+    small
+        .run(
+            "create schema shared; insert into tenantry.heads (schema_oid, schema_name)
+               select oid, nspname from pg_namespace where nspname = 'shared'",
+        )
+        .await;
+    let error = add(&small, "acme").await.unwrap_err().to_string();
+    assert!(error.contains("lacks 1 migration"), "{error}");
+    let shared = tenantry::rollout::Survey::take(&small.fleet)
+        .await
+        .unwrap()
+        .shared;
+    let baseline = tenantry::plan::Correction::Baseline(tenantry::migration::Version::new(1));
+    let scope = tenantry::migration::Scope::Shared;
+    tenantry::rollout::record(&small.fleet, scope, &shared, baseline)
+        .await
+        .unwrap();
+    assert_eq!(
+        add(&small, "acme").await.unwrap().state,
+        TenantState::Active
+    );
+}
+
+#[tokio::test]
+async fn what_is_there_already_is_not_taken_by_a_new_tenant() {
+    let small = small(1).await;
+    small
+        .run("create schema acme; create table acme.theirs ()")
+        .await;
+    let error = add(&small, "acme").await.unwrap_err();
+    assert!(
+        matches!(error, ProvisionError::SchemaExists { .. }),
+        "{error}"
+    );
+    assert_eq!(registered(&small, "acme").await, None);
+    assert_eq!(small.tables("acme").await, ["theirs"]);
+
+    small.add("bolt").await;
+    let error = add(&small, "bolt").await.unwrap_err();
+    assert!(matches!(error, ProvisionError::Taken(_)), "{error}");
+    let elsewhere = ShardName::new("nowhere");
+    let error = provision::add(&small.fleet, &name("coil"), &elsewhere, &Labels::new()).await;
+    assert!(error.unwrap_err().to_string().contains("there are: main"));
+    assert_eq!(registered(&small, "coil").await, None);
+    assert!(matches!(
+        add(&small, "shared").await,
+        Err(ProvisionError::SharedName(_))
+    ));
+}
+
+#[tokio::test]
+async fn an_interrupted_tenant_is_finished_by_adding_it_again() {
+    let small = small(2).await;
+    small.write(
+        "tenant/2-t2.up.sql",
+        "create table t2 (); select 1 / (select count(*) from public.cause);",
+    );
+    let small = small.reopened();
+    small.run("create table public.cause (id int)").await;
+    let error = add(&small, "acme").await.unwrap_err();
+    assert!(matches!(error, ProvisionError::Failed(_)), "{error}");
+    assert_eq!(
+        registered(&small, "acme").await,
+        Some(TenantState::Provisioning)
+    );
+    small.run("insert into public.cause values (1)").await;
+    assert_eq!(
+        add(&small, "acme").await.unwrap().state,
+        TenantState::Active
+    );
+    assert_eq!(small.tables("acme").await, ["t1", "t2"]);
+}
+
+#[tokio::test]
+async fn a_restored_schema_is_blocked_until_it_is_imported_and_keeps_its_history() {
+    let small = small(2).await;
+    small.add("acme").await;
+    small.run("drop schema acme cascade; create schema acme; create table acme.t1 (); create table acme.t2 ()").await;
+    let blocked = small.go(Goal::Latest).await;
+    assert_eq!(blocked.scopes[0].blocked[0].why, Why::Gone);
+    let error = provision::retire(&small.fleet, &name("acme"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ProvisionError::MadeAnew { .. }), "{error}");
+    assert_eq!(registered(&small, "acme").await, Some(TenantState::Active));
+
+    let (acme, shard) = (name("acme"), main_shard());
+    let import = || provision::import(&small.fleet, &acme, &shard);
+    assert_eq!(import().await.unwrap(), Imported::Repinned);
+    assert_eq!(import().await.unwrap(), Imported::Unchanged);
+    assert_eq!(small.log("acme").await.len(), 2);
+    assert_eq!(small.go(Goal::Latest).await.scopes[0].current, 1);
+    assert!(small.go(Goal::Empty).await.is_complete());
+}
+
+#[tokio::test]
+async fn retiring_takes_the_schema_and_nothing_but_the_schema() {
+    let small = small(1).await;
+    let weird = r#"we"ird; drop schema public cascade--"#;
+    for tenant in ["acme", "dirty", "dropped", "renamed", weird] {
+        small.add(tenant).await;
+    }
+    small
+        .run(
+            "create table public.kept (); alter schema renamed rename to another; drop schema dropped cascade;
+             update tenantry.heads set dirty_version = '1' where schema_name = 'dirty'",
+        )
+        .await;
+    for tenant in ["dirty", "dropped", weird] {
+        provision::retire(&small.fleet, &name(tenant))
+            .await
+            .unwrap();
+        assert_eq!(registered(&small, tenant).await, None);
+        assert_eq!(small.tables(tenant).await, [""; 0]);
+    }
+    let error = provision::retire(&small.fleet, &name("renamed"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ProvisionError::Renamed { .. }), "{error}");
+    let unknown = provision::retire(&small.fleet, &name("nobody")).await;
+    assert!(matches!(unknown, Err(ProvisionError::Unknown(_))));
+    assert_eq!(small.tables("acme").await, ["t1"]);
+    assert_eq!(small.tables("another").await, ["t1"]);
+    assert_eq!(small.tables("public").await, ["kept"]);
+    // The name is free again.
+    small.add(weird).await;
+    assert_eq!(small.tables(weird).await, ["t1"]);
+    small.add("dropped").await;
+}
+
+#[tokio::test]
+async fn a_tenant_that_somebody_is_at_work_on_is_not_retired() {
+    let small = small(1).await;
+    small.add("acme").await;
+    let mut other = small.connect().await;
+    let lock = "select pg_advisory_lock((1953395321::bigint << 32) | $1)";
+    let oid = i64::from(small.pinned("acme").await.head.schema_oid);
+    sqlx::query(lock)
+        .bind(oid)
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let error = provision::retire(&small.fleet, &name("acme"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ProvisionError::Busy(_)), "{error}");
+    assert_eq!(small.tables("acme").await, ["t1"]);
+}
