@@ -292,6 +292,10 @@ mod tests {
                 "2:1: a backfill is an UPDATE, DELETE, INSERT, MERGE, WITH or SELECT; this begins with vacuum",
             ),
             (
+                "-- tenantry: backfill table=t\nselect set_config('search_path', 'x', true) where {batch}".to_owned(),
+                "2:1: set_config('search_path', …) would leave the schema, the role or the transaction of the batch",
+            ),
+            (
                 "-- tenantry: backfill table=t\nupdate t set a = 1".to_owned(),
                 "2:1: the statement has no {batch}: put it where the condition on the rows of one batch belongs, such as `where {batch}`",
             ),

@@ -119,6 +119,21 @@ async fn a_backfill_of_the_samples() {
         (&listed["name"], &listed["done"], &listed["rows_done"]),
         (&"split-user-names".into(), &1.into(), &1200.into())
     );
+    sqlx::raw_sql("drop table acme.users cascade")
+        .execute(&mut database.connect().await)
+        .await
+        .unwrap();
+    let failed = tenantry(
+        &database,
+        &["backfill", "start", "split-user-names", "--restart"],
+    );
+    assert_eq!(failed.status.code(), Some(1), "{failed:?}");
+    let said = String::from_utf8(failed.stderr).unwrap();
+    println!("{said}");
+    assert!(
+        said.contains("there is no table users in the schema acme"),
+        "{said}"
+    );
     let unknown = tenantry(&database, &["backfill", "start", "../users"]);
     assert_eq!(unknown.status.code(), Some(2));
     assert_eq!(
