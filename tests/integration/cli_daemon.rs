@@ -129,7 +129,6 @@ async fn a_backfill_of_the_samples() {
     );
     assert_eq!(failed.status.code(), Some(1), "{failed:?}");
     let said = String::from_utf8(failed.stderr).unwrap();
-    println!("{said}");
     assert!(
         said.contains("there is no table users in the schema acme"),
         "{said}"
