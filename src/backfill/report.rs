@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use crate::{apply::Failure, rollout::Blocked, tenant::Target};
+use crate::{
+    apply::Failure,
+    rollout::{Blocked, FailureGroup},
+    tenant::Target,
+};
 
 /// A backfill on one tenant, and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,11 +55,6 @@ impl Report {
         self.runs.iter().map(|run| run.rows).sum()
     }
 
-    /// Rows a second, over the whole run.
-    pub fn rows_a_second(&self) -> f64 {
-        self.rows() as f64 / self.elapsed.as_secs_f64().max(0.001)
-    }
-
     /// Tenants whose rows are all done, in this run or before.
     pub fn done(&self) -> usize {
         let is_done = |run: &&Run| matches!(run.ended, Ended::Done | Ended::Before);
@@ -68,6 +67,17 @@ impl Report {
             Ended::Failed(failure) => Some((&run.target, failure.as_ref())),
             _ => None,
         })
+    }
+
+    /// Failures by what they have in common, the most frequent first.
+    pub fn failure_groups(&self) -> Vec<FailureGroup<'_>> {
+        FailureGroup::of(self.failures())
+    }
+
+    /// Tenants that were not begun.
+    pub fn not_started(&self) -> usize {
+        let runs = self.runs.iter();
+        runs.filter(|run| run.ended == Ended::NotStarted).count()
     }
 
     /// Whether every tenant is done.

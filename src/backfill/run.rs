@@ -43,6 +43,8 @@ pub trait Observer: Sync {
     fn begin(&self, _tenants: usize) {}
     /// One of them has ended.
     fn ended(&self, _run: &Run) {}
+    /// All of them have.
+    fn finish(&self) {}
 }
 
 /// Nobody listens.
@@ -86,6 +88,7 @@ pub async fn run(
         conductor.shard(shard, works.iter().filter(on_shard))
     });
     report.runs = join_all(shards).await.into_iter().flatten().collect();
+    observer.finish();
     report.elapsed = start.elapsed();
     report.stopped = stop.is_cancelled();
     Ok(report)

@@ -21,10 +21,20 @@ impl<'a> Context<'a> {
 
     /// The settings; sets up the log on the way.
     pub(crate) fn settings(&self) -> Result<Settings, CliError> {
+        // A command's result is its news; the log only warns unless more is asked for.
+        self.settings_and_log(self.verbosity() - 1)
+    }
+
+    /// The same for what has nothing but its log to tell of its work.
+    pub(crate) fn logged_settings(&self) -> Result<Settings, CliError> {
+        self.settings_and_log(self.verbosity())
+    }
+
+    fn settings_and_log(&self, verbosity: i8) -> Result<Settings, CliError> {
         let file = self.global.config.as_deref().map(Path::new);
         let settings = Settings::load(file, std::env::vars_os())?;
-        // A command's result is its news; the log only warns unless more is asked for. A second set-up changes nothing.
-        let _ = telemetry::init(&settings.log, self.verbosity() - 1);
+        // A second set-up changes nothing.
+        let _ = telemetry::init(&settings.log, verbosity);
         Ok(settings)
     }
 

@@ -4,7 +4,9 @@ use std::{error::Error, io};
 
 use super::exit::ExitCode;
 use crate::{
+    backfill::BackfillError,
     config::SettingsError,
+    daemon::DaemonError,
     fleet::FleetError,
     migration::create::CreateError,
     postgres::{Fault, ServerError},
@@ -23,6 +25,12 @@ pub(crate) enum CliError {
     /// A tenant cannot be made, taken over or taken away.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
+    /// A backfill cannot be begun.
+    #[error(transparent)]
+    Backfill(#[from] BackfillError),
+    /// The daemon cannot run, or did not end in order.
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
     /// The selector is none, or names nobody.
     #[error(transparent)]
     Selector(#[from] SelectorError),
@@ -35,6 +43,9 @@ pub(crate) enum CliError {
     /// Nothing can be proven.
     #[error(transparent)]
     Verify(VerifyError),
+    /// A stage of the demo failed.
+    #[error("{0}")]
+    Demo(String),
     /// What was typed makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -49,9 +60,11 @@ impl CliError {
         match self {
             Self::Fleet(error) => of_fleet(error),
             Self::Provision(error) => of_provision(error),
+            Self::Backfill(error) => of_backfill(error),
+            Self::Daemon(error) => of_daemon(error),
             Self::Selector(_) | Self::Name(_) | Self::Usage(_) => ExitCode::Usage,
             Self::Verify(error) => of_verify(error),
-            Self::Create(_) | Self::Runtime(_) => ExitCode::Failed,
+            Self::Create(_) | Self::Demo(_) | Self::Runtime(_) => ExitCode::Failed,
         }
     }
 
@@ -119,6 +132,23 @@ fn of_provision(error: &ProvisionError) -> ExitCode {
         ProvisionError::Shard(_) | ProvisionError::Unknown(_) => ExitCode::Usage,
         ProvisionError::Failed(failure) => of_fault(failure.fault),
         _ => ExitCode::Failed,
+    }
+}
+
+fn of_backfill(error: &BackfillError) -> ExitCode {
+    match error {
+        BackfillError::Fleet(error) => of_fleet(error),
+        BackfillError::Unknown { .. } => ExitCode::Usage,
+        BackfillError::Changed { .. } => ExitCode::Drift,
+        _ => ExitCode::Configuration,
+    }
+}
+
+fn of_daemon(error: &DaemonError) -> ExitCode {
+    match error {
+        DaemonError::Fleet(error) => of_fleet(error),
+        DaemonError::Open(_) | DaemonError::Listen { .. } => ExitCode::Configuration,
+        DaemonError::Serve(_) | DaemonError::Grace(_) => ExitCode::Failed,
     }
 }
 

@@ -3,12 +3,18 @@
 //! Never decides anything about the fleet itself: what is refused here is refused by `plan`, `rollout` or `provision`.
 
 mod arguments;
+mod ask;
+mod backfill;
+mod baseline;
 mod config;
 mod confirm;
 mod context;
+mod correction;
+mod demo;
 mod down;
 mod error;
 mod exit;
+mod force;
 mod goto;
 mod human;
 mod new;
@@ -17,11 +23,14 @@ mod paint;
 mod plan;
 mod progress;
 mod redo;
+mod repair;
 mod report;
 mod selection;
+mod serve;
 mod signals;
 mod status;
 mod table;
+mod tenant;
 mod trip;
 mod up;
 mod verify;

@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 
 use super::{human, output::Output};
 use crate::{
+    backfill,
     migration::Scope,
     rollout::{Ended, Observer, Run},
 };
@@ -65,8 +66,8 @@ impl Progress {
     }
 }
 
-impl Observer for Progress {
-    fn begin(&self, scope: Scope, targets: usize) {
+impl Progress {
+    fn begun(&self, scope: Scope, targets: usize) {
         if self.output.is_quiet() || targets == 0 {
             return;
         }
@@ -80,9 +81,8 @@ impl Observer for Progress {
         };
     }
 
-    fn ended(&self, scope: Scope, run: &Run) {
+    fn one_more(&self, scope: Scope, failed: bool) {
         let mut state = self.state();
-        let failed = matches!(run.ended, Ended::Failed(_));
         if let Some(bar) = &state.bar {
             if failed {
                 bar.set_message("some failed");
@@ -98,7 +98,7 @@ impl Observer for Progress {
         }
     }
 
-    fn finish(&self, _scope: Scope) {
+    fn finished(&self) {
         let state = std::mem::take(&mut *self.state());
         if let Some(reveal) = state.reveal {
             reveal.abort();
@@ -110,6 +110,35 @@ impl Observer for Progress {
                 .bars
                 .set_draw_target(ProgressDrawTarget::hidden());
         }
+    }
+}
+
+impl Observer for Progress {
+    fn begin(&self, scope: Scope, targets: usize) {
+        self.begun(scope, targets);
+    }
+
+    fn ended(&self, scope: Scope, run: &Run) {
+        self.one_more(scope, matches!(run.ended, Ended::Failed(_)));
+    }
+
+    fn finish(&self, _scope: Scope) {
+        self.finished();
+    }
+}
+
+impl backfill::Observer for Progress {
+    fn begin(&self, tenants: usize) {
+        self.begun(Scope::Tenant, tenants);
+    }
+
+    fn ended(&self, run: &backfill::Run) {
+        let failed = matches!(run.ended, backfill::Ended::Failed(_));
+        self.one_more(Scope::Tenant, failed);
+    }
+
+    fn finish(&self) {
+        self.finished();
     }
 }
 

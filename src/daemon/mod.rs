@@ -6,10 +6,8 @@ mod build;
 mod pending;
 mod provisioning;
 mod run;
-mod signals;
 
 pub use build::{Built, build};
-pub use signals::terminated;
 
 use std::{io, net::SocketAddr, time::Duration};
 

@@ -57,6 +57,24 @@ pub async fn import(
     })
 }
 
+/// Pins the shared schema of each shard as it is, where that was not done before. Makes none.
+pub async fn import_shared(fleet: &Fleet) -> Result<(), ProvisionError> {
+    for shard in fleet.shards.iter() {
+        let mut session = fleet.shard(shard).await?;
+        let pinned = pin(&mut session, &shard.name, &fleet.shared_schema).await;
+        session.close().await;
+        pinned.map_err(|error| match error {
+            ProvisionError::NoSchema { shard, .. } => ProvisionError::SharedBehind {
+                schema: fleet.shared_schema.clone(),
+                shard,
+                missing: "is not there".to_owned(),
+            },
+            error => error,
+        })?;
+    }
+    Ok(())
+}
+
 fn refuse_elsewhere(tenant: &Tenant, shard: &ShardName) -> Result<(), ProvisionError> {
     if tenant.shard != *shard {
         return Err(ProvisionError::Shard(format!(

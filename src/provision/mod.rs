@@ -8,7 +8,7 @@ mod shard;
 mod shared;
 
 pub use add::{add, resume};
-pub use import::{Imported, import};
+pub use import::{Imported, import, import_shared};
 pub use retire::retire;
 pub use schema::shared_schema;
 pub use shard::choose_shard;

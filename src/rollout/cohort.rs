@@ -146,6 +146,9 @@ pub(super) struct Place {
     pub(super) dirty: Option<Version>,
 }
 
+/// Targets and their heads, by where they stand.
+pub(super) type Places = BTreeMap<Place, Vec<(Target, Head)>>;
+
 /// What to do with a target that stopped half-way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dirty {
@@ -157,8 +160,8 @@ pub(crate) enum Dirty {
 pub(super) fn places<'a>(
     standings: impl IntoIterator<Item = &'a Standing>,
     dirty: Dirty,
-) -> (BTreeMap<Place, Vec<(Target, Head)>>, Vec<Blocked>) {
-    let (mut places, mut blocked) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
+) -> (Places, Vec<Blocked>) {
+    let (mut places, mut blocked) = (Places::new(), Vec::new());
     for standing in standings {
         let target = standing.target.clone();
         match ready(standing, dirty) {

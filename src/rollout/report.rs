@@ -42,6 +42,29 @@ pub struct FailureGroup<'a> {
     pub targets: Vec<&'a Target>,
 }
 
+impl<'a> FailureGroup<'a> {
+    /// Sorts failures by what they have in common, the most frequent first.
+    pub fn of(failures: impl Iterator<Item = (&'a Target, &'a Failure)>) -> Vec<Self> {
+        let mut groups: BTreeMap<String, Self> = BTreeMap::new();
+        // By target, so that the example does not depend on who was quickest.
+        let mut failures: Vec<_> = failures.collect();
+        failures.sort_by_key(|(target, _)| *target);
+        for (target, failure) in failures {
+            let group = groups.entry(failure.kind());
+            group
+                .or_insert_with(|| Self {
+                    example: failure,
+                    targets: Vec::new(),
+                })
+                .targets
+                .push(target);
+        }
+        let mut groups: Vec<_> = groups.into_values().collect();
+        groups.sort_by_key(|group| std::cmp::Reverse(group.targets.len()));
+        groups
+    }
+}
+
 impl ScopeReport {
     /// Targets that came to the goal.
     pub fn done(&self) -> usize {
@@ -74,23 +97,7 @@ impl ScopeReport {
 
     /// Failures by what they have in common, the most frequent first.
     pub fn failure_groups(&self) -> Vec<FailureGroup<'_>> {
-        let mut groups: BTreeMap<String, FailureGroup<'_>> = BTreeMap::new();
-        // By target, so that the example does not depend on who was quickest.
-        let mut failures: Vec<_> = self.failures().collect();
-        failures.sort_by_key(|(target, _)| *target);
-        for (target, failure) in failures {
-            let group = groups.entry(failure.kind());
-            group
-                .or_insert_with(|| FailureGroup {
-                    example: failure,
-                    targets: Vec::new(),
-                })
-                .targets
-                .push(target);
-        }
-        let mut groups: Vec<_> = groups.into_values().collect();
-        groups.sort_by_key(|group| std::cmp::Reverse(group.targets.len()));
-        groups
+        FailureGroup::of(self.failures())
     }
 
     /// Whether every target is at the goal.

@@ -193,7 +193,7 @@ fn lot(name: &str) -> u16 {
 
 /// At most three names that are a slip away from `name`, or begin as it does.
 fn similar(name: &str, tenants: &[&str]) -> Vec<String> {
-    let slips = name.chars().count().div_ceil(4);
+    let slips = name.chars().count().div_ceil(3);
     let mut near: Vec<_> = tenants
         .iter()
         .map(|tenant| (distance(name, tenant), *tenant))
@@ -228,3 +228,6 @@ fn suggestion(names: &[String]) -> String {
         names => format!("; is it {}?", names.join(" or ")),
     }
 }
+
+#[cfg(test)]
+mod tests;

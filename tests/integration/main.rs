@@ -2,6 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod backfill;
+mod cli_record;
+mod cli_refuse;
+mod cli_run;
+mod cli_show;
+mod cli_tenant;
 mod daemon;
 mod economy;
 mod fixtures;

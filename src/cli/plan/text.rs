@@ -38,23 +38,28 @@ fn cohort(scope: &PlannedScope, planned: &Planned, fleet: &Fleet, paint: Paint) 
         |version| format!("at {version}"),
     );
     let whom = paint.strong(targets(scope.scope, cohort.targets.len()));
-    match &cohort.plan {
-        Err(refusal) => format!(
-            "{whom} {stands}: {} {}",
-            paint.bad("refused:"),
-            refused(refusal, paint)
-        ),
-        Ok(plan) if plan.is_empty() => format!("{whom} {stands}: nothing to do"),
-        Ok(plan) => {
-            let mut block = format!("{whom} {stands}: {}\n\n{}", work(plan), steps(plan, paint));
-            if let Some(messages) = &planned.messages {
-                let example = cohort.targets.first();
-                let example = example.map(|(target, _)| report::name(target, fleet));
-                block.push_str(&sql(messages, &example.unwrap_or_default(), paint));
-            }
-            block
+    let (what, steps) = match &cohort.plan {
+        Err(refusal) => (refused(refusal, paint), None),
+        Ok(plan) if plan.is_empty() => ("nothing to do".to_owned(), None),
+        Ok(plan) => (work(plan), Some(steps(plan, paint))),
+    };
+    let title = format!("{whom} {stands}: {what}");
+    match (&planned.messages, steps) {
+        (None, None) => title,
+        (None, Some(steps)) => format!("{title}\n\n{steps}"),
+        // Then all of it is SQL, to be read by other programs too.
+        (Some(messages), _) => {
+            let example = cohort.targets.first();
+            let example = example.map(|(target, _)| report::name(target, fleet));
+            let sql = sql(messages, &example.unwrap_or_default(), paint);
+            format!("{}{sql}", commented(&title))
         }
     }
+}
+
+fn commented(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(|line| format!("-- {line}")).collect();
+    lines.join("\n")
 }
 
 /// `2 migrations, 2 repeatables`.
@@ -107,9 +112,10 @@ fn sql(messages: &[String], example: &str, paint: Paint) -> String {
 
 fn refused(refusal: &Refusal, paint: Paint) -> String {
     let Refusal::Problems(problems) = refusal else {
-        return refusal.to_string();
+        return format!("{} {refusal}", paint.bad("refused:"));
     };
     let render = |problem: &Problem| problem.render(Severity::Error, paint.enabled);
     let problems: Vec<_> = problems.iter().map(render).collect();
-    format!("{refusal}\n\n{}", problems.join("\n\n"))
+    let problems = problems.join("\n\n");
+    format!("{} {refusal}\n\n{problems}", paint.bad("refused:"))
 }

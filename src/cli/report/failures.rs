@@ -4,6 +4,7 @@ use super::{Retry, name, snippet};
 use crate::{
     cli::{human, output::Output, table, table::Table, trip::targets},
     fleet::Fleet,
+    migration::Scope,
     postgres::Fault,
     rollout::{FailureGroup, ScopeReport},
 };
@@ -11,20 +12,11 @@ use crate::{
 /// Shows what failed in a scope, if anything did.
 pub(super) fn show(scope: &ScopeReport, fleet: &Fleet, retry: &Retry<'_>, output: &Output) {
     let groups = scope.failure_groups();
-    let Some(first) = groups.first() else {
+    if groups.is_empty() {
         return;
-    };
+    }
     let failed: Vec<_> = scope.failures().map(|(target, _)| target).collect();
-    output.aside("");
-    output.error(&format!("{} failed", targets(scope.scope, failed.len())));
-    output.aside(&format!("\n{}\n", table(&groups, fleet, output)));
-    let example = first.targets.first().map(|target| name(target, fleet));
-    output.aside(&snippet::render(
-        first.example,
-        example.as_deref(),
-        output.error_paint,
-    ));
-    output.aside("");
+    tell(&groups, scope.scope, fleet, output);
     if let Some(why) = left(scope, &groups) {
         output.note(&why);
     }
@@ -36,6 +28,29 @@ pub(super) fn show(scope: &ScopeReport, fleet: &Fleet, retry: &Retry<'_>, output
         ),
     };
     output.note(&format!("{}; to try again: {again}", fate(&groups)));
+}
+
+/// A heading, the groups, and the first failure of the first of them in full.
+pub(in crate::cli) fn tell(
+    groups: &[FailureGroup<'_>],
+    scope: Scope,
+    fleet: &Fleet,
+    output: &Output,
+) {
+    let Some(first) = groups.first() else {
+        return;
+    };
+    let failed = groups.iter().map(|group| group.targets.len()).sum();
+    output.aside("");
+    output.error(&format!("{} failed", targets(scope, failed)));
+    output.aside(&format!("\n{}\n", table(groups, fleet, output)));
+    let example = first.targets.first().map(|target| name(target, fleet));
+    output.aside(&snippet::render(
+        first.example,
+        example.as_deref(),
+        output.error_paint,
+    ));
+    output.aside("");
 }
 
 fn table(groups: &[FailureGroup<'_>], fleet: &Fleet, output: &Output) -> String {

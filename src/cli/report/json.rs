@@ -39,7 +39,7 @@ struct ScopeJson<'a> {
 
 /// Failures that are told together.
 #[derive(Serialize)]
-struct GroupJson<'a> {
+pub(in crate::cli) struct GroupJson<'a> {
     count: usize,
     /// The first of them.
     example: &'a Failure,
@@ -103,7 +103,7 @@ fn scope(scope: &ScopeReport) -> ScopeJson<'_> {
     }
 }
 
-fn group<'a>(group: &FailureGroup<'a>) -> GroupJson<'a> {
+pub(in crate::cli) fn group<'a>(group: &FailureGroup<'a>) -> GroupJson<'a> {
     GroupJson {
         count: group.targets.len(),
         example: group.example,

@@ -1,6 +1,6 @@
 //! What a run over the fleet has come to, for people and for programs.
 
-mod failures;
+pub(super) mod failures;
 pub(super) mod json;
 mod retry;
 mod snippet;
@@ -60,21 +60,28 @@ pub(super) fn exit_code(report: &Report) -> ExitCode {
     let failures = scopes().flat_map(|scope| scope.failures());
     let failed = failures.map(|(_, failure)| of_fault(failure.fault));
     let blocked = scopes().flat_map(|scope| &scope.blocked);
-    let blocked = blocked.map(|blocked| match blocked.why {
+    let blocked = blocked.map(of_blocked);
+    // Nothing failed, and yet there may be targets that were not begun.
+    worst(failed.chain(blocked), report.is_complete())
+}
+
+/// The code that is told when several things are wrong; when none is, whether all is done decides.
+pub(super) fn worst(codes: impl Iterator<Item = ExitCode>, complete: bool) -> ExitCode {
+    codes
+        .min_by_key(|code| weight(*code))
+        .unwrap_or(if complete {
+            ExitCode::Done
+        } else {
+            ExitCode::Failed
+        })
+}
+
+/// What a target that was left out makes of the process.
+pub(super) fn of_blocked(blocked: &Blocked) -> ExitCode {
+    match blocked.why {
         Why::Dirty(_) => ExitCode::Dirty,
         _ => ExitCode::Failed,
-    });
-    failed
-        .chain(blocked)
-        .min_by_key(|code| weight(*code))
-        .unwrap_or(
-            // Nothing failed, and yet there may be targets that were not begun.
-            if report.is_complete() {
-                ExitCode::Done
-            } else {
-                ExitCode::Failed
-            },
-        )
+    }
 }
 
 /// What is told first when several things are wrong: that something failed, and last that somebody was busy.

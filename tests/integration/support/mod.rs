@@ -4,10 +4,12 @@ pub(crate) mod fleet;
 pub(crate) mod held;
 pub(crate) mod proxy;
 mod server;
+mod shop;
 mod small;
 pub(crate) mod traces;
 mod wait;
 
 pub(crate) use server::{Database, database, options, server};
+pub(crate) use shop::{Ran, Shop, snapshots};
 pub(crate) use small::{Small, small};
 pub(crate) use wait::until;

@@ -104,6 +104,35 @@ impl Small {
             .unwrap()
     }
 
+    /// The command, on this fleet and without a terminal.
+    pub(crate) fn tenantry(&self, arguments: &[&str]) -> assert_cmd::Command {
+        let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_tenantry"));
+        command
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .env("TENANTRY__HOME__URL", &self.database.url)
+            .env("TENANTRY__MIGRATIONS__SHARED", "shared")
+            .env("TENANTRY__MIGRATIONS__TENANT", "tenant")
+            .env("TENANTRY__APPLY__BUSY_WAIT", "1ms")
+            .env("USER", "somebody");
+        command
+    }
+
+    /// The exit code of a command, and the JSON that it writes.
+    pub(crate) fn json(&self, arguments: &[&str]) -> String {
+        let output = self
+            .tenantry(arguments)
+            .args(["--output", "json"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        format!(
+            "exit code {}\n{text}{errors}",
+            output.status.code().unwrap()
+        )
+    }
+
     pub(crate) async fn run(&self, sql: &str) {
         let sql = sqlx::AssertSqlSafe(sql.to_owned());
         sqlx::raw_sql(sql)

@@ -1,0 +1,43 @@
+//! Asking a person before something is done that cannot be undone.
+
+use std::io::{self, BufRead as _, IsTerminal as _};
+
+use super::{error::CliError, output::Output};
+
+/// Asks whether to go on after `about` was said. True when the answer is yes.
+///
+/// # Errors
+/// There is nobody to ask.
+pub(super) fn go_on(output: &Output, about: &str) -> Result<bool, CliError> {
+    let answer = answer(output, &format!("{about}\nGo on? [y/N]"))?;
+    let yes = matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes");
+    Ok(heed(output, yes))
+}
+
+/// Asks for a name to be typed again after `about` was said. True when it was.
+///
+/// # Errors
+/// There is nobody to ask.
+pub(super) fn name_again(output: &Output, about: &str, name: &str) -> Result<bool, CliError> {
+    let answer = answer(output, &format!("{about}\nType its name to go on:"))?;
+    Ok(heed(output, answer == name))
+}
+
+fn answer(output: &Output, question: &str) -> Result<String, CliError> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        let message = "nobody can be asked here: say --yes when this is what you want";
+        return Err(CliError::Usage(message.to_owned()));
+    }
+    output.say(question);
+    let mut answer = String::new();
+    // An input that ends or fails is no yes.
+    let _ = io::stdin().lock().read_line(&mut answer);
+    Ok(answer.trim().to_owned())
+}
+
+fn heed(output: &Output, yes: bool) -> bool {
+    if !yes {
+        output.say("Nothing was changed.");
+    }
+    yes
+}

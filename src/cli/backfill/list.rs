@@ -1,0 +1,71 @@
+//! `backfill list`: the backfills there are, and how far they have come.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::{
+    backfill::{names, progress},
+    cli::{context::Context, error::CliError, exit::ExitCode, human, table::Table},
+};
+
+/// What `backfill list` takes.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct List {}
+
+#[derive(Serialize)]
+struct Listed {
+    backfills: Vec<Backfill>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Backfill {
+    name: String,
+    /// Whether its file is there.
+    file: bool,
+    /// Tenants in which it was begun.
+    begun: u64,
+    /// Tenants in which it is done.
+    done: u64,
+    rows_done: u64,
+}
+
+impl List {
+    pub(super) async fn run(self, context: &Context<'_>) -> Result<ExitCode, CliError> {
+        let settings = context.settings()?;
+        let fleet = context.fleet(&settings)?;
+        let mut backfills: BTreeMap<String, Backfill> = BTreeMap::new();
+        for name in names(&settings.migrations.tenant)? {
+            backfills.entry(name).or_default().file = true;
+        }
+        for found in progress(&fleet).await? {
+            let backfill = backfills.entry(found.backfill).or_default();
+            backfill.begun = found.schemas;
+            backfill.done = found.done;
+            backfill.rows_done = found.rows_done;
+        }
+        let backfills = backfills.into_iter();
+        let named = |(name, backfill)| Backfill { name, ..backfill };
+        let listed = Listed {
+            backfills: backfills.map(named).collect(),
+        };
+        context.output.result(&listed, |paint| {
+            let headings = ["BACKFILL", "BEGUN", "DONE", "ROWS", "FILE"];
+            let mut table = Table::new(paint, headings).numbers(&[1, 2, 3]);
+            for backfill in &listed.backfills {
+                let number =
+                    |count: u64| human::number(usize::try_from(count).unwrap_or(usize::MAX));
+                table.row([
+                    backfill.name.clone(),
+                    number(backfill.begun),
+                    number(backfill.done),
+                    number(backfill.rows_done),
+                    if backfill.file { "yes" } else { "gone" }.to_owned(),
+                ]);
+            }
+            table.render()
+        });
+        Ok(ExitCode::Done)
+    }
+}

@@ -1,0 +1,18 @@
+//! `serve`: the daemon, until a signal ends it.
+
+use clap::Args;
+
+use super::{context::Context, error::CliError, exit::ExitCode};
+use crate::daemon;
+
+/// What `serve` takes: nothing that the settings do not say.
+#[derive(Debug, Args)]
+pub(super) struct Serve {}
+
+impl Serve {
+    pub(super) async fn run(self, context: &Context<'_>) -> Result<ExitCode, CliError> {
+        let built = daemon::build(context.logged_settings()?).await?;
+        built.run(context.stop().cancelled_owned()).await?;
+        Ok(ExitCode::Done)
+    }
+}

@@ -1,0 +1,77 @@
+//! `tenant add`: a new tenant, usable when this returns.
+
+use std::time::Instant;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::{
+    cli::{context::Context, error::CliError, exit::ExitCode, human},
+    migration::Version,
+    provision,
+    store::tenants::{Labels, Tenant},
+    tenant::ShardName,
+};
+
+/// What `tenant add` takes.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Add {
+    /// The tenant's name, which is also its schema's
+    name: String,
+    /// Where to put it [default: the only shard there is]
+    #[arg(long, value_name = "SHARD")]
+    shard: Option<String>,
+    /// A free word on it, by which selectors find it; can be given more than once
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
+}
+
+#[derive(Serialize)]
+struct Added<'a> {
+    #[serde(flatten)]
+    tenant: &'a Tenant,
+    schema: &'a str,
+    version: Option<Version>,
+    elapsed_ms: u128,
+}
+
+impl Add {
+    pub(super) async fn run(self, context: &Context<'_>) -> Result<ExitCode, CliError> {
+        let settings = context.settings()?;
+        let name = settings.tenant_name(&self.name)?;
+        let fleet = context.fleet(&settings)?;
+        let start = Instant::now();
+        let shard = self.shard.map(ShardName::new);
+        let shard = provision::choose_shard(&fleet, shard.as_ref())?;
+        let labels: Labels = self.labels.into_iter().collect();
+        let tenant = provision::add(&fleet, &name, &shard.name, &labels).await?;
+        let elapsed = start.elapsed();
+        let version = fleet.tenant.latest().map(|migration| migration.version);
+        let added = Added {
+            tenant: &tenant,
+            schema: name.as_str(),
+            version,
+            elapsed_ms: elapsed.as_millis(),
+        };
+        context.output.result(&added, |paint| {
+            let at =
+                version.map_or_else(|| "with nothing applied".to_owned(), |v| format!("at {v}"));
+            format!(
+                "tenant {} is {}: schema {} on shard {}, {at}, in {}",
+                tenant.name,
+                paint.good("ready"),
+                name.schema(),
+                tenant.shard,
+                human::duration(elapsed)
+            )
+        });
+        Ok(ExitCode::Done)
+    }
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("a label is KEY=VALUE, such as tier=free".to_owned()),
+    }
+}

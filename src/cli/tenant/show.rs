@@ -1,0 +1,167 @@
+//! `tenant show`: all that is known of one tenant.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::{
+    cli::{
+        context::Context,
+        error::CliError,
+        exit::ExitCode,
+        paint::Paint,
+        table::{Table, faint},
+    },
+    fleet::Fleet,
+    history::Applied,
+    migration::Version,
+    plan::{Drift, drift},
+    provision::ProvisionError,
+    store::{
+        heads,
+        history::{self, Entry},
+        tenants::{self, Tenant},
+    },
+};
+
+/// What `tenant show` takes.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Show {
+    /// The tenant
+    name: String,
+    /// So many entries of its history, the newest first
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    history: u32,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    tenant: Tenant,
+    version: Option<Version>,
+    /// The version at which it stopped half-way.
+    dirty: Option<Version>,
+    /// Whether the schema is the one that the history is of.
+    intact: bool,
+    pending: Vec<Pending>,
+    drift: Vec<Drift>,
+    history: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+struct Pending {
+    version: Version,
+    name: String,
+}
+
+impl Show {
+    pub(super) async fn run(self, context: &Context<'_>) -> Result<ExitCode, CliError> {
+        let settings = context.settings()?;
+        let name = settings.tenant_name(&self.name)?;
+        let fleet = context.fleet(&settings)?;
+        let mut home = fleet.home().await?;
+        let tenant = tenants::get(home.connection(), &name).await?;
+        home.close().await;
+        let tenant = tenant.ok_or_else(|| ProvisionError::Unknown(name.to_string()))?;
+        let shown = look(&fleet, tenant, self.history).await?;
+        context.output.result(&shown, |paint| text(&shown, paint));
+        Ok(ExitCode::Done)
+    }
+}
+
+async fn look(fleet: &Fleet, tenant: Tenant, entries: u32) -> Result<Shown, CliError> {
+    let mut session = fleet.shard(fleet.shard_of(&tenant)?).await?;
+    let pinned = heads::get(session.connection(), tenant.name.schema()).await?;
+    let (mut applied, mut log) = (Vec::new(), Vec::new());
+    if let Some(pinned) = &pinned {
+        let oid = pinned.head.schema_oid;
+        applied = history::applied(session.connection(), oid).await?;
+        log = history::entries(session.connection(), oid, entries.into()).await?;
+    }
+    session.close().await;
+    Ok(Shown {
+        version: applied.last().map(|entry| entry.version),
+        dirty: pinned.as_ref().and_then(|pinned| pinned.head.dirty),
+        intact: pinned.as_ref().is_some_and(heads::Pinned::is_intact),
+        pending: pending(fleet, &applied),
+        drift: drift(&fleet.tenant, &applied),
+        history: log,
+        tenant,
+    })
+}
+
+fn pending(fleet: &Fleet, applied: &[Applied]) -> Vec<Pending> {
+    let migrations = fleet.tenant.migrations.iter();
+    migrations
+        .filter(|m| applied.iter().all(|a| a.version != m.version))
+        .map(|m| Pending {
+            version: m.version,
+            name: m.name.clone(),
+        })
+        .collect()
+}
+
+fn text(shown: &Shown, paint: Paint) -> String {
+    let tenant = &shown.tenant;
+    let version =
+        |v: Option<Version>| v.map_or_else(|| "nothing applied".to_owned(), |v| v.to_string());
+    let labels: Vec<_> = tenant
+        .labels
+        .iter()
+        .map(|(k, v)| format!("{k}={v}"))
+        .collect();
+    let mut lines = vec![
+        format!(
+            "{} ({}) on shard {}, since {:.0}",
+            paint.strong(tenant.name.as_str()),
+            tenant.state,
+            tenant.shard,
+            tenant.created_at
+        ),
+        format!(
+            "at {}, {} pending",
+            version(shown.version),
+            shown.pending.len()
+        ),
+    ];
+    if !labels.is_empty() {
+        lines.push(format!("labels: {}", labels.join(" ")));
+    }
+    if let Some(dirty) = shown.dirty {
+        lines.push(paint.bad(format!("dirty: it stopped half-way at {dirty}; look at it, then `tenantry repair` or `tenantry force`")));
+    }
+    if !shown.intact {
+        lines.push(
+            paint.bad(
+                "its schema is not the one that its history is of; `tenantry repair` tells more",
+            ),
+        );
+    }
+    lines.extend(
+        shown
+            .drift
+            .iter()
+            .map(|drift| paint.caution(format!("drift: {drift}"))),
+    );
+    lines.extend(
+        shown
+            .pending
+            .iter()
+            .map(|p| format!("pending: {} {}", p.version, p.name)),
+    );
+    if !shown.history.is_empty() {
+        let mut table = Table::new(paint, ["WHEN", "VERSION", "NAME", "STATE", "HOW", "WHO"]);
+        for entry in &shown.history {
+            let when = entry.finished_at.unwrap_or(entry.started_at);
+            table.row([
+                faint(format!("{when:.0}")),
+                faint(entry.version),
+                faint(&entry.name),
+                faint(&entry.state),
+                faint(&entry.how),
+                faint(&entry.who),
+            ]);
+        }
+        lines.push(format!("\n{}", table.render()));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,195 @@
+//! Commands that move: `up`, `down`, `redo`, `goto`.
+
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+use sqlx::Row;
+
+use crate::support::{Shop, snapshots};
+
+const FIVE: &[&str] = &["acme", "blue", "coral", "dune", "ember"];
+
+/// Fails where two users have the same address.
+async fn with_unique_addresses(tenants: &[&str]) -> Shop {
+    let shop = Shop::with(tenants).await;
+    shop.migration(
+        2,
+        "unique-emails",
+        "-- Nobody has the address of another.\nCREATE UNIQUE INDEX users_email\n    ON users (email);\n",
+        "DROP INDEX users_email;\n",
+    );
+    shop
+}
+
+const TWINS: &str = "insert into coral.users values ('ann@example.org'), ('ann@example.org')";
+
+/// Version and count of each row of `status`, for the tenants.
+fn standings(shop: &Shop) -> Vec<(Option<String>, u64)> {
+    let status = shop.run(&["status", "--output", "json"]).json();
+    let rows = status["scopes"][1]["standings"].as_array().unwrap().clone();
+    rows.iter()
+        .map(|row| {
+            let version = row["version"].as_str().map(str::to_owned);
+            (version, row["count"].as_u64().unwrap())
+        })
+        .collect()
+}
+
+fn at(version: &str, count: u64) -> (Option<String>, u64) {
+    (Some(version.to_owned()), count)
+}
+
+#[tokio::test]
+async fn up_moves_all() {
+    let shop = with_unique_addresses(FIVE).await;
+    let bound = snapshots().bind_to_scope();
+    insta::assert_snapshot!("up_json", shop.run(&["up", "--output", "json"]).screen());
+    insta::assert_snapshot!("up_again", shop.run(&["up"]).screen());
+    drop(bound);
+    assert_eq!(standings(&shop), [at("2", 5)]);
+}
+
+#[tokio::test]
+async fn one_of_five_fails_and_the_others_move() {
+    let shop = with_unique_addresses(FIVE).await;
+    shop.sql(TWINS).await;
+    let bound = snapshots().bind_to_scope();
+    insta::assert_snapshot!("up_one_failed", shop.run(&["up"]).screen());
+    assert_eq!(standings(&shop), [at("2", 4), at("1", 1)]);
+    insta::assert_snapshot!(
+        "up_one_failed_json",
+        shop.run(&["up", "--output", "json"]).screen()
+    );
+    drop(bound);
+    shop.sql("truncate coral.users").await;
+    assert_eq!(shop.run(&["up"]).code, 0);
+    assert_eq!(standings(&shop), [at("2", 5)]);
+}
+
+#[tokio::test]
+async fn a_spent_budget_stops() {
+    let shop = Shop::with(FIVE).await;
+    shop.migration(
+        2,
+        "broken",
+        "ALTER TABLE nowhere ADD x int;\n",
+        "SELECT 1;\n",
+    );
+    let ran = shop.run(&[
+        "up",
+        "--max-failures",
+        "1",
+        "--concurrency",
+        "1",
+        "--output",
+        "json",
+    ]);
+    assert_eq!(ran.code, 1);
+    let scope = &ran.json()["scopes"][1];
+    assert_eq!(
+        (&scope["failed"], &scope["not_started"]),
+        (&json!(2), &json!(3))
+    );
+    let text = shop.run(&["up", "--max-failures", "0", "--concurrency", "1"]);
+    let why = "4 tenants were not begun: more failed than --max-failures allows";
+    assert!(text.stderr.contains(why), "{}", text.screen());
+    assert_eq!(standings(&shop), [at("1", 5)]);
+}
+
+#[tokio::test]
+async fn selectors_choose() {
+    let shop = with_unique_addresses(FIVE).await;
+    shop.write("names.txt", "# two\ndune\n\nember\n");
+    for (selector, left) in [
+        ("label:tier=paid", 4),
+        ("b*,!blue", 4),
+        ("b*", 3),
+        ("file:names.txt", 1),
+    ] {
+        let ran = shop.run(&["up", selector]);
+        assert_eq!(ran.code, 0, "{selector}: {}", ran.screen());
+        assert!(standings(&shop).contains(&at("1", left)), "{selector}");
+    }
+    let ran = shop.run(&["up", "version<2"]);
+    assert!(ran.stdout.contains("1 tenant moved"), "{}", ran.screen());
+    assert_eq!(standings(&shop), [at("2", 5)]);
+}
+
+#[tokio::test]
+async fn down_goes_back_and_forth() {
+    let shop = with_unique_addresses(FIVE).await;
+    assert_eq!(shop.run(&["up"]).code, 0);
+    let bound = snapshots().bind_to_scope();
+    insta::assert_snapshot!(
+        "down_json",
+        shop.run(&[
+            "down", "a*,blue", "--steps", "1", "--yes", "--output", "json"
+        ])
+        .screen()
+    );
+    insta::assert_snapshot!(
+        "goto_json",
+        shop.run(&["goto", "1", "coral", "--yes", "--output", "json"])
+            .screen()
+    );
+    assert_eq!(standings(&shop), [at("2", 2), at("1", 3)]);
+    insta::assert_snapshot!(
+        "redo_json",
+        shop.run(&["redo", "dune", "--output", "json"]).screen()
+    );
+    drop(bound);
+    assert_eq!(shop.run(&["goto", "2"]).code, 0);
+    assert_eq!(standings(&shop), [at("2", 5)]);
+}
+
+#[tokio::test]
+async fn down_to_zero_takes_both_scopes_back_without_files() {
+    let shop = with_unique_addresses(&["acme", "blue"]).await;
+    assert_eq!(shop.run(&["up"]).code, 0);
+    for gone in ["migrations", "tenant_migrations"] {
+        std::fs::remove_dir_all(shop.path().join(gone)).unwrap();
+    }
+    let ran = shop.run(&["down", "--all", "--to", "0", "--yes"]);
+    assert_eq!(ran.code, 0, "{}", ran.screen());
+    assert!(
+        ran.stderr.contains("the way back does not need the files"),
+        "{}",
+        ran.screen()
+    );
+    let left = "select count(*) from pg_tables where schemaname in ('shared', 'acme', 'blue')";
+    let mut connection = shop.database.connect().await;
+    let row = sqlx::query(left).fetch_one(&mut connection).await.unwrap();
+    assert_eq!(row.get::<i64, _>(0), 0);
+}
+
+#[tokio::test]
+async fn an_interrupt_finishes_what_is_running() {
+    let shop = Shop::with(FIVE).await;
+    shop.migration(2, "slow", "SELECT pg_sleep(1);\n", "SELECT 1;\n");
+    let child = Command::new(env!("CARGO_BIN_EXE_tenantry"))
+        .args(["up", "--concurrency", "1", "--output", "json"])
+        .current_dir(shop.path())
+        .env("TENANTRY__HOME__URL", &shop.database.url)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    shop.wait_for("select exists (select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep')").await;
+    let id = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let scope = &report["scopes"][1];
+    assert_eq!(
+        (&scope["moved"], &scope["not_started"]),
+        (&json!(1), &json!(4))
+    );
+    assert_eq!(standings(&shop), [at("2", 1), at("1", 4)]);
+}

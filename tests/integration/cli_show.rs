@@ -1,0 +1,169 @@
+//! Commands that look: `status`, `plan`, `config show`, and `new`, which touches no database.
+
+use crate::support::{Shop, snapshots};
+
+const TENANTS: &[&str] = &["acme", "blue", "coral"];
+
+/// Three tenants at version 1, one of them at 2, with 3 and a view pending.
+async fn uneven() -> Shop {
+    let shop = Shop::with(TENANTS).await;
+    shop.migration(
+        2,
+        "orders",
+        "CREATE TABLE orders (id int);\nCREATE INDEX orders_id ON orders (id);\n",
+        "DROP TABLE orders;\n",
+    );
+    assert_eq!(shop.run(&["up", "coral"]).code, 0);
+    shop.migration(
+        3,
+        "names",
+        "ALTER TABLE users ADD name text;\n",
+        "ALTER TABLE users DROP name;\n",
+    );
+    shop.write(
+        "tenant_migrations/functions/shout.sql",
+        "CREATE OR REPLACE FUNCTION shout(text) RETURNS text LANGUAGE sql RETURN upper($1);\n",
+    );
+    shop
+}
+
+#[tokio::test]
+async fn status_counts_versions() {
+    let shop = uneven().await;
+    shop.sql("update tenantry.tenants set state = 'suspended' where name = 'blue'")
+        .await;
+    shop.sql(
+        "create schema lonely;
+         insert into tenantry.heads (schema_oid, schema_name) select 'lonely'::regnamespace::oid, 'lonely'",
+    )
+    .await;
+    let bound = snapshots().bind_to_scope();
+    insta::assert_snapshot!(
+        "status_json",
+        shop.run(&["status", "--output", "json"]).screen()
+    );
+    insta::assert_snapshot!("status_text", shop.run(&["status"]).screen());
+    drop(bound);
+}
+
+#[tokio::test]
+async fn status_checks() {
+    let shop = Shop::with(TENANTS).await;
+    assert_eq!(shop.run(&["status", "--check"]).code, 0);
+    shop.migration(
+        2,
+        "orders",
+        "CREATE TABLE orders ();\n",
+        "DROP TABLE orders;\n",
+    );
+    assert_eq!(shop.run(&["status", "--check"]).code, 3);
+    assert_eq!(shop.run(&["status"]).code, 0);
+    shop.write(
+        "tenant_migrations/1-users.up.sql",
+        "CREATE TABLE users (email text, name text);\n",
+    );
+    let changed = shop.run(&["status", "--check"]);
+    assert_eq!(changed.code, 6, "{}", changed.screen());
+    assert!(
+        changed
+            .stdout
+            .contains("1 users: the file was changed after it was applied (3 tenants)")
+    );
+    shop.sql("update tenantry.heads set dirty_version = '1' where schema_name = 'acme'")
+        .await;
+    let dirty = shop.run(&["status", "--check"]);
+    assert_eq!(dirty.code, 5, "{}", dirty.screen());
+    assert!(
+        dirty
+            .stdout
+            .contains("acme is left out: it stopped half-way at 1")
+    );
+}
+
+#[tokio::test]
+async fn plan_shows_each_cohort_and_changes_nothing() {
+    let shop = uneven().await;
+    let before = shop.run(&["status", "--output", "json"]).stdout;
+    let bound = snapshots().bind_to_scope();
+    insta::assert_snapshot!(
+        "plan_json",
+        shop.run(&["plan", "--output", "json"]).screen()
+    );
+    insta::assert_snapshot!("plan_text", shop.run(&["plan"]).screen());
+    drop(bound);
+    assert_eq!(shop.run(&["status", "--output", "json"]).stdout, before);
+}
+
+#[tokio::test]
+async fn plan_shows_the_very_text() {
+    let shop = uneven().await;
+    let mut settings = snapshots();
+    settings.add_filter(r"'ann(@[^']*)?'", "'WHO'");
+    settings.add_filter(r"\b\d{5,}, ", "OID, ");
+    let bound = settings.bind_to_scope();
+    let mut command = shop.command(&["plan", "coral", "--to", "3", "--scope", "tenant", "--sql"]);
+    command.env("USER", "ann");
+    insta::assert_snapshot!("plan_sql", crate::support::Ran::of(command).screen());
+    drop(bound);
+}
+
+#[tokio::test]
+async fn a_plan_that_is_refused_says_why() {
+    let shop = uneven().await;
+    shop.migration(4, "oops", "COMMIT;\n", "SELECT 1;\n");
+    let plan = shop.run(&["plan", "acme"]);
+    assert_eq!(plan.code, 1);
+    assert!(plan.stdout.contains("F401"), "{}", plan.screen());
+    assert_eq!(shop.run(&["plan", "acme", "--to", "3"]).code, 0);
+    assert_eq!(shop.run(&["plan", "acme", "--to", "5"]).code, 2);
+}
+
+#[tokio::test]
+async fn config_show_names_origins() {
+    let shop = Shop::with(&[]).await;
+    shop.write("other.toml", "[apply]\nconcurrency = 7\n");
+    let mut command = shop.command(&[
+        "config",
+        "show",
+        "--config",
+        "other.toml",
+        "--output",
+        "json",
+    ]);
+    command.env(
+        "TENANTRY__HOME__URL",
+        "postgres://ann:secret@db.example.net/shop",
+    );
+    let shown = crate::support::Ran::of(command);
+    assert!(!shown.stdout.contains("secret"));
+    let mut json = shown.json();
+    let some = ["apply.concurrency", "home.url", "log.level"];
+    let settings = json["settings"].as_array_mut().unwrap();
+    settings.retain(|setting| some.contains(&setting["key"].as_str().unwrap()));
+    insta::assert_json_snapshot!("config_json", json);
+}
+
+#[tokio::test]
+async fn new_creates_a_pair() {
+    let shop = Shop::with(&[]).await;
+    insta::assert_snapshot!(
+        "new_json",
+        shop.run(&["new", "Add the orders", "--seq", "--output", "json"])
+            .screen()
+    );
+    let shared = shop.run(&[
+        "new",
+        "regions",
+        "--scope",
+        "shared",
+        "--seq",
+        "--no-transaction",
+    ]);
+    assert_eq!(
+        shared.screen(),
+        "exit 0\nmigrations/2-regions.up.sql\nmigrations/2-regions.down.sql\n"
+    );
+    let up = std::fs::read_to_string(shop.path().join("migrations/2-regions.up.sql")).unwrap();
+    assert!(up.contains("-- tenantry: no-transaction"), "{up}");
+    assert_eq!(shop.run(&["new", "???"]).code, 1);
+}
