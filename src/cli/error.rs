@@ -9,6 +9,7 @@ use crate::{
     daemon::DaemonError,
     fleet::FleetError,
     migration::create::CreateError,
+    plan::Refusal,
     postgres::{Fault, ServerError},
     provision::ProvisionError,
     store::StoreError,
@@ -130,6 +131,7 @@ fn of_provision(error: &ProvisionError) -> ExitCode {
         ProvisionError::Fleet(error) => of_fleet(error),
         ProvisionError::Busy(_) => ExitCode::Busy,
         ProvisionError::Shard(_) | ProvisionError::Unknown(_) => ExitCode::Usage,
+        ProvisionError::Refused(refusal) => of_refusal(refusal),
         ProvisionError::Failed(failure) => of_fault(failure.fault),
         _ => ExitCode::Failed,
     }
@@ -156,6 +158,16 @@ fn of_verify(error: &VerifyError) -> ExitCode {
     match error {
         VerifyError::Scratch(_) | VerifyError::Session(_) => ExitCode::Unreachable,
         VerifyError::Tenant(_) | VerifyError::Name(_) => ExitCode::Configuration,
+        _ => ExitCode::Failed,
+    }
+}
+
+/// What a refusal makes of the process.
+pub(crate) fn of_refusal(refusal: &Refusal) -> ExitCode {
+    match refusal {
+        Refusal::Changed { .. } => ExitCode::Drift,
+        Refusal::Problems(_) => ExitCode::Configuration,
+        Refusal::UnknownVersion(_) => ExitCode::Usage,
         _ => ExitCode::Failed,
     }
 }

@@ -5,7 +5,13 @@ mod text;
 
 use clap::Args;
 
-use super::{context::Context, error::CliError, exit::ExitCode, selection::Selection, trip::scope};
+use super::{
+    context::Context,
+    error::{CliError, of_refusal},
+    exit::ExitCode,
+    selection::Selection,
+    trip::scope,
+};
 use crate::{
     apply::{Cut, compile},
     fleet::{Fleet, FleetError},
@@ -63,18 +69,12 @@ impl Plan {
             }
         }
         self.check_version(&fleet, &scopes)?;
-        let refused = scopes
-            .iter()
-            .flat_map(|scope| &scope.cohorts)
-            .any(|planned| planned.cohort.plan.is_err());
         context.output.result(&json::plan(&scopes), |paint| {
-            text::plan(&scopes, &fleet, paint)
+            text::plan(&scopes, &fleet, self.sql, paint)
         });
-        Ok(if refused {
-            ExitCode::Failed
-        } else {
-            ExitCode::Done
-        })
+        let cohorts = scopes.iter().flat_map(|scope| &scope.cohorts);
+        let mut refusals = cohorts.filter_map(|planned| planned.cohort.plan.as_ref().err());
+        Ok(refusals.next().map_or(ExitCode::Done, of_refusal))
     }
 
     async fn scope(

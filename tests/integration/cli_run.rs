@@ -1,6 +1,9 @@
 //! Commands that move: `up`, `down`, `redo`, `goto`.
 
-use std::process::{Command, Stdio};
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+};
 
 use serde_json::json;
 use sqlx::Row;
@@ -162,27 +165,37 @@ async fn down_to_zero_takes_both_scopes_back_without_files() {
     assert_eq!(row.get::<i64, _>(0), 0);
 }
 
-#[tokio::test]
-async fn an_interrupt_finishes_what_is_running() {
-    let shop = Shop::with(FIVE).await;
-    shop.migration(2, "slow", "SELECT pg_sleep(1);\n", "SELECT 1;\n");
+/// `up`, one tenant at a time, once the first of them sleeps.
+async fn asleep(shop: &Shop, seconds: u32, output: &str) -> Child {
+    let sleep = format!("SELECT pg_sleep({seconds});\n");
+    shop.migration(2, "slow", &sleep, "SELECT 1;\n");
     let child = Command::new(env!("CARGO_BIN_EXE_tenantry"))
-        .args(["up", "--concurrency", "1", "--output", "json"])
+        .args(["up", "--concurrency", "1", "--output", output])
         .current_dir(shop.path())
         .env("TENANTRY__HOME__URL", &shop.database.url)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    shop.wait_for("select exists (select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep')").await;
+    shop.wait_for(
+        "select exists (select from pg_stat_activity
+                         where datname = current_database() and wait_event = 'PgSleep')",
+    )
+    .await;
+    child
+}
+
+fn interrupt(child: &Child) {
     let id = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
+    let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[tokio::test]
+async fn an_interrupt_finishes_what_is_running() {
+    let shop = Shop::with(FIVE).await;
+    let child = asleep(&shop, 1, "json").await;
+    interrupt(&child);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -192,4 +205,17 @@ async fn an_interrupt_finishes_what_is_running() {
         (&json!(1), &json!(4))
     );
     assert_eq!(standings(&shop), [at("2", 1), at("1", 4)]);
+}
+
+#[tokio::test]
+async fn a_second_interrupt_ends_at_once() {
+    let shop = Shop::with(&["acme"]).await;
+    let mut child = asleep(&shop, 600, "text").await;
+    interrupt(&child);
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    assert!(first.contains("once more stops at once"), "{first}");
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(standings(&shop), [at("1", 1)]);
 }

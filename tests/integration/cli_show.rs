@@ -131,7 +131,7 @@ async fn a_plan_that_is_refused_says_why() {
     let shop = uneven().await;
     shop.migration(4, "oops", "COMMIT;\n", "SELECT 1;\n");
     let plan = shop.run(&["plan", "acme"]);
-    assert_eq!(plan.code, 1);
+    assert_eq!(plan.code, 64);
     assert!(plan.stdout.contains("F401"), "{}", plan.screen());
     assert_eq!(shop.run(&["plan", "acme", "--to", "3"]).code, 0);
     assert_eq!(shop.run(&["plan", "acme", "--to", "5"]).code, 2);

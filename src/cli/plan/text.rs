@@ -14,49 +14,48 @@ use crate::{
     plan::{Plan, Refusal},
 };
 
-/// A block for each cohort.
-pub(super) fn plan(scopes: &[PlannedScope], fleet: &Fleet, paint: Paint) -> String {
+/// A block for each cohort. As `sql`, all but the messages is in comments, to be read by other programs too.
+pub(super) fn plan(scopes: &[PlannedScope], fleet: &Fleet, sql: bool, paint: Paint) -> String {
+    let shown = |text: String| if sql { commented(&text) } else { text };
     let mut blocks = Vec::new();
     for scope in scopes {
         for planned in &scope.cohorts {
-            blocks.push(cohort(scope, planned, fleet, paint));
+            blocks.push(shown(cohort(scope, planned, sql, paint)));
+            let messages = planned.messages.iter().flatten().enumerate();
+            let example = planned.cohort.targets.first();
+            let example = example.map(|(target, _)| report::name(target, fleet));
+            let example = example.unwrap_or_default();
+            blocks.extend(messages.map(|(index, message)| {
+                let title = format!("-- {example}: message {}", index + 1);
+                format!("{}\n{}", paint.faint(title), message.trim_end())
+            }));
         }
         if scope.cohorts.is_empty() && scope.blocked.is_empty() {
-            blocks.push(format!("no {} to move", things(scope.scope)));
+            blocks.push(shown(format!("no {} to move", things(scope.scope))));
         }
-        if !scope.blocked.is_empty() {
-            let lines = report::blocked_lines(&scope.blocked, fleet);
-            let lines = lines.iter().map(|line| paint.labelled("blocked:", line));
-            blocks.push(lines.collect::<Vec<_>>().join("\n"));
+        let blocked = report::blocked_lines(&scope.blocked, fleet);
+        let blocked = blocked.iter().map(|line| paint.labelled("blocked:", line));
+        let blocked: Vec<_> = blocked.collect();
+        if !blocked.is_empty() {
+            blocks.push(shown(blocked.join("\n")));
         }
     }
     blocks.join("\n\n")
 }
 
-fn cohort(scope: &PlannedScope, planned: &Planned, fleet: &Fleet, paint: Paint) -> String {
+fn cohort(scope: &PlannedScope, planned: &Planned, sql: bool, paint: Paint) -> String {
     let cohort = &planned.cohort;
     let stands = cohort.version().map_or_else(
         || "with nothing applied".to_owned(),
         |version| format!("at {version}"),
     );
     let whom = paint.strong(targets(scope.scope, cohort.targets.len()));
-    let (what, steps) = match &cohort.plan {
-        Err(refusal) => (refused(refusal, paint), None),
-        Ok(plan) if plan.is_empty() => ("nothing to do".to_owned(), None),
-        Ok(plan) => (work(plan), Some(steps(plan, paint))),
-    };
-    let separator = if cohort.plan.is_ok() { " " } else { "\n" };
-    let title = format!("{whom} {stands}:{separator}{what}");
-    match (&planned.messages, steps) {
-        (None, None) => title,
-        (None, Some(steps)) => format!("{title}\n\n{steps}"),
-        // Then all of it is SQL, to be read by other programs too.
-        (Some(messages), _) => {
-            let example = cohort.targets.first();
-            let example = example.map(|(target, _)| report::name(target, fleet));
-            let sql = sql(messages, &example.unwrap_or_default(), paint);
-            format!("{}{sql}", commented(&title))
-        }
+    let title = format!("{whom} {stands}:");
+    match &cohort.plan {
+        Err(refusal) => format!("{title}\n{}", refused(refusal, paint)),
+        Ok(plan) if plan.is_empty() => format!("{title} nothing to do"),
+        Ok(plan) if sql => format!("{title} {}", work(plan)),
+        Ok(plan) => format!("{title} {}\n\n{}", work(plan), steps(plan, paint)),
     }
 }
 
@@ -98,19 +97,6 @@ fn steps(plan: &Plan, paint: Paint) -> String {
         ]);
     }
     table.render()
-}
-
-fn sql(messages: &[String], example: &str, paint: Paint) -> String {
-    let mut text = String::new();
-    for (index, message) in messages.iter().enumerate() {
-        let title = format!("-- {example}: message {} of {}", index + 1, messages.len());
-        text.push_str(&format!(
-            "\n\n{}\n{}",
-            paint.faint(title),
-            message.trim_end()
-        ));
-    }
-    text
 }
 
 fn refused(refusal: &Refusal, paint: Paint) -> String {

@@ -8,7 +8,12 @@ mod summary;
 
 pub(super) use retry::Retry;
 
-use super::{error::of_fault, exit::ExitCode, output::Output, trip::targets};
+use super::{
+    error::{of_fault, of_refusal},
+    exit::ExitCode,
+    output::Output,
+    trip::targets,
+};
 use crate::{
     fleet::Fleet,
     migration::{Problem, Severity},
@@ -50,12 +55,7 @@ pub(super) fn exit_code(report: &Report) -> ExitCode {
     }
     let scopes = || report.scopes.iter();
     if let Some((refusal, _)) = scopes().flat_map(|scope| &scope.refusals).next() {
-        return match refusal {
-            Refusal::Changed { .. } => ExitCode::Drift,
-            Refusal::Problems(_) => ExitCode::Configuration,
-            Refusal::UnknownVersion(_) => ExitCode::Usage,
-            _ => ExitCode::Failed,
-        };
+        return of_refusal(refusal);
     }
     let failures = scopes().flat_map(|scope| scope.failures());
     let failed = failures.map(|(_, failure)| of_fault(failure.fault));
