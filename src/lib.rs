@@ -66,5 +66,6 @@ pub mod api;
 /// Reconcilers and an HTTP server under one roof.
 pub mod daemon;
 
+// What people see.
 /// The command line.
 pub mod cli;

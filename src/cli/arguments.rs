@@ -6,8 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
     backfill::BackfillCommand, baseline::Baseline, config::ConfigCommand, context::Context,
-    down::Down, error::CliError, exit::ExitCode, force::Force, goto::Goto, new::New, plan::Plan,
-    redo::Redo, repair::Repair, serve::Serve, status::Status, tenant::TenantCommand, up::Up,
+    demo::Demo, down::Down, error::CliError, exit::ExitCode, force::Force, goto::Goto, new::New,
+    plan::Plan, redo::Redo, repair::Repair, serve::Serve, status::Status, tenant::TenantCommand,
+    up::Up, verify::Verify,
 };
 
 /// Moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
@@ -75,6 +76,8 @@ pub(super) enum ColorWhen {
 /// What tenantry can do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Shows the main job on this machine, on a PostgreSQL of its own
+    Demo(Demo),
     /// Shows where the fleet stands
     Status(Status),
     /// Shows what `up` would do, and changes nothing
@@ -87,13 +90,6 @@ pub(super) enum Command {
     Redo(Redo),
     /// Goes to a version, whichever way it lies
     Goto(Goto),
-    /// Changes data in small batches, tenant by tenant
-    #[command(subcommand)]
-    Backfill(BackfillCommand),
-    /// Creates the files of a new migration
-    New(New),
-    /// Runs the daemon: applies what is pending, then makes the schemas of new tenants
-    Serve(Serve),
     /// Says at which version schemas are, without running anything
     Force(Force),
     /// Takes schemas without a history as being at a version
@@ -103,6 +99,15 @@ pub(super) enum Command {
     /// Makes, lists, shows, takes over and takes away tenants
     #[command(subcommand)]
     Tenant(TenantCommand),
+    /// Changes data in small batches, tenant by tenant
+    #[command(subcommand)]
+    Backfill(BackfillCommand),
+    /// Proves on a scratch server that every way back leads back: up, down, up, comparing the structure
+    Verify(Verify),
+    /// Creates the files of a new migration
+    New(New),
+    /// Runs the daemon: applies what is pending, then makes the schemas of new tenants
+    Serve(Serve),
     /// Shows the settings in force and where each of them is from
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -112,19 +117,21 @@ impl Command {
     /// Carries the command out.
     pub(super) async fn run(self, context: &Context<'_>) -> Result<ExitCode, CliError> {
         match self {
+            Self::Demo(command) => command.run(context).await,
             Self::Status(command) => command.run(context).await,
             Self::Plan(command) => command.run(context).await,
             Self::Up(command) => command.run(context).await,
             Self::Down(command) => command.run(context).await,
             Self::Redo(command) => command.run(context).await,
             Self::Goto(command) => command.run(context).await,
-            Self::Backfill(command) => command.run(context).await,
-            Self::New(command) => command.run(context),
-            Self::Serve(command) => command.run(context).await,
             Self::Force(command) => command.run(context).await,
             Self::Baseline(command) => command.run(context).await,
             Self::Repair(command) => command.run(context).await,
             Self::Tenant(command) => command.run(context).await,
+            Self::Backfill(command) => command.run(context).await,
+            Self::Verify(command) => command.run(context).await,
+            Self::New(command) => command.run(context),
+            Self::Serve(command) => command.run(context).await,
             Self::Config(command) => command.run(context),
         }
     }

@@ -13,6 +13,7 @@ use crate::{
     provision::ProvisionError,
     store::StoreError,
     tenant::{InvalidTenantName, selector::SelectorError},
+    verify::VerifyError,
 };
 
 /// Why a command could not be carried out.
@@ -39,6 +40,12 @@ pub(crate) enum CliError {
     /// A migration cannot be created.
     #[error(transparent)]
     Create(#[from] CreateError),
+    /// Nothing can be proven.
+    #[error(transparent)]
+    Verify(VerifyError),
+    /// A stage of the demo failed.
+    #[error("{0}")]
+    Demo(String),
     /// What was typed makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -56,7 +63,8 @@ impl CliError {
             Self::Backfill(error) => of_backfill(error),
             Self::Daemon(error) => of_daemon(error),
             Self::Selector(_) | Self::Name(_) | Self::Usage(_) => ExitCode::Usage,
-            Self::Create(_) | Self::Runtime(_) => ExitCode::Failed,
+            Self::Verify(error) => of_verify(error),
+            Self::Create(_) | Self::Demo(_) | Self::Runtime(_) => ExitCode::Failed,
         }
     }
 
@@ -81,6 +89,17 @@ impl From<SettingsError> for CliError {
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         Self::Fleet(error.into())
+    }
+}
+
+impl From<VerifyError> for CliError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Fleet(error) => Self::Fleet(error),
+            VerifyError::Provision(error) => Self::Provision(error),
+            VerifyError::Store(error) => error.into(),
+            error => Self::Verify(error),
+        }
     }
 }
 
@@ -130,6 +149,14 @@ fn of_daemon(error: &DaemonError) -> ExitCode {
         DaemonError::Fleet(error) => of_fleet(error),
         DaemonError::Open(_) | DaemonError::Listen { .. } => ExitCode::Configuration,
         DaemonError::Serve(_) | DaemonError::Grace(_) => ExitCode::Failed,
+    }
+}
+
+fn of_verify(error: &VerifyError) -> ExitCode {
+    match error {
+        VerifyError::Scratch(_) | VerifyError::Session(_) => ExitCode::Unreachable,
+        VerifyError::Tenant(_) | VerifyError::Name(_) => ExitCode::Configuration,
+        _ => ExitCode::Failed,
     }
 }
 

@@ -10,6 +10,7 @@ mod config;
 mod confirm;
 mod context;
 mod correction;
+mod demo;
 mod down;
 mod error;
 mod exit;
@@ -32,6 +33,7 @@ mod table;
 mod tenant;
 mod trip;
 mod up;
+mod verify;
 
 use std::ffi::OsString;
 

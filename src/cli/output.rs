@@ -62,6 +62,26 @@ impl Output {
         });
     }
 
+    /// A part of the result for people that is known before the rest of it.
+    pub(crate) fn line(&self, text: impl FnOnce(Paint) -> String) {
+        if !self.is_json() {
+            self.bars.suspend(|| {
+                let _ = writeln!(io::stdout().lock(), "{}", text(self.paint));
+            });
+        }
+    }
+
+    /// The result of a command that has written lines before it: JSON on one line, or the text for people.
+    pub(crate) fn last_line(&self, json: &impl Serialize, text: impl FnOnce(Paint) -> String) {
+        let line = match self.format {
+            Format::Text => text(self.paint),
+            Format::Json => serde_json::to_string(json)
+                .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}")),
+        };
+        // Whoever closed the pipe has read enough.
+        let _ = writeln!(io::stdout().lock(), "{line}");
+    }
+
     /// Something to know; unless less is asked for.
     pub(crate) fn note(&self, text: &str) {
         if !self.is_quiet() {

@@ -258,23 +258,35 @@ impl fmt::Display for Stage {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { stage, outcome } = self;
-        match outcome {
-            Outcome::Differs { differences } => {
-                let than = match stage {
-                    Stage::Down => "the first up found",
-                    _ => "the first up left",
-                };
-                write!(f, "{stage} leaves another structure than {than}:")?;
-                differences.iter().try_for_each(|d| write!(f, "\n  {d}"))
+        match (outcome, stage) {
+            (Outcome::Differs { .. }, Stage::Down) => {
+                write!(
+                    f,
+                    "{stage} leaves another structure than the first up found:"
+                )?;
             }
-            Outcome::Fails { failure } => write!(f, "{stage} fails:\n  {failure}"),
-            Outcome::Refused { refusal } => {
-                write!(f, "{stage} is refused:")?;
-                texts(refusal)
-                    .iter()
-                    .flat_map(|text| text.lines())
-                    .try_for_each(|line| write!(f, "\n  {line}"))
+            (Outcome::Differs { .. }, _) => {
+                write!(
+                    f,
+                    "{stage} leaves another structure than the first up left:"
+                )?;
             }
+            (Outcome::Fails { .. }, _) => write!(f, "{stage} fails:")?,
+            (Outcome::Refused { .. }, _) => write!(f, "{stage} is refused:")?,
         }
+        let outcome = outcome.to_string();
+        outcome.lines().try_for_each(|line| write!(f, "\n  {line}"))
+    }
+}
+
+/// A line a difference or reason; no last line break.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = match self {
+            Self::Differs { differences } => differences.iter().map(ToString::to_string).collect(),
+            Self::Fails { failure } => vec![failure.to_string()],
+            Self::Refused { refusal } => texts(refusal),
+        };
+        f.write_str(&lines.join("\n"))
     }
 }

@@ -6,18 +6,20 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tenantry::{
     config::Settings,
     fleet::Fleet,
+    migration::Scope,
     provision,
     sql::Ident,
     store::tenants::Labels,
     structure::{Snapshot, diff, snapshot},
     tenant::{ShardName, TenantName},
+    verify::{Request, ScopeReport, verify},
 };
 
 use super::{
     corpus::{CORPORA, Corpus, Files, folder, skipped},
     psql::Clients,
 };
-use crate::support::{Database, database};
+use crate::support::{Database, database, server};
 
 /// What came of carrying one set.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(crate) struct Carried {
     pub(crate) differences: Vec<String>,
     /// Whether `pg_dump` was asked too.
     pub(crate) dumped: bool,
+    /// Its ways back, as `verify` judges them.
+    pub(crate) ways_back: ScopeReport,
 }
 
 #[tokio::test]
@@ -72,10 +76,11 @@ fn clients() -> Option<Clients> {
 
 async fn carry(corpus: &Corpus, files: &Files, clients: &Clients) -> Carried {
     let mut carried = Carried {
-        migrations: files.ups().len(),
+        migrations: files.ups().len() - usize::from(corpus.stubs.is_some()),
         schemas: 0,
         differences: Vec::new(),
         dumped: false,
+        ways_back: ways_back(corpus, files).await,
     };
     let theirs = prepared(corpus).await;
     let first = corpus.tenants[0];
@@ -88,7 +93,7 @@ async fn carry(corpus: &Corpus, files: &Files, clients: &Clients) -> Carried {
         }
     }
     let ours = prepared(corpus).await;
-    let fleet = fleet(&ours, files);
+    let fleet = Fleet::open(&settings(Some(&ours), files)).unwrap();
     for tenant in corpus.tenants {
         let name = TenantName::new(*tenant).unwrap();
         match provision::add(&fleet, &name, &ShardName::new("main"), &Labels::new()).await {
@@ -148,6 +153,18 @@ async fn look(database: &Database, schema: &str) -> Snapshot {
         .unwrap()
 }
 
+/// Takes each migration up, down and up again, by our own verdict.
+async fn ways_back(corpus: &Corpus, files: &Files) -> ScopeReport {
+    let request = Request {
+        settings: &settings(None, files),
+        scopes: &[Scope::Tenant],
+        prepare: Some(corpus.prepare),
+        observe: &|_, _| {},
+    };
+    let report = verify(server().await, &request).await.unwrap();
+    report.scopes.into_iter().next().unwrap()
+}
+
 /// A database with what the set takes for granted.
 async fn prepared(corpus: &Corpus) -> Database {
     let database = database().await;
@@ -166,26 +183,22 @@ async fn execute(connection: &mut PgConnection, sql: &str) {
 }
 
 /// The set as that of the tenants, and no shared one.
-fn fleet(database: &Database, files: &Files) -> Fleet {
+fn settings(home: Option<&Database>, files: &Files) -> Settings {
     let directories: Vec<_> = files
         .directories
         .iter()
         .map(|d| d.display().to_string())
         .collect();
-    let nothing = tempfile::tempdir().unwrap();
-    let environment = [
-        ("TENANTRY__HOME__URL", database.url.clone()),
-        (
-            "TENANTRY__MIGRATIONS__SHARED",
-            nothing.path().display().to_string(),
-        ),
+    let mut environment = vec![
+        ("TENANTRY__MIGRATIONS__SHARED", files.nothing()),
         ("TENANTRY__MIGRATIONS__TENANT", directories.join(",")),
         (
             "TENANTRY__MIGRATIONS__EXTRA_SEARCH_PATH",
             "extensions".to_owned(),
         ),
     ];
-    Fleet::open(&Settings::load(None, environment).unwrap()).unwrap()
+    environment.extend(home.map(|home| ("TENANTRY__HOME__URL", home.url.clone())));
+    Settings::load(None, environment).unwrap()
 }
 
 /// The error with the problems that it only counts.

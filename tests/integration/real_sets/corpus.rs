@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 /// One set: where it is from, and what it takes to carry it.
 pub(crate) struct Corpus {
-    /// The repository.
+    /// The repository on GitHub.
     pub(crate) name: &'static str,
     pub(crate) commit: &'static str,
     pub(crate) directories: &'static [&'static str],
@@ -22,8 +22,6 @@ pub(crate) struct Corpus {
     pub(crate) stubs: Option<[&'static str; 2]>,
     /// What is written otherwise: file, text, text in its place.
     pub(crate) edits: &'static [Edit],
-    /// What was done for it, in words.
-    pub(crate) remark: &'static str,
 }
 
 /// A change of one file.
@@ -65,7 +63,6 @@ pub(crate) static CORPORA: &[Corpus] = &[
         prepare: "",
         stubs: None,
         edits: &[],
-        remark: "",
     },
     Corpus {
         name: "content-services/content-sources-backend",
@@ -75,7 +72,6 @@ pub(crate) static CORPORA: &[Corpus] = &[
         prepare: "CREATE EXTENSION \"uuid-ossp\" SCHEMA extensions; CREATE EXTENSION pg_trgm SCHEMA extensions",
         stubs: None,
         edits: &[],
-        remark: "",
     },
     Corpus {
         name: "rust-lang/docs.rs",
@@ -85,14 +81,13 @@ pub(crate) static CORPORA: &[Corpus] = &[
         prepare: "CREATE EXTENSION fuzzystrmatch SCHEMA extensions",
         stubs: None,
         edits: &[],
-        remark: "",
     },
     Corpus {
         name: "subculture-collective/clipper",
         commit: "fb1e1442c9c9",
         directories: &["backend/migrations"],
         tenants: &["acme"],
-        prepare: "CREATE EXTENSION pgcrypto SCHEMA extensions; CREATE EXTENSION pg_trgm SCHEMA extensions",
+        prepare: "CREATE EXTENSION pgcrypto SCHEMA extensions; CREATE EXTENSION pg_trgm SCHEMA extensions; CREATE EXTENSION ltree SCHEMA extensions",
         stubs: None,
         edits: &[
             without("CREATE EXTENSION IF NOT EXISTS vector;"),
@@ -122,7 +117,6 @@ pub(crate) static CORPORA: &[Corpus] = &[
                 times: 17,
             },
         ],
-        remark: "",
     },
     Corpus {
         name: "thijs-creemers/boundary",
@@ -140,7 +134,6 @@ pub(crate) static CORPORA: &[Corpus] = &[
             "DROP TABLE user_sessions;\nDROP TABLE users;\n",
         ]),
         edits: &[],
-        remark: "",
     },
 ];
 
@@ -197,10 +190,8 @@ impl Corpus {
             "{}: a file to edit is missing",
             self.name
         );
-        Some(Files {
-            directories,
-            _copy: copy,
-        })
+        fs::create_dir(copy.path().join("nothing")).unwrap();
+        Some(Files { directories, copy })
     }
 }
 
@@ -221,10 +212,15 @@ impl Edit {
 /// The files of a set as they are carried. Gone with this value.
 pub(crate) struct Files {
     pub(crate) directories: Vec<PathBuf>,
-    _copy: TempDir,
+    copy: TempDir,
 }
 
 impl Files {
+    /// A directory without files.
+    pub(crate) fn nothing(&self) -> String {
+        self.copy.path().join("nothing").display().to_string()
+    }
+
     /// The up scripts, in order of version.
     pub(crate) fn ups(&self) -> Vec<PathBuf> {
         let mut ups = Vec::new();

@@ -1,15 +1,14 @@
 //! Migrations that others wrote, split as PostgreSQL's own parser split them.
 //!
-//! Reads the folder named by `TENANTRY_CORPORA`: one folder a repository, called `owner__name`. Where it is not set the
-//! tests say that they were skipped. `tests/fixtures/real-sets/statements.csv` holds the counts; they are empty where
-//! PostgreSQL finds a syntax error.
+//! `tests/fixtures/real-sets/statements.csv` holds the counts; they are empty where PostgreSQL finds a syntax error.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tenantry::sql::{self, Kind};
 
+use super::corpus::folder as corpora;
 use crate::support::database;
 
 const COUNTS: &str = include_str!("../../fixtures/real-sets/statements.csv");
@@ -20,35 +19,47 @@ type Scripts = BTreeMap<(String, &'static str), String>;
 #[test]
 fn every_script_splits_into_the_statements_that_postgresql_sees() {
     let Some(corpora) = corpora() else { return };
-    let mut wrong = Vec::new();
-    let mut compared = 0;
+    let (mut all, mut wrong) = (0, Vec::new());
     for set in set_names() {
-        let Some(scripts) = read_set(&corpora, set) else {
-            continue;
-        };
-        for row in COUNTS.lines().skip(1) {
-            let [of, migration, direction, count] = fields(row);
-            if of != set || count.is_empty() {
-                continue;
-            }
-            let script = scripts
-                .iter()
-                .find(|((name, way), _)| name == migration && *way == direction);
-            let found = script.map(|(_, text)| sql::split(text).map(|found| found.len()));
-            compared += 1;
-            if found != Some(Ok(count.parse().unwrap())) {
-                wrong.push(format!("{row}: {found:?}"));
-            }
+        if let Some(counted) = count(&corpora, set) {
+            all += counted.scripts;
+            wrong.extend(counted.wrong);
         }
     }
-    assert!(compared > 0, "no set of the list is in {corpora:?}");
-    assert!(
-        wrong.is_empty(),
-        "{} of {compared}:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
-    eprintln!("compared {compared} scripts");
+    assert!(all > 0, "no set of the list is in {corpora:?}");
+    let (count, lines) = (wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{count} of {all}:\n{lines}");
+    eprintln!("compared {all} scripts");
+}
+
+/// How many scripts of a set were split, and those that PostgreSQL splits otherwise.
+pub(crate) struct Counted {
+    pub(crate) scripts: usize,
+    pub(crate) wrong: Vec<String>,
+}
+
+/// Splits the scripts of a set whose statements PostgreSQL's own parser could count.
+pub(crate) fn count(corpora: &Path, set: &str) -> Option<Counted> {
+    let scripts = read_set(corpora, set)?;
+    let mut counted = Counted {
+        scripts: 0,
+        wrong: Vec::new(),
+    };
+    for row in COUNTS.lines().skip(1) {
+        let [of, migration, direction, count] = fields(row);
+        if of != set || count.is_empty() {
+            continue;
+        }
+        let script = scripts
+            .iter()
+            .find(|((name, way), _)| name == migration && *way == direction);
+        let found = script.map(|(_, text)| sql::split(text).map(|found| found.len()));
+        counted.scripts += 1;
+        if found != Some(Ok(count.parse().unwrap())) {
+            counted.wrong.push(format!("{row}: {found:?}"));
+        }
+    }
+    Some(counted)
 }
 
 #[test]
@@ -99,14 +110,6 @@ async fn postgresql_finds_no_syntax_error_in_any_statement() {
             }
         }
     }
-}
-
-fn corpora() -> Option<PathBuf> {
-    let folder = std::env::var_os("TENANTRY_CORPORA");
-    if folder.is_none() {
-        eprintln!("skipped: TENANTRY_CORPORA is not set");
-    }
-    folder.map(PathBuf::from)
 }
 
 fn set_names() -> BTreeSet<&'static str> {

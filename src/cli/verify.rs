@@ -1,0 +1,123 @@
+//! `verify`: takes every migration up, down and up again on a scratch server, and tells what is not as it was.
+
+mod junit;
+mod text;
+
+use std::{
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
+
+use clap::Args;
+
+use super::{context::Context, error::CliError, exit::ExitCode, output::Output, trip::scope};
+use crate::{
+    config::Settings,
+    migration::Scope,
+    verify::{
+        Proof, Report, Request,
+        scratch::{Options, ScratchError, Server, Source},
+        verify,
+    },
+};
+
+/// What `verify` takes.
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// Only the shared set, or only the tenants'
+    #[arg(long, value_name = "SCOPE", value_parser = scope())]
+    scope: Option<Scope>,
+    /// Where databases are made for it, and removed after it: container, local or the postgres:// URL of a server for
+    /// tests [default: container, else local]
+    #[arg(long, value_name = "SERVER")]
+    server: Option<Source>,
+    /// SQL for what a database has before the first migration, such as extensions
+    #[arg(long, value_name = "FILE")]
+    prepare: Option<PathBuf>,
+    /// Write the results for a build server, too
+    #[arg(long, value_name = "junit=FILE", value_parser = junit_file)]
+    report: Option<PathBuf>,
+}
+
+impl Verify {
+    pub(super) async fn run(self, context: &Context<'_>) -> Result<ExitCode, CliError> {
+        let settings = context.settings()?;
+        let prepare = self.prepare()?;
+        let stop = context.stop();
+        let report = tokio::select! {
+            report = self.prove(&settings, prepare.as_deref(), context.output) => report?,
+            // The server goes with the future, whatever it was at.
+            () = stop.cancelled() => return Ok(ExitCode::Interrupted),
+        };
+        context
+            .output
+            .result(&report, |paint| text::summary(&report, paint));
+        if let Some(path) = &self.report {
+            std::fs::write(path, junit::document(&report)).map_err(|error| {
+                CliError::Usage(format!("cannot write {}: {error}", path.display()))
+            })?;
+        }
+        Ok(if report.is_ok() {
+            ExitCode::Done
+        } else {
+            ExitCode::Failed
+        })
+    }
+
+    async fn prove(
+        &self,
+        settings: &Settings,
+        prepare: Option<&str>,
+        output: &Output,
+    ) -> Result<Report, CliError> {
+        let server = self.start().await?;
+        let heading = Mutex::new(None);
+        let observe = |scope: Scope, proof: &Proof| {
+            let mut heading = heading.lock().unwrap_or_else(PoisonError::into_inner);
+            let begins = heading.replace(scope) != Some(scope);
+            output.line(|paint| text::proof(begins.then_some(scope), proof, paint));
+        };
+        let both = [Scope::Shared, Scope::Tenant];
+        let request = Request {
+            settings,
+            scopes: self.scope.as_ref().map_or(&both, std::slice::from_ref),
+            prepare,
+            observe: &observe,
+        };
+        let report = verify(&server, &request).await;
+        server.stop().await?;
+        Ok(report?)
+    }
+
+    async fn start(&self) -> Result<Server, CliError> {
+        // The program itself watches over the server.
+        let program = std::env::current_exe().map_err(CliError::Runtime)?;
+        let options = Options::new(program);
+        let options = match &self.server {
+            Some(source) => options.sources([source.clone()]),
+            None => options,
+        };
+        Ok(Server::start(&options).await?)
+    }
+
+    fn prepare(&self) -> Result<Option<String>, CliError> {
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).map_err(|error| {
+                CliError::Usage(format!("cannot read {}: {error}", path.display()))
+            })
+        };
+        self.prepare.as_ref().map(read).transpose()
+    }
+}
+
+fn junit_file(text: &str) -> Result<PathBuf, String> {
+    let file = text.strip_prefix("junit=").filter(|file| !file.is_empty());
+    file.map(PathBuf::from)
+        .ok_or_else(|| "a report is written as junit=FILE".to_owned())
+}
+
+impl From<ScratchError> for CliError {
+    fn from(error: ScratchError) -> Self {
+        Self::Verify(error.into())
+    }
+}
