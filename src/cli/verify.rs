@@ -85,8 +85,11 @@ impl Verify {
             observe: &observe,
         };
         let report = verify(&server, &request).await;
-        server.stop().await?;
-        Ok(report?)
+        let stopped = server.stop().await;
+        // What went wrong first is told.
+        let report = report?;
+        stopped?;
+        Ok(report)
     }
 
     async fn start(&self) -> Result<Server, CliError> {

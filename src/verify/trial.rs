@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use sqlx::{AssertSqlSafe, postgres::PgConnectOptions, raw_sql};
+use sqlx::postgres::PgConnectOptions;
 
 use super::{Outcome, VerifyError, scratch::Server};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     fleet::{Fleet, FleetError},
     migration::{MigrationSet, Scope},
     plan::{Goal, Standing, Stored, plan},
-    postgres::{ServerError, Session, Shard, Shards},
+    postgres::{Outcome as Reply, Session, Shard, Shards},
     provision::{self, ProvisionError},
     sql::{Ident, InvalidIdent},
     store::{heads, history, scripts, tenants::Labels},
@@ -149,10 +149,9 @@ impl Trial {
         statements.extend(prepare.map(str::to_owned));
         let session = self.session().await?;
         for statement in statements {
-            raw_sql(AssertSqlSafe(statement))
-                .execute(session.connection())
-                .await
-                .map_err(|error| VerifyError::Prepare(ServerError::of(&error)))?;
+            if let Reply::Refused { error, .. } = session.send(statement).await? {
+                return Err(VerifyError::Prepare(error));
+            }
         }
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! Up, down and up again: sound sets are exact, faulty ones are caught, in words that name what is wrong.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    process::{Command, Output},
+};
 
 use tenantry::{
     config::Settings,
@@ -13,19 +16,18 @@ use crate::support::server;
 const BOTH: &[Scope] = &[Scope::Shared, Scope::Tenant];
 
 /// Settings with these directories of the project as sets, and no database.
-fn settings(shared: &str, tenant: &str) -> Settings {
+fn environment(shared: &str, tenant: &str) -> [(&'static str, String); 2] {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let directory = |name: &str| root.join(name).display().to_string();
-    let environment = [
+    [
         ("TENANTRY__MIGRATIONS__SHARED", directory(shared)),
         ("TENANTRY__MIGRATIONS__TENANT", directory(tenant)),
-    ];
-    Settings::load(None, environment).unwrap()
+    ]
 }
 
 async fn roundtrip(shared: &str, tenant: &str, scopes: &[Scope]) -> Report {
     let request = Request {
-        settings: &settings(shared, tenant),
+        settings: &Settings::load(None, environment(shared, tenant)).unwrap(),
         scopes,
         prepare: None,
         observe: &|_, _| {},
@@ -143,4 +145,86 @@ async fn a_refusal_is_told_with_its_reasons() {
     let json = serde_json::to_value(&report).unwrap();
     let reason = &json["scopes"][0]["migrations"][0]["findings"][0]["outcome"]["reasons"][0];
     assert!(reason.as_str().unwrap().contains("F403"), "{json:#}");
+}
+
+#[tokio::test]
+async fn an_extension_lands_in_the_first_tenants_schema_unless_it_is_there_before() {
+    let sets = environment(
+        "tests/fixtures/roundtrip/empty",
+        "tests/fixtures/roundtrip/extension",
+    );
+    let path = (
+        "TENANTRY__MIGRATIONS__EXTRA_SEARCH_PATH",
+        "extensions".to_owned(),
+    );
+    let settings = Settings::load(None, sets.into_iter().chain([path])).unwrap();
+    let mut request = Request {
+        settings: &settings,
+        scopes: &[Scope::Tenant],
+        prepare: None,
+        observe: &|_, _| {},
+    };
+    let report = verify(server().await, &request).await.unwrap();
+    insta::assert_snapshot!(words(report.scopes[0].proofs()), @r#"
+    tags: exact
+    the whole set: exact
+    a second tenant: fails
+    the up of a second tenant fails:
+      /tests/fixtures/roundtrip/extension/1-tags.up.sql:2:25: type "ltree" does not exist (SQLSTATE 42704)
+    "#);
+    request.prepare = Some("create extension ltree schema extensions");
+    let report = verify(server().await, &request).await.unwrap();
+    assert!(report.is_ok(), "{}", words(report.scopes[0].proofs()));
+}
+
+/// The command, on the server of the tests.
+async fn command(shared: &str, tenant: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
+    command
+        .arg("verify")
+        .args(arguments)
+        .args(["--server", server().await.url()]);
+    command.envs(environment(shared, tenant));
+    tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn the_command_shows_a_line_a_migration_and_ends_with_what_it_found() {
+    let sound = command("migrations", "tenant_migrations", &[]).await;
+    assert_eq!(sound.status.code(), Some(0), "{sound:?}");
+    let text = String::from_utf8(sound.stdout).unwrap();
+    assert!(text.contains("  ✓ 20260106090000 users\n"), "{text}");
+    assert!(
+        text.contains("tenants' set: 14 migrations, 14 exact; 2 repeatables stay"),
+        "{text}"
+    );
+
+    let (shared, tenant) = (
+        "tests/fixtures/roundtrip/shared",
+        "tests/fixtures/roundtrip/tenant",
+    );
+    let junit = tempfile::NamedTempFile::new().unwrap();
+    let report = format!("junit={}", junit.path().display());
+    let arguments = ["--scope", "tenant", "--report", &report];
+    let faulty = command(shared, tenant, &arguments).await;
+    assert_eq!(faulty.status.code(), Some(1), "{faulty:?}");
+    let text = String::from_utf8(faulty.stdout).unwrap();
+    let found = "  ✗ 3 lost-default: differs\n      the down leaves another structure than the first up \
+                 found:\n        orders.amount: default 1 → none\n";
+    assert!(text.contains(found), "{text}");
+    let xml = std::fs::read_to_string(junit.path()).unwrap();
+    assert!(
+        xml.contains("tests=\"11\" failures=\"7\" skipped=\"1\""),
+        "{xml}"
+    );
+
+    let json = command(shared, tenant, &["--scope", "shared", "--output", "json"]).await;
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let migration = &json["scopes"][0]["migrations"][0];
+    assert_eq!(
+        (&migration["name"], &migration["verdict"]),
+        (&"regions".into(), &"exact".into())
+    );
 }

@@ -17,6 +17,7 @@ use tenantry::{
 
 use super::{
     corpus::{CORPORA, Corpus, Files, folder, skipped},
+    page::{self, Major},
     psql::Clients,
 };
 use crate::support::{Database, database, server};
@@ -62,8 +63,18 @@ async fn structures_are_those_that_psql_leaves() {
     }
     assert!(wrong.is_empty(), "{wrong}");
     if rows.len() == CORPORA.len() {
-        super::page::check(&folder, &rows);
+        page::check(&folder, &major().await, &rows);
     }
+}
+
+async fn major() -> Major {
+    let mut connection = database().await.connect().await;
+    let version: String = sqlx::query_scalar("SHOW server_version")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    let (major, _) = version.split_once('.').unwrap();
+    Major(major.to_owned())
 }
 
 fn clients() -> Option<Clients> {
