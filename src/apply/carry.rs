@@ -121,10 +121,13 @@ impl<'a> Carrier<'a> {
             };
             // After a lost connection the same message is sent again: when the first one was committed after all, the
             // revision has moved and the second is refused as stale. History is read under the lock only (`enter`).
-            if failure.fault == Fault::Stale
-                && patience.has_reconnected()
-                && self.is_at(head, ahead + template.revisions).await
-            {
+            // An error after the COMMIT is no escape either: all of it is recorded.
+            let unsure = match failure.fault {
+                Fault::Stale => patience.has_reconnected(),
+                Fault::Escaped => true,
+                _ => false,
+            };
+            if unsure && self.is_at(head, ahead + template.revisions).await {
                 return Ok(());
             }
             if failure.fault == Fault::Escaped {

@@ -8,7 +8,7 @@ use std::{
 use super::header::Header;
 use crate::{
     migration::Checksum,
-    sql::{Ident, InvalidIdent, Kind, Lexer, Position, TokenKind, Unterminated, kind, split},
+    sql::{Ident, InvalidIdent, Lexer, Position, Token, TokenKind, Unterminated, kind, split},
 };
 
 /// What a backfill does.
@@ -127,10 +127,12 @@ impl Definition {
             wrong,
         };
         let header = Header::read(&text).map_err(failed)?;
-        let (statement, places) = statement(&text).map_err(failed)?;
-        let Some(table) = header.table.clone() else {
-            return Err(failed((0, Wrong::NoTable)));
-        };
+        let table = header.table().map_err(failed)?;
+        let statement = statement(&text).map_err(failed)?;
+        let places = places(&text[statement.clone()], statement.start);
+        if places.is_empty() {
+            return Err(failed((statement.start, Wrong::NoPlace)));
+        }
         let key = header.key();
         let column = key.as_ref().map_or("", Ident::as_str);
         let checksum = Checksum::of(&format!("{table}\n{column}\n{}", &text[statement.clone()]));
@@ -148,8 +150,8 @@ impl Definition {
     }
 }
 
-/// The one statement of a text, and where it has `{batch}`.
-fn statement(text: &str) -> Result<(Range<usize>, Vec<Range<usize>>), (usize, Wrong)> {
+/// The one statement of a text.
+fn statement(text: &str) -> Result<Range<usize>, (usize, Wrong)> {
     if let Some(at) = text.find('\0') {
         return Err((at, Wrong::Nul));
     }
@@ -166,22 +168,16 @@ fn statement(text: &str) -> Result<(Range<usize>, Vec<Range<usize>>), (usize, Wr
         let first = sql.split_whitespace().next().unwrap_or_default();
         return Err((span.start, Wrong::Kind(first.to_owned())));
     }
-    if let (kind, Some(words)) = (kind(sql), kind(sql).words())
-        && kind != Kind::Other
-    {
+    if let Some(words) = kind(sql).words() {
         return Err((span.start, Wrong::Leaves(words)));
     }
-    let places = places(sql, span.start);
-    if places.is_empty() {
-        return Err((span.start, Wrong::NoPlace));
-    }
-    Ok((span, places))
+    Ok(span)
 }
 
 /// Where a statement has `{batch}`, outside of strings and comments.
 fn places(sql: &str, start: usize) -> Vec<Range<usize>> {
     let tokens: Vec<_> = Lexer::new(sql).map_while(Result::ok).collect();
-    let is_place = |three: &&[crate::sql::Token]| {
+    let is_place = |three: &&[Token]| {
         three[1].kind == TokenKind::Word
             && sql[three[0].span.start..three[2].span.end] == *"{batch}"
     };
@@ -294,6 +290,10 @@ mod tests {
             (
                 "-- tenantry: backfill table=t\nvacuum t".to_owned(),
                 "2:1: a backfill is an UPDATE, DELETE, INSERT, MERGE, WITH or SELECT; this begins with vacuum",
+            ),
+            (
+                "-- tenantry: backfill table=t\nselect set_config('search_path', 'x', true) where {batch}".to_owned(),
+                "2:1: set_config('search_path', …) would leave the schema, the role or the transaction of the batch",
             ),
             (
                 "-- tenantry: backfill table=t\nupdate t set a = 1".to_owned(),

@@ -9,8 +9,9 @@ const LARGEST_BATCH: u32 = 100_000;
 /// What a backfill's header line says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Header {
-    /// The table whose rows are gone over.
-    pub(super) table: Option<Ident>,
+    /// The byte at which it starts.
+    start: usize,
+    table: Option<Ident>,
     /// The column by which batches are cut, or `auto`: the primary key.
     key: Option<Ident>,
     batch: Option<u32>,
@@ -30,14 +31,19 @@ impl Header {
             Some((_, at)) => return Err((at, Wrong::NoHeader)),
             None => return Err((start, Wrong::NoHeader)),
         }
-        let mut header = Self::default();
+        let mut header = Self {
+            start,
+            ..Self::default()
+        };
         for (word, at) in words {
             header.take(word).map_err(|wrong| (at, wrong))?;
         }
-        if header.table.is_none() {
-            return Err((start, Wrong::NoTable));
-        }
         Ok(header)
+    }
+
+    /// The table whose rows are gone over.
+    pub(super) fn table(&self) -> Result<Ident, (usize, Wrong)> {
+        self.table.clone().ok_or((self.start, Wrong::NoTable))
     }
 
     /// The key's column; none where it is to be found out.

@@ -9,7 +9,7 @@ use super::{error::CliError, output::Output};
 /// # Errors
 /// There is nobody to ask.
 pub(super) fn go_on(output: &Output, about: &str) -> Result<bool, CliError> {
-    let answer = answer(output, &format!("{about}\nGo on? [y/N]"))?;
+    let answer = answer(output, about, "Go on? [y/N]")?;
     let yes = matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes");
     Ok(heed(output, yes))
 }
@@ -19,12 +19,13 @@ pub(super) fn go_on(output: &Output, about: &str) -> Result<bool, CliError> {
 /// # Errors
 /// There is nobody to ask.
 pub(super) fn name_again(output: &Output, about: &str, name: &str) -> Result<bool, CliError> {
-    let answer = answer(output, &format!("{about}\nType its name to go on:"))?;
+    let answer = answer(output, about, "Type its name to go on:")?;
     Ok(heed(output, answer == name))
 }
 
-fn answer(output: &Output, question: &str) -> Result<String, CliError> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+fn answer(output: &Output, about: &str, question: &str) -> Result<String, CliError> {
+    output.aside(about);
+    if output.is_json() || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         let message = "nobody can be asked here: say --yes when this is what you want";
         return Err(CliError::Usage(message.to_owned()));
     }

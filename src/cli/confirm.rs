@@ -1,11 +1,8 @@
 //! Asking before anything is taken back.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, BufRead as _, IsTerminal as _},
-};
+use std::collections::BTreeMap;
 
-use super::{error::CliError, human, output::Output, trip::Trip, trip::targets};
+use super::{ask, error::CliError, human, output::Output, trip::Trip, trip::targets};
 use crate::{
     fleet::Fleet,
     migration::{Direction, Scope, Version},
@@ -47,23 +44,11 @@ pub(super) fn ask(ways: &WayBack, output: &Output) -> Result<bool, CliError> {
     if ways.is_empty() {
         return Ok(true);
     }
-    output.say("This takes back, with the data in it:");
-    for way in ways {
-        output.say(&format!("  {way}"));
-    }
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        let message = "nobody can be asked here: say --yes when this is what you want";
-        return Err(CliError::Usage(message.to_owned()));
-    }
-    output.say("Go on? [y/N]");
-    let mut answer = String::new();
-    // An input that ends or fails is no yes.
-    let _ = io::stdin().lock().read_line(&mut answer);
-    let yes = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
-    if !yes {
-        output.say("Nothing was changed.");
-    }
-    Ok(yes)
+    let about = format!(
+        "This takes back, with the data in it:\n  {}",
+        ways.join("\n  ")
+    );
+    ask::go_on(output, &about)
 }
 
 /// From where to where, how many of whom.

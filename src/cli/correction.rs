@@ -1,12 +1,21 @@
 //! What `force`, `baseline` and `repair` have in common: whose history is corrected, and what came of it.
 
-use clap::{
-    Args,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
+use clap::Args;
 use serde::Serialize;
 
-use super::{context::Context, error::CliError, exit::ExitCode, human, selection::Selection};
+use super::{
+    context::Context,
+    error::CliError,
+    exit::ExitCode,
+    human,
+    output::Output,
+    report::{
+        json::{self, BlockedJson, RefusalJson, TargetJson},
+        name,
+    },
+    selection::Selection,
+    trip::{scope, targets},
+};
 use crate::{
     fleet::Fleet,
     migration::Scope,
@@ -53,14 +62,6 @@ impl Whom {
     }
 }
 
-/// Takes the name of a scope.
-fn scope() -> impl TypedValueParser<Value = Scope> {
-    PossibleValuesParser::new(["shared", "tenant"]).map(|word| match word.as_str() {
-        "shared" => Scope::Shared,
-        _ => Scope::Tenant,
-    })
-}
-
 /// The targets of a scope that have a history to correct.
 pub(super) fn chosen<'a>(
     survey: &'a Survey,
@@ -93,32 +94,14 @@ pub(super) async fn carry_out(
         let targets = targets.iter().copied();
         results.push((*scope, record(fleet, *scope, targets, correction).await?));
     }
-    let shown: Vec<_> = results
-        .iter()
-        .map(|(scope, result)| show(*scope, result))
-        .collect();
-    let output = context.output;
     for (_, result) in &results {
-        for (refusal, count) in &result.refusals {
-            let whom = human::count(*count, "target", "targets");
-            output.error(&format!("{refusal} ({whom}); nothing was changed"));
-        }
-        for blocked in &result.blocked {
-            output.error(&format!("{}: {}", blocked.target, blocked.why));
-        }
-        for target in &result.busy {
-            output.error(&format!(
-                "{target}: another session is at work on it; try again"
-            ));
-        }
-        for target in &result.skipped {
-            output.error(&format!(
-                "{target}: moved by somebody else meanwhile; look again"
-            ));
-        }
+        tell(result, fleet, context.output);
     }
-    output.result(&Scopes { scopes: &shown }, |_| {
-        let lines: Vec<_> = shown.iter().map(Shown::line).collect();
+    let shown = ScopesJson {
+        scopes: results.iter().map(|(s, result)| show(*s, result)).collect(),
+    };
+    context.output.result(&shown, |_| {
+        let lines: Vec<_> = results.iter().map(|(s, result)| line(*s, result)).collect();
         lines.join("\n")
     });
     Ok(results
@@ -128,78 +111,82 @@ pub(super) async fn carry_out(
         .unwrap_or(ExitCode::Done))
 }
 
-#[derive(Serialize)]
-struct Scopes<'a> {
-    scopes: &'a [Shown],
+/// Says what was not done, and why.
+fn tell(result: &Corrected, fleet: &Fleet, output: &Output) {
+    for (refusal, count) in &result.refusals {
+        let whom = human::count(*count, "schema", "schemas");
+        output.error(&format!("{refusal} ({whom}); nothing was changed"));
+    }
+    for blocked in &result.blocked {
+        output.error(&format!(
+            "{}: {}",
+            name(&blocked.target, fleet),
+            blocked.why
+        ));
+    }
+    for target in &result.busy {
+        let name = name(target, fleet);
+        output.error(&format!(
+            "{name}: another session is at work on it; try again"
+        ));
+    }
+    for target in &result.skipped {
+        let name = name(target, fleet);
+        output.error(&format!(
+            "{name}: moved by somebody else meanwhile; look again"
+        ));
+    }
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct ScopesJson<'a> {
+    scopes: Vec<ScopeJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct ScopeJson<'a> {
     scope: Scope,
     moved: usize,
     current: usize,
-    busy: Vec<String>,
-    skipped: Vec<String>,
-    blocked: Vec<Left>,
-    refused: Vec<Left>,
+    busy: Vec<TargetJson<'a>>,
+    skipped: Vec<TargetJson<'a>>,
+    refusals: Vec<RefusalJson<'a>>,
+    blocked: Vec<BlockedJson<'a>>,
 }
 
-#[derive(Serialize)]
-struct Left {
-    targets: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<String>,
-    reason: String,
-}
-
-impl Shown {
-    fn line(&self) -> String {
-        let whom = match self.scope {
-            Scope::Shared => human::count(self.moved, "shared schema", "shared schemas"),
-            Scope::Tenant => human::count(self.moved, "tenant", "tenants"),
-        };
-        let left = self.busy.len() + self.skipped.len() + self.blocked.len();
-        let left = left + self.refused.iter().map(|left| left.targets).sum::<usize>();
-        let parts = [
-            (self.current, "said so already"),
-            (left, "left as they are"),
-        ];
-        let rest = parts
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!(", {} {what}", human::number(count)));
-        format!("history of {whom} corrected{}", rest.collect::<String>())
-    }
-}
-
-fn show(scope: Scope, result: &Corrected) -> Shown {
-    let names =
-        |targets: &[crate::tenant::Target]| targets.iter().map(ToString::to_string).collect();
-    Shown {
+fn show(scope: Scope, result: &Corrected) -> ScopeJson<'_> {
+    let refusals = result.refusals.iter();
+    ScopeJson {
         scope,
         moved: result.moved.len(),
         current: result.current,
-        busy: names(&result.busy),
-        skipped: names(&result.skipped),
-        blocked: result
-            .blocked
-            .iter()
-            .map(|blocked| Left {
-                targets: 1,
-                target: Some(blocked.target.to_string()),
-                reason: blocked.why.to_string(),
-            })
+        busy: result.busy.iter().map(json::target).collect(),
+        skipped: result.skipped.iter().map(json::target).collect(),
+        refusals: refusals
+            .map(|(why, count)| json::refusal(why, *count))
             .collect(),
-        refused: result
+        blocked: result.blocked.iter().map(json::blocked).collect(),
+    }
+}
+
+fn line(scope: Scope, result: &Corrected) -> String {
+    let left = result.busy.len() + result.skipped.len() + result.blocked.len();
+    let left = left
+        + result
             .refusals
             .iter()
-            .map(|(refusal, targets)| Left {
-                targets: *targets,
-                target: None,
-                reason: refusal.to_string(),
-            })
-            .collect(),
-    }
+            .map(|(_, count)| count)
+            .sum::<usize>();
+    let parts = [
+        (result.current, "said so already"),
+        (left, "left as they are"),
+    ];
+    let rest = parts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!(", {} {what}", human::number(count)));
+    let whom = targets(scope, result.moved.len());
+    format!("history of {whom} corrected{}", rest.collect::<String>())
 }
 
 fn exit_code(result: &Corrected) -> ExitCode {

@@ -56,10 +56,8 @@ impl Output {
             Format::Json => serde_json::to_string_pretty(json)
                 .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}")),
         };
-        self.bars.suspend(|| {
-            // Whoever closed the pipe has read enough.
-            let _ = writeln!(io::stdout().lock(), "{}", text.trim_end_matches('\n'));
-        });
+        // Whoever closed the pipe has read enough.
+        let _ = writeln!(io::stdout().lock(), "{}", text.trim_end_matches('\n'));
     }
 
     /// A part of the result for people that is known before the rest of it.
@@ -85,21 +83,21 @@ impl Output {
     /// Something to know; unless less is asked for.
     pub(crate) fn note(&self, text: &str) {
         if !self.is_quiet() {
-            self.say(&format!("{} {text}", self.error_paint.faint("note:")));
+            self.say(&self.error_paint.labelled("note:", text));
         }
     }
 
     /// Something that should be seen to, though nothing failed.
     pub(crate) fn warning(&self, text: &str) {
         if !self.is_json() {
-            self.say(&format!("{} {text}", self.error_paint.caution("warning:")));
+            self.say(&self.error_paint.labelled("warning:", text));
         }
     }
 
     /// Something that went wrong, as a fragment in lower case. In JSON it is a part of the result.
     pub(crate) fn error(&self, text: &str) {
         if !self.is_json() {
-            self.say(&format!("{} {text}", self.error_paint.bad("error:")));
+            self.say(&self.error_paint.labelled("error:", text));
         }
     }
 
@@ -137,10 +135,13 @@ impl Output {
         self.say(&problems.render(Severity::Error, self.error_paint.enabled));
     }
 
+    /// To standard error, above whatever bar there is.
     pub(super) fn say(&self, text: &str) {
-        self.bars.suspend(|| {
-            // Without standard error there is nobody to tell.
+        // Without standard error there is nobody to tell.
+        if self.bars.is_hidden() {
             let _ = writeln!(io::stderr().lock(), "{text}");
-        });
+        } else {
+            let _ = self.bars.println(text);
+        }
     }
 }

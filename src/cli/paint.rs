@@ -1,4 +1,4 @@
-//! Colour, where it is wanted.
+//! Colour where it is wanted, and lines no longer than the terminal is wide.
 
 use std::io::IsTerminal;
 
@@ -7,10 +7,12 @@ use clap::builder::styling::{AnsiColor, Style};
 use super::arguments::ColorWhen;
 
 /// Colours words, or leaves them as they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Paint {
     /// Whether anything is coloured.
     pub(crate) enabled: bool,
+    /// The terminal's columns; none where there is no terminal, and nothing is wrapped.
+    pub(crate) width: Option<usize>,
 }
 
 impl Paint {
@@ -21,7 +23,27 @@ impl Paint {
             ColorWhen::Never => false,
             ColorWhen::Auto => stream.is_terminal() && wanted(),
         };
-        Self { enabled }
+        let size = || comfy_table::Table::new().use_stderr().width();
+        let width = stream.is_terminal().then(size).flatten();
+        Self {
+            enabled,
+            width: width.map(usize::from),
+        }
+    }
+
+    /// A text after its label, such as `error:`; further lines are set in as far as the first.
+    pub(crate) fn labelled(self, label: &str, text: &str) -> String {
+        let painted = match label {
+            "error:" | "blocked:" | "refused:" => self.bad(label),
+            "warning:" | "drift:" => self.caution(label),
+            _ => self.faint(label),
+        };
+        let indent = label.len() + 1;
+        let room = self.width.map_or(usize::MAX, |width| {
+            width.saturating_sub(indent).max(NARROWEST)
+        });
+        let lines: Vec<_> = text.lines().flat_map(|line| wrap(line, room)).collect();
+        format!("{painted} {}", lines.join(&format!("\n{:indent$}", "")))
     }
 
     /// What went well.
@@ -58,8 +80,57 @@ impl Paint {
     }
 }
 
+/// Text is not wrapped into columns narrower than this.
+const NARROWEST: usize = 20;
+
+/// Breaks a line at its blanks. A word that is longer than the line stays whole.
+fn wrap(line: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in line.split(' ') {
+        let length = word.chars().count();
+        if let Some(last) = lines
+            .last_mut()
+            .filter(|_| used == 0 || used + 1 + length <= width)
+        {
+            if used > 0 {
+                last.push(' ');
+                used += 1;
+            }
+            last.push_str(word);
+            used += length;
+        } else {
+            lines.push(word.to_owned());
+            used = length;
+        }
+    }
+    lines
+}
+
 /// See no-color.org; a dumb terminal shows escapes as they are.
 fn wanted() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_hang_from_their_label() {
+        let narrow = Paint {
+            enabled: false,
+            width: Some(28),
+        };
+        assert_eq!(
+            narrow.labelled("error:", "the file was changed, put it back"),
+            "error: the file was changed,\n       put it back"
+        );
+        let text = "no terminal, no end of the line";
+        assert_eq!(
+            Paint::default().labelled("note:", text),
+            format!("note: {text}")
+        );
+    }
 }

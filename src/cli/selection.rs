@@ -13,6 +13,9 @@ use crate::{
     },
 };
 
+/// So many tenants that are left alone are named.
+const SHOWN: usize = 5;
+
 /// The tenants that a command is about: all of them, or these.
 #[derive(Debug, Clone)]
 pub(crate) struct Selection {
@@ -28,7 +31,14 @@ impl Selection {
     ) -> Result<Self, CliError> {
         match selector {
             None => Ok(Self { names: None }),
-            Some(_) => Self::of(&Survey::take(fleet).await?, selector, output),
+            Some(_) => {
+                let survey = Survey::take(fleet).await?;
+                let selection = Self::of(&survey, selector, output)?;
+                for (tenant, state) in selection.idle(&survey).take(SHOWN) {
+                    output.note(&format!("{} is {state}: it stays as it is", tenant.name));
+                }
+                Ok(selection)
+            }
         }
     }
 

@@ -89,9 +89,7 @@ impl Fleetwide {
         let dirty = |blocked: &Blocked| matches!(blocked.why, Why::Dirty(_));
         if self.scopes.iter().flat_map(|s| &s.blocked).any(dirty) {
             ExitCode::Dirty
-        } else if any(|scope| scope.groups(|group| group.drift.iter().any(|d| !is_late(d)))) {
-            ExitCode::Drift
-        } else if any(|scope| scope.is_absent()) {
+        } else if any(|scope| scope.groups(Group::is_adrift) || scope.is_absent()) {
             ExitCode::Drift
         } else if any(|scope| scope.groups(Group::is_pending)) || any(ScopeStatus::is_unmade) {
             ExitCode::Pending
@@ -123,6 +121,10 @@ impl ScopeStatus {
 }
 
 impl Group {
+    fn is_adrift(&self) -> bool {
+        self.drift.iter().any(|drift| !is_late(drift))
+    }
+
     fn is_pending(&self) -> bool {
         !self.pending.is_empty() || self.repeatables_pending
     }

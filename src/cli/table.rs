@@ -80,8 +80,7 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_lines_end_with_text() {
-        let mut table =
-            Table::new(Paint { enabled: false }, ["VERSION", "TENANTS", "NAME"]).numbers(&[1]);
+        let mut table = Table::new(Paint::default(), ["VERSION", "TENANTS", "NAME"]).numbers(&[1]);
         table.row(["7", "1,200", "orders"]);
         table.row([faint("20260301000000"), good("3"), bad("")]);
         assert_eq!(

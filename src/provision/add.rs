@@ -38,6 +38,7 @@ pub async fn add(
     }
     let on = choose_shard(fleet, Some(shard))?;
     let mut home = fleet.home().await?;
+    let mut new = false;
     if tenants::get(home.connection(), name).await?.is_none() {
         let mut session = fleet.shard(on).await?;
         require_shared(fleet, &mut session, shard).await?;
@@ -45,7 +46,7 @@ pub async fn add(
         session.close().await;
         let state = TenantState::Provisioning;
         // Somebody else may be quicker: then there are two who build, and the schema's own lock keeps them apart.
-        tenants::insert(home.connection(), name, shard, state, labels).await?;
+        new = tenants::insert(home.connection(), name, shard, state, labels).await?;
     }
     let tenant = tenants::get(home.connection(), name).await?;
     home.close().await;
@@ -53,6 +54,8 @@ pub async fn add(
         Some(tenant) if tenant.state == TenantState::Provisioning && tenant.shard == *shard => {
             resume(fleet, &tenant).await
         }
+        // A daemon was quicker.
+        Some(tenant) if new && tenant.state == TenantState::Active => Ok(tenant),
         Some(tenant) if tenant.state == TenantState::Provisioning => {
             Err(ProvisionError::Shard(format!(
                 "tenant {name} was begun on shard {0}: go on there, with --shard {0}",

@@ -70,23 +70,23 @@ impl Wrong {
                     .to_owned()
             }
             Self::Blocked(Why::Dirty(version)) => format!(
-                "look at the schema; then `tenantry force {version}` when all of the migration is in it, or \
-                 `tenantry repair --clear-dirty` when it stands where its history says"
+                "look at the schema; then `tenantry force {version} TENANT` when all of the migration is in it, or \
+                 `tenantry repair --clear-dirty TENANT` when it stands where its history says"
             ),
             Self::Blocked(Why::Renamed(name)) => {
                 format!(
-                    "rename {name} back, or take another schema of that name with `tenantry tenant import`"
+                    "rename {name} back, or take another schema of that name with `tenantry tenant import TENANT`"
                 )
             }
             Self::Blocked(Why::Gone) => {
-                "restore the schema, then `tenantry tenant import`; or `tenantry tenant retire`"
+                "restore the schema, then `tenantry tenant import TENANT`; or `tenantry tenant retire TENANT`"
                     .to_owned()
             }
             Self::Blocked(Why::Unknown) | Self::Stray => {
-                "`tenantry tenant import` takes the schema as it is".to_owned()
+                "`tenantry tenant import TENANT` takes the schema as it is".to_owned()
             }
             Self::Unfinished => {
-                "`tenantry tenant add` goes on where it stopped; `tenantry tenant retire` undoes it"
+                "`tenantry tenant add TENANT` goes on where it stopped; `tenantry tenant retire TENANT` undoes it"
                     .to_owned()
             }
             Self::Forgotten => "nothing: a new tenant of that name starts afresh".to_owned(),

@@ -151,7 +151,9 @@ async fn every_row_exactly_once_whatever_is_cut_off() {
     let up = "create table t (id bigint primary key, v int not null default 0);
               insert into t (id) select 7 * n from generate_series(1, 3000) n";
     let ground = Ground::new(up, &["acme", WEIRD]).await;
-    let text = "-- tenantry: backfill table=t batch=50\nupdate t set v = v + 1 where {batch}";
+    // Slow enough for a busy machine to interfere in time.
+    let text =
+        "-- tenantry: backfill table=t batch=50 rate=1500/s\nupdate t set v = v + 1 where {batch}";
     let definition = definition(text);
     let mut connection = ground.database.connect().await;
     let (mut rounds, mut ended, mut rows) = (0, 0, 0);
@@ -174,7 +176,7 @@ async fn every_row_exactly_once_whatever_is_cut_off() {
             break;
         }
     }
-    assert!(rounds > 3 && ended > 3, "{rounds} rounds, {ended} sessions");
+    assert!(rounds > 2 && ended > 2, "{rounds} rounds, {ended} sessions");
     for tenant in ["acme", WEIRD] {
         let counts = "select (min(v), max(v), count(*)) from t";
         assert_eq!(ground.text(tenant, counts).await, "(1,1,3000)");

@@ -58,6 +58,11 @@ async fn repair_by_command() {
         .run("update tenantry.heads set dirty_version = '2' where schema_name = 'bolt'")
         .await;
     assert_json!("repair_look", small.json(&["repair"]));
+    assert_json!("repair_look_text", small.text(&["repair"]));
+    assert_json!(
+        "repair_restore_text",
+        small.text(&["repair", "--restore", "1"])
+    );
     assert_json!("repair_restore", small.json(&["repair", "--restore", "1"]));
     // What is dirty is left alone, and that is told.
     let accept = ["repair", "--accept-checksum", "1"];
@@ -65,7 +70,7 @@ async fn repair_by_command() {
         .tenantry(&accept)
         .assert()
         .code(5)
-        .stderr(contains("main/bolt"));
+        .stderr(contains("bolt: it stopped half-way at 2"));
     let ask = small.tenantry(&["repair", "--clear-dirty"]).assert();
     ask.code(2).stderr(contains("--yes"));
     assert_json!(

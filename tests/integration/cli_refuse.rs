@@ -48,7 +48,8 @@ async fn a_changed_file_stops_all() {
     );
     let ran = shop.run(&["up"]);
     assert_refused(&ran, 6, "1 users was changed after it was applied");
-    assert_refused(&ran, 6, "holds up 2 tenants; nothing was begun");
+    assert_refused(&ran, 6, "holds up 2 tenants");
+    assert_eq!(ran.stdout, "Nothing was begun.\n");
     let json = shop.run(&["up", "--output", "json"]);
     assert_eq!((json.code, json.stderr.as_str()), (6, ""));
     assert_eq!(json.json()["scopes"][1]["refusals"][0]["kind"], "changed");
@@ -113,6 +114,9 @@ async fn names_that_nobody_has_are_told() {
     let shop = behind().await;
     assert_refused(&shop.run(&["up", "acne"]), 2, "no tenant acne; is it acme?");
     assert_refused(&shop.run(&["up", "!bleu"]), 2, "is it blue?");
+    shop.sql("update tenantry.tenants set state = 'suspended' where name = 'blue'")
+        .await;
+    assert_refused(&shop.run(&["up", "blue"]), 0, "blue is suspended");
     assert_refused(&shop.run(&["up", "z*"]), 0, "no tenant is selected");
     assert_refused(
         &shop.run(&["up", "--to", "7"]),

@@ -42,6 +42,8 @@ async fn a_tenant_from_beginning_to_end() {
         "tenant_retire",
         small.json(&["tenant", "retire", WEIRD, "--yes"])
     );
+    assert_json!("tenant_list_text", small.text(&["tenant", "list"]));
+    assert_json!("tenant_show_text", small.text(&["tenant", "show", "acme"]));
     let list = small
         .tenantry(&["tenant", "list", "label:tier=free"])
         .assert();

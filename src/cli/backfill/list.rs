@@ -3,11 +3,18 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
+use comfy_table::Cell;
 use serde::Serialize;
 
 use crate::{
     backfill::{names, progress},
-    cli::{context::Context, error::CliError, exit::ExitCode, human, table::Table},
+    cli::{
+        context::Context,
+        error::CliError,
+        exit::ExitCode,
+        human,
+        table::{Table, caution, faint, good},
+    },
 };
 
 /// What `backfill list` takes.
@@ -57,11 +64,19 @@ impl List {
                 let number =
                     |count: u64| human::number(usize::try_from(count).unwrap_or(usize::MAX));
                 table.row([
-                    backfill.name.clone(),
-                    number(backfill.begun),
-                    number(backfill.done),
-                    number(backfill.rows_done),
-                    if backfill.file { "yes" } else { "gone" }.to_owned(),
+                    Cell::new(&backfill.name),
+                    Cell::new(number(backfill.begun)),
+                    if backfill.done > 0 && backfill.done == backfill.begun {
+                        good(number(backfill.done))
+                    } else {
+                        Cell::new(number(backfill.done))
+                    },
+                    Cell::new(number(backfill.rows_done)),
+                    if backfill.file {
+                        faint("there")
+                    } else {
+                        caution("gone")
+                    },
                 ]);
             }
             table.render()

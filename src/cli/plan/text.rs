@@ -25,7 +25,9 @@ pub(super) fn plan(scopes: &[PlannedScope], fleet: &Fleet, paint: Paint) -> Stri
             blocks.push(format!("no {} to move", things(scope.scope)));
         }
         if !scope.blocked.is_empty() {
-            blocks.push(report::blocked_lines(&scope.blocked, fleet).join("\n"));
+            let lines = report::blocked_lines(&scope.blocked, fleet);
+            let lines = lines.iter().map(|line| paint.labelled("blocked:", line));
+            blocks.push(lines.collect::<Vec<_>>().join("\n"));
         }
     }
     blocks.join("\n\n")
@@ -43,7 +45,8 @@ fn cohort(scope: &PlannedScope, planned: &Planned, fleet: &Fleet, paint: Paint) 
         Ok(plan) if plan.is_empty() => ("nothing to do".to_owned(), None),
         Ok(plan) => (work(plan), Some(steps(plan, paint))),
     };
-    let title = format!("{whom} {stands}: {what}");
+    let separator = if cohort.plan.is_ok() { " " } else { "\n" };
+    let title = format!("{whom} {stands}:{separator}{what}");
     match (&planned.messages, steps) {
         (None, None) => title,
         (None, Some(steps)) => format!("{title}\n\n{steps}"),
@@ -112,10 +115,11 @@ fn sql(messages: &[String], example: &str, paint: Paint) -> String {
 
 fn refused(refusal: &Refusal, paint: Paint) -> String {
     let Refusal::Problems(problems) = refusal else {
-        return format!("{} {refusal}", paint.bad("refused:"));
+        return paint.labelled("refused:", &refusal.to_string());
     };
     let render = |problem: &Problem| problem.render(Severity::Error, paint.enabled);
     let problems: Vec<_> = problems.iter().map(render).collect();
     let problems = problems.join("\n\n");
-    format!("{} {refusal}\n\n{problems}", paint.bad("refused:"))
+    let refused = paint.labelled("refused:", &refusal.to_string());
+    format!("{refused}\n\n{problems}")
 }

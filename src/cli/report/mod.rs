@@ -29,8 +29,8 @@ pub(super) fn show(report: &Report, fleet: &Fleet, retry: &Retry<'_>, output: &O
         summary::lines(report, paint).join("\n")
     });
     for scope in &report.scopes {
-        for (refusal, count) in &scope.refusals {
-            refused(refusal, &targets(scope.scope, *count), output);
+        for (refusal, count) in merged(&scope.refusals) {
+            refused(refusal, &targets(scope.scope, count), output);
         }
         failures::show(scope, fleet, retry, output);
         for line in blocked_lines(&scope.blocked, fleet) {
@@ -93,13 +93,25 @@ fn weight(code: ExitCode) -> usize {
         .unwrap_or(order.len())
 }
 
+/// Each refusal once: cohorts are often refused for the same reason.
+fn merged(refusals: &[(Refusal, usize)]) -> Vec<(&Refusal, usize)> {
+    let mut merged: Vec<(&Refusal, usize)> = Vec::new();
+    for (refusal, count) in refusals {
+        match merged.iter_mut().find(|(known, _)| *known == refusal) {
+            Some((_, sum)) => *sum += count,
+            None => merged.push((refusal, *count)),
+        }
+    }
+    merged
+}
+
 fn refused(refusal: &Refusal, whom: &str, output: &Output) {
     if let Refusal::Problems(problems) = refusal {
         for problem in problems {
             output.problem(problem, Severity::Error);
         }
     }
-    output.error(&format!("{refusal} (holds up {whom}; nothing was begun)"));
+    output.error(&format!("{refusal}\n(holds up {whom})"));
 }
 
 /// What is in the way of targets that have no plan: the first of them, and how many more there are.

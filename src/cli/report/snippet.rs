@@ -148,7 +148,16 @@ mod tests {
             column: 15,
         };
         let failure = failure(statement, offset, position, 3);
-        insta::assert_snapshot!(render(&failure, Some("acme"), Paint { enabled: false }), @"");
+        insta::assert_snapshot!(render(&failure, Some("acme"), Paint::default()), @r#"
+        error[42703]: column "emial" does not exist
+         --> tenant_migrations/7-emails.up.sql:4:15
+          |
+        4 |     ON users (emial)
+          |               ^^^^^
+          |
+          = help: Perhaps you meant "email".
+          = note: in acme, going up
+        "#);
     }
 
     #[test]
@@ -158,7 +167,7 @@ mod tests {
             column: 18,
         };
         let failure = failure("SELECT emial", 7, position, 1);
-        let text = render(&failure, None, Paint { enabled: false });
+        let text = render(&failure, None, Paint::default());
         assert!(text.contains("7-emails.up.sql:1:18"), "{text}");
     }
 }

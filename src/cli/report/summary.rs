@@ -11,6 +11,10 @@ use crate::{
 
 /// A line for each scope, and one more when it was stopped.
 pub(super) fn lines(report: &Report, paint: Paint) -> Vec<String> {
+    // A refusal in one scope stops all of them before anything is begun.
+    if report.scopes.iter().any(|scope| !scope.refusals.is_empty()) {
+        return vec!["Nothing was begun.".to_owned()];
+    }
     let mut lines: Vec<_> = report
         .scopes
         .iter()
@@ -23,9 +27,6 @@ pub(super) fn lines(report: &Report, paint: Paint) -> Vec<String> {
 }
 
 fn line(scope: &ScopeReport, paint: Paint) -> String {
-    if !scope.refusals.is_empty() {
-        return format!("{}: nothing was begun", scope.scope);
-    }
     if scope.runs.is_empty() {
         return match scope.current {
             0 => format!("no {} to move", things(scope.scope)),

@@ -84,7 +84,7 @@ fn drifts(scope: &ScopeStatus, paint: Paint) -> Option<String> {
         .into_iter()
         .map(|(drift, count)| {
             let whom = targets(scope.scope, count);
-            format!("{} {drift} ({whom})", paint.caution("drift:"))
+            paint.labelled("drift:", &format!("{drift} ({whom})"))
         })
         .collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
@@ -98,12 +98,9 @@ fn blocked(scope: &ScopeStatus, fleet: &Fleet, paint: Paint) -> Option<String> {
             .map(|b| name(&b.target, fleet))
             .collect();
         let them = unmade.join(", ");
-        return Some(format!(
-            "{} {them} is not there yet: `tenantry up` makes it",
-            paint.caution("shared:")
-        ));
+        return Some(format!("{them} is not there yet: `tenantry up` makes it"));
     }
-    let line = |line| format!("{} {line}", paint.bad("blocked:"));
+    let line = |line: String| paint.labelled("blocked:", &line);
     let lines: Vec<_> = blocked_lines(&scope.blocked, fleet)
         .into_iter()
         .map(line)

@@ -120,11 +120,12 @@ impl Small {
 
     /// The exit code of a command, and the JSON that it writes.
     pub(crate) fn json(&self, arguments: &[&str]) -> String {
-        let output = self
-            .tenantry(arguments)
-            .args(["--output", "json"])
-            .output()
-            .unwrap();
+        self.text(&[arguments, &["--output", "json"]].concat())
+    }
+
+    /// The exit code of a command, and all that it writes.
+    pub(crate) fn text(&self, arguments: &[&str]) -> String {
+        let output = self.tenantry(arguments).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         format!(
