@@ -14,7 +14,16 @@ use source::Source;
 
 /// Every file that turns a text made at run time into SQL. Names get into it through `Ident`, values through
 /// `Literal`; users' scripts are sent as they are. Whoever adds a file here has looked at that.
-const BUILD_SQL: &[&str] = &["src/postgres/session.rs", "src/verify/scratch/database.rs"];
+const BUILD_SQL: &[&str] = &[
+    "src/apply/template.rs",
+    "src/backfill/batch.rs",
+    "src/postgres/message.rs",
+    "src/postgres/session.rs",
+    "src/provision/retire.rs",
+    "src/provision/schema.rs",
+    "src/verify/scratch/database.rs",
+    "src/verify/trial.rs",
+];
 
 /// Lines of a file, tests left out, that nothing may exceed.
 const FILE_LINES: usize = 400;
@@ -41,7 +50,7 @@ fn sql_is_built_in_few_places() {
             source
                 .tokens
                 .iter()
-                .any(|token| token.text == "AssertSqlSafe")
+                .any(|token| ["AssertSqlSafe", "vouched"].contains(&token.text.as_str()))
         })
         .map(|source| source.path)
         .collect();

@@ -8,7 +8,7 @@ use crate::{
     history::Head,
     migration::Version,
     plan::Plan,
-    postgres::{Fault, Outcome, ServerError, Session, SessionError, Shard},
+    postgres::{Fault, Message, Outcome, ServerError, Session, SessionError, Shard},
     store::{StoreError, heads},
 };
 
@@ -144,7 +144,7 @@ impl<'a> Carrier<'a> {
     async fn once(
         &mut self,
         template: &Template,
-        message: &str,
+        message: &Message,
         head: &Head,
         ahead: i64,
     ) -> Result<(), Failure> {
@@ -152,12 +152,7 @@ impl<'a> Carrier<'a> {
             let (SessionError::Connect { error, .. } | SessionError::Lost(error)) = error;
             Failure::without_place(Fault::Connection, error)
         };
-        let outcome = self
-            .session()
-            .await
-            .map_err(lost)?
-            .send(message.to_owned())
-            .await;
+        let outcome = self.session().await.map_err(lost)?.send(message).await;
         match outcome {
             Ok(Outcome::Done) => Ok(()),
             Ok(Outcome::Refused {

@@ -7,6 +7,7 @@ use crate::{
     history::{Digest, Head},
     migration::{Checksum, Direction, Script},
     plan::{Plan, Step},
+    postgres::Message,
     sql::{InvalidIdent, Kind, Literal, kind},
 };
 
@@ -22,7 +23,7 @@ impl Compiled {
     ///
     /// # Errors
     /// The head's name is no schema's.
-    pub fn stamped(&self, head: &Head) -> Result<Vec<String>, InvalidIdent> {
+    pub fn stamped(&self, head: &Head) -> Result<Vec<Message>, InvalidIdent> {
         let ahead = self.messages.iter().scan(0, |ahead, message| {
             let before = *ahead;
             *ahead += message.revisions;
@@ -46,7 +47,7 @@ pub enum Cut {
 /// Compiles a plan.
 pub fn compile(plan: &Plan, limits: &Limits, cut: Cut) -> Compiled {
     let mut compiled = Compiled::default();
-    let mut message = Message::new(limits);
+    let mut message = Draft::new(limits);
     let mut previous: Option<&Step> = None;
     for step in &plan.steps {
         let cut = previous
@@ -54,7 +55,7 @@ pub fn compile(plan: &Plan, limits: &Limits, cut: Cut) -> Compiled {
         if cut {
             compiled
                 .messages
-                .push(std::mem::replace(&mut message, Message::new(limits)).finish());
+                .push(std::mem::replace(&mut message, Draft::new(limits)).finish());
         }
         message.step(step);
         previous = Some(step);
@@ -63,7 +64,7 @@ pub fn compile(plan: &Plan, limits: &Limits, cut: Cut) -> Compiled {
         if cut == Cut::Fine && previous.is_some() {
             compiled
                 .messages
-                .push(std::mem::replace(&mut message, Message::new(limits)).finish());
+                .push(std::mem::replace(&mut message, Draft::new(limits)).finish());
         }
         message.repeatables(plan);
     }
@@ -74,7 +75,7 @@ pub fn compile(plan: &Plan, limits: &Limits, cut: Cut) -> Compiled {
 }
 
 /// Whether `next` has to be in another transaction than `previous`, the last step of `message`.
-fn parts(previous: &Step, next: &Step, message: &Message<'_>, limits: &Limits) -> bool {
+fn parts(previous: &Step, next: &Step, message: &Draft<'_>, limits: &Limits) -> bool {
     // A new enum value cannot be used in the transaction that adds it.
     adds_enum_value(&previous.script)
         // Deferred checks are run at the end of their own migration; those that follow must start deferred again.
@@ -107,13 +108,13 @@ fn locks(script: &Script) -> u32 {
 const LEFT: &str = "pg_catalog.current_schema(), pg_catalog.set_config('search_path', '', true)";
 
 /// A message in the making.
-struct Message<'a> {
+struct Draft<'a> {
     limits: &'a Limits,
     template: Template,
     locks: u32,
 }
 
-impl<'a> Message<'a> {
+impl<'a> Draft<'a> {
     fn new(limits: &'a Limits) -> Self {
         let mut template = Template::default();
         template

@@ -5,6 +5,7 @@ use std::{fmt::Write as _, ops::Range, sync::Arc};
 use crate::{
     history::Head,
     migration::{Direction, Script, Version},
+    postgres::Message,
     sql::{Ident, InvalidIdent, Literal},
 };
 
@@ -144,8 +145,9 @@ impl Template {
     }
 
     /// The message for the schema of `head`, to be found `ahead` revisions later than there.
-    pub fn stamp(&self, head: &Head, ahead: i64) -> Result<String, InvalidIdent> {
+    pub fn stamp(&self, head: &Head, ahead: i64) -> Result<Message, InvalidIdent> {
         self.stamp_with(head, ahead, |_, _| {})
+            .map(Message::vouched)
     }
 
     /// Tells `visit` of each piece and of the byte at which it starts.
@@ -261,12 +263,16 @@ mod tests {
     fn stamps_names_as_identifier_and_literal() {
         let message = template().stamp(&head("o'b\"x; y"), 2).unwrap();
         assert!(
-            message.contains("tenantry.enter(7, 'o''b\"x; y', 5, 0)"),
-            "{message}"
+            message
+                .as_str()
+                .contains("tenantry.enter(7, 'o''b\"x; y', 5, 0)"),
+            "{message:?}"
         );
         assert!(
-            message.contains("search_path = \"o'b\"\"x; y\", pg_temp"),
-            "{message}"
+            message
+                .as_str()
+                .contains("search_path = \"o'b\"\"x; y\", pg_temp"),
+            "{message:?}"
         );
     }
 
@@ -274,6 +280,7 @@ mod tests {
     fn finds_the_statement_by_position_and_by_count() {
         let (template, head) = (template(), head("we;ird, x"));
         let message = template.stamp(&head, 0).unwrap();
+        let message = message.as_str();
         let byte = message.find("nope").unwrap();
         let character = message[..byte].chars().count();
         let (origin, offset) = template.locate(&head, 0, Some(character), 0).unwrap();

@@ -7,7 +7,7 @@ use crate::{
     apply::{Failure, Limits, Place},
     history::Head,
     migration::Direction,
-    postgres::{Fault, ServerError},
+    postgres::{Fault, Message, ServerError},
     sql::{Ident, InvalidIdent, Literal, Position},
     store::cursors::Cursor,
 };
@@ -24,7 +24,7 @@ pub(super) struct Batch<'a> {
 
 /// The text of a batch, and which of its bytes are the file's.
 #[derive(Debug, Default)]
-pub(super) struct Message {
+pub(super) struct BatchText {
     pub(super) text: String,
     /// How many statements it has so far.
     statements: usize,
@@ -36,12 +36,12 @@ pub(super) struct Message {
 
 impl Batch<'_> {
     /// The whole message. Where the cursor has no next batch yet, it only looks for the first one.
-    pub(super) fn message(&self) -> Result<Message, InvalidIdent> {
+    pub(super) fn message(&self) -> Result<BatchText, InvalidIdent> {
         let schema = Ident::new(self.head.schema.as_str())?;
         let (limits, oid) = (self.limits, self.head.schema_oid);
         let name = literal(&self.head.schema);
         let (backfill, revision) = (literal(&self.definition.name), self.cursor.revision);
-        let mut message = Message::default();
+        let mut message = BatchText::default();
         message
             .own("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
             .own("SET LOCAL standard_conforming_strings = on")
@@ -112,7 +112,12 @@ impl Batch<'_> {
     }
 }
 
-impl Message {
+impl BatchText {
+    /// Names are in it through `Ident`, values through `Literal`.
+    pub(super) fn vouched(&self) -> Message {
+        Message::vouched(self.text.as_str())
+    }
+
     /// The failure that an error of the message is, with the file's line where it is the statement's.
     pub(super) fn failure(
         &self,
@@ -200,7 +205,7 @@ mod tests {
     use super::*;
     use crate::{backfill::Pace, migration::Checksum};
 
-    fn message(low: Option<&str>, high: Option<&str>) -> (Definition, Message) {
+    fn message(low: Option<&str>, high: Option<&str>) -> (Definition, BatchText) {
         let text =
             "-- tenantry: backfill table=o'T\nupdate t set ö = nope where {batch} and {batch}";
         let pace = Pace { batch: 3, rate: 1 };
@@ -248,7 +253,7 @@ mod tests {
 
     #[test]
     fn puts_names_and_keys_in_quotes() {
-        let (_, Message { text, .. }) = message(Some("a'\\"), Some("z"));
+        let (_, BatchText { text, .. }) = message(Some("a'\\"), Some("z"));
         for part in [
             r#"(7, 'o''b"x', 'b', 4)"#,
             r#"where ("i""d" > E'a''\\'::text AND "i""d" <= 'z'::text) and ("i""d" >"#,

@@ -183,7 +183,7 @@ async fn batch(
     let message = batch.message().map_err(invalid)?;
     let mut row = None;
     match session
-        .ask(message.text.clone(), &mut row)
+        .ask(&message.vouched(), &mut row)
         .await
         .map_err(lost)?
     {

@@ -143,5 +143,9 @@ fn messages(fleet: &Fleet, cohort: &Cohort) -> Vec<String> {
     };
     let compiled = compile(plan, &fleet.limits, Cut::Coarse);
     // A head's name is a schema's, which is always an identifier.
-    compiled.stamped(head).unwrap_or_default()
+    let messages = compiled.stamped(head).unwrap_or_default();
+    messages
+        .iter()
+        .map(|message| message.as_str().to_owned())
+        .collect()
 }

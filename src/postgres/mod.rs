@@ -3,9 +3,11 @@
 //! Knows nothing of migrations.
 
 mod fault;
+mod message;
 mod session;
 mod shards;
 
 pub use fault::{Fault, ServerError};
+pub use message::Message;
 pub use session::{Outcome, Session, SessionError};
 pub use shards::{Shard, Shards};

@@ -6,7 +6,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgRow},
 };
 
-use super::{Fault, ServerError};
+use super::{Fault, Message, ServerError};
 
 /// A direct connection that carries messages. Nothing of one message survives into the next.
 #[derive(Debug)]
@@ -66,18 +66,19 @@ impl Session {
     }
 
     /// Sends one message and waits for its end.
-    pub async fn send(&mut self, message: String) -> Result<Outcome, SessionError> {
+    pub async fn send(&mut self, message: &Message) -> Result<Outcome, SessionError> {
         self.ask(message, &mut None).await
     }
 
     /// As [`Session::send`], and keeps the last row that the message gave.
     pub async fn ask(
         &mut self,
-        message: String,
+        message: &Message,
         last: &mut Option<PgRow>,
     ) -> Result<Outcome, SessionError> {
         let mut completed = 0;
-        let mut replies = sqlx::raw_sql(AssertSqlSafe(message)).fetch_many(&mut self.connection);
+        let mut replies =
+            sqlx::raw_sql(AssertSqlSafe(message.shared())).fetch_many(&mut self.connection);
         let error = loop {
             match replies.next().await {
                 Some(Ok(Either::Left(_))) => completed += 1,

@@ -4,7 +4,7 @@ use super::{ProvisionError, schema::failed};
 use crate::{
     fleet::Fleet,
     history::Head,
-    postgres::{Fault, Outcome, Session},
+    postgres::{Fault, Message, Outcome, Session},
     sql::{Ident, Literal},
     store::{
         heads::{self, Pinned},
@@ -106,7 +106,7 @@ async fn drop_schema(
         revision = head.revision,
         fence = head.fence,
     );
-    match session.send(message).await? {
+    match session.send(&Message::vouched(message)).await? {
         Outcome::Done => Ok(()),
         Outcome::Refused { error, .. }
             if matches!(

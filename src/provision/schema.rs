@@ -4,7 +4,7 @@ use super::ProvisionError;
 use crate::{
     fleet::{Fleet, FleetError},
     history::Head,
-    postgres::{Outcome, ServerError, Session, SessionError},
+    postgres::{Message, Outcome, ServerError, Session, SessionError},
     sql::{Ident, Literal},
     store::{
         StoreError,
@@ -91,7 +91,7 @@ async fn create(session: &mut Session, schema: &Ident) -> Result<bool, FleetErro
          SELECT n.oid, n.nspname FROM pg_catalog.pg_namespace n WHERE n.nspname = {name};
          COMMIT;"
     );
-    match session.send(message).await? {
+    match session.send(&Message::vouched(message)).await? {
         Outcome::Done => Ok(true),
         // duplicate_schema, or the unique index of the catalog when two were quick
         Outcome::Refused { error, .. } if matches!(error.code.as_str(), "42P06" | "23505") => {

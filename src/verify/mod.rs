@@ -7,6 +7,7 @@ mod report;
 mod roundtrip;
 pub mod scratch;
 mod trial;
+mod words;
 
 pub use error::VerifyError;
 pub use report::{Finding, Outcome, Proof, Report, ScopeReport, Stage, Verdict};

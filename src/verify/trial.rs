@@ -14,7 +14,7 @@ use crate::{
     fleet::{Fleet, FleetError},
     migration::{MigrationSet, Scope},
     plan::{Goal, Standing, Stored, plan},
-    postgres::{Outcome as Reply, Session, Shard, Shards},
+    postgres::{Message, Outcome as Reply, Session, Shard, Shards},
     provision::{self, ProvisionError},
     sql::{Ident, InvalidIdent},
     store::{heads, history, scripts, tenants::Labels},
@@ -149,7 +149,8 @@ impl Trial {
         statements.extend(prepare.map(str::to_owned));
         let session = self.session().await?;
         for statement in statements {
-            if let Reply::Refused { error, .. } = session.send(statement).await? {
+            if let Reply::Refused { error, .. } = session.send(&Message::vouched(statement)).await?
+            {
                 return Err(VerifyError::Prepare(error));
             }
         }
