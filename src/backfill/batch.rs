@@ -114,7 +114,7 @@ impl Batch<'_> {
 
 impl BatchText {
     /// Names are in it through `Ident`, values through `Literal`.
-    pub(super) fn vouched(&self) -> Message {
+    pub(super) fn to_message(&self) -> Message {
         Message::vouched(self.text.as_str())
     }
 

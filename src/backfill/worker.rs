@@ -183,7 +183,7 @@ async fn batch(
     let message = batch.message().map_err(invalid)?;
     let mut row = None;
     match session
-        .ask(&message.vouched(), &mut row)
+        .ask(&message.to_message(), &mut row)
         .await
         .map_err(lost)?
     {
