@@ -16,11 +16,13 @@ use std::{fs, path::Path, process::Command};
 
 use clap::Parser;
 use serde_json::json;
-use sqlx::{Connection, PgConnection};
-use support::{Bench, median};
+use support::{
+    Bench,
+    fleet::{fleet, sign_up},
+    median,
+};
 use tenantry::{
-    config::{MaxFailures, Settings},
-    fleet::Fleet,
+    config::MaxFailures,
     migration::Scope,
     plan::Goal,
     rollout::{Request, travel},
@@ -52,7 +54,8 @@ async fn main() {
     );
     let bench = Bench::start().await;
     let files = tempfile::tempdir().unwrap();
-    prepare(&bench, &options, files.path()).await;
+    let empty = fleet(bench.url(), files.path(), options.connections);
+    sign_up(bench.url(), &empty, options.tenants).await;
     let (mut ours, mut limit) = (Vec::new(), Vec::new());
     println!(
         "{} tenants, {} connections, postgres: {}",
@@ -102,59 +105,6 @@ async fn main() {
     bench.stop().await;
 }
 
-/// The tenants: a schema with one small table each, registered and pinned with nothing applied.
-async fn prepare(bench: &Bench, options: &Options, files: &Path) {
-    for scope in ["shared", "tenant"] {
-        fs::create_dir(files.join(scope)).unwrap();
-    }
-    let fleet = fleet(bench, options, files);
-    fleet.home().await.unwrap().close().await;
-    fleet
-        .shard(fleet.shards.iter().next().unwrap())
-        .await
-        .unwrap()
-        .close()
-        .await;
-    let mut connection = PgConnection::connect(bench.url()).await.unwrap();
-    for number in 0..options.tenants {
-        sqlx::query("select set_config('bench.schema', $1, false)")
-            .bind(format!("bench_{number}"))
-            .execute(&mut connection)
-            .await
-            .unwrap();
-        sqlx::raw_sql(
-            "do $$ declare name text := current_setting('bench.schema'); begin
-                 execute format('create schema %I', name);
-                 execute format('create table %I.items (id bigint primary key, name text)', name);
-                 insert into tenantry.tenants (name, shard, state) values (name, 'main', 'active');
-                 insert into tenantry.heads (schema_oid, schema_name) values (name::regnamespace, name);
-             end $$",
-        )
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    }
-    sqlx::raw_sql("checkpoint")
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    connection.close().await.unwrap();
-}
-
-fn fleet(bench: &Bench, options: &Options, files: &Path) -> Fleet {
-    let directory = |scope: &str| files.join(scope).display().to_string();
-    let environment = [
-        ("TENANTRY__HOME__URL", bench.url().to_owned()),
-        ("TENANTRY__MIGRATIONS__SHARED", directory("shared")),
-        ("TENANTRY__MIGRATIONS__TENANT", directory("tenant")),
-        (
-            "TENANTRY__APPLY__CONCURRENCY",
-            options.connections.to_string(),
-        ),
-    ];
-    Fleet::open(&Settings::load(None, environment).unwrap()).unwrap()
-}
-
 fn write_migration(files: &Path, round: usize) {
     let write = |direction: &str, sql: String| {
         fs::write(
@@ -177,7 +127,7 @@ fn write_migration(files: &Path, round: usize) {
 
 /// Tenants a second, from the first message to the last, connecting included.
 async fn tenantry(bench: &Bench, options: &Options, files: &Path) -> f64 {
-    let fleet = fleet(bench, options, files);
+    let fleet = fleet(bench.url(), files, options.connections);
     let request = Request {
         goal: Goal::Latest,
         scopes: &[Scope::Tenant],

@@ -165,15 +165,14 @@ fn shards(settings: &Settings) -> Result<Shards, FleetError> {
     let options = |key: &str, url: &SecretString| {
         PgConnectOptions::from_str(url.expose_secret()).map_err(|_| FleetError::Url(key.to_owned()))
     };
-    let home = Shard::new(
-        ShardName::new("home"),
-        options("home.url", settings.home_url()?)?,
-        1,
-    );
+    let timeout = settings.home.connect_timeout;
+    let home = options("home.url", settings.home_url()?)?;
+    let home = Shard::new(ShardName::new("home"), home, 1).connect_timeout(timeout);
     let mut shards = Vec::new();
     for shard in settings.shards()? {
         let options = options(&format!("shards.{}.url", shard.name), &shard.url)?;
-        shards.push(Shard::new(shard.name, options, shard.concurrency));
+        let shard = Shard::new(shard.name, options, shard.concurrency);
+        shards.push(shard.connect_timeout(timeout));
     }
     Ok(Shards::new(home, shards))
 }

@@ -1,8 +1,17 @@
 //! What every bench needs: a durable scratch server of its own, and medians.
+#![expect(
+    dead_code,
+    reason = "every bench is a program of its own and uses some of this"
+)]
+
+pub(crate) mod fleet;
 
 use std::path::PathBuf;
 
-use tenantry::verify::scratch::{Options, Purpose, Server, Source};
+use tenantry::{
+    sql::Ident,
+    verify::scratch::{Options, Purpose, Server, Source},
+};
 
 /// A server that writes as a production server does.
 pub(crate) struct Bench {
@@ -23,6 +32,12 @@ impl Bench {
 
     pub(crate) fn url(&self) -> &str {
         self.server.url()
+    }
+
+    /// The URL of a new database.
+    pub(crate) async fn database(&self, name: &str) -> String {
+        let name = Ident::new(name).unwrap();
+        self.server.create_database(&name).await.unwrap()
     }
 
     pub(crate) fn kind(&self) -> &'static str {

@@ -1,13 +1,13 @@
 //! The databases of the fleet, by name.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{Session, SessionError};
+use super::{ServerError, Session, SessionError};
 use crate::tenant::ShardName;
 
 /// One database that holds tenants.
@@ -19,7 +19,11 @@ pub struct Shard {
     pub concurrency: usize,
     // Never in a log: the driver prints the password with the options.
     options: PgConnectOptions,
+    connect_timeout: Duration,
 }
+
+/// As long as a person waits.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Shard {
     /// A shard of the configuration.
@@ -28,12 +32,29 @@ impl Shard {
             name,
             concurrency,
             options: options.application_name("tenantry"),
+            connect_timeout: CONNECT_TIMEOUT,
+        }
+    }
+
+    /// How long opening one connection may take.
+    #[must_use]
+    pub fn connect_timeout(self, connect_timeout: Duration) -> Self {
+        Self {
+            connect_timeout,
+            ..self
         }
     }
 
     /// A new session on this shard.
     pub async fn connect(&self) -> Result<Session, SessionError> {
-        Session::connect(self.name.as_str(), &self.options).await
+        let connecting = Session::connect(self.name.as_str(), &self.options);
+        let late = |_| SessionError::Connect {
+            shard: self.name.to_string(),
+            error: ServerError::local(format!("no answer within {:?}", self.connect_timeout)),
+        };
+        tokio::time::timeout(self.connect_timeout, connecting)
+            .await
+            .map_err(late)?
     }
 
     /// A small pool for queries over our own tables.
