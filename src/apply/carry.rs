@@ -51,18 +51,20 @@ impl<'a> Carrier<'a> {
     /// Carries `plan`, compiled as `compiled`, to the schema of `head`.
     pub async fn carry(&mut self, plan: &Plan, compiled: &Compiled, head: &Head) -> Carried {
         let carried = self.messages(&compiled.messages, head, 0).await;
-        let finer = carried
-            .failure
-            .as_ref()
-            .is_some_and(|failure| failure.fault == Fault::Finer);
-        if !finer || carried.migrations > 0 {
+        let finer = carried.failure.as_ref();
+        if finer.is_none_or(|failure| failure.fault != Fault::Finer) {
             return carried;
         }
+        // A transaction a migration for what is left: each of them raises the revision by one.
         let fine = compile(plan, self.limits, Cut::Fine);
-        if fine.messages.len() == compiled.messages.len() {
-            return carried;
+        let done = carried.migrations;
+        let ahead = i64::try_from(done).unwrap_or(i64::MAX);
+        let rest = fine.messages.get(done..).unwrap_or_default();
+        let rest = self.messages(rest, head, ahead).await;
+        Carried {
+            migrations: done + rest.migrations,
+            ..rest
         }
-        self.messages(&fine.messages, head, 0).await
     }
 
     /// A session on the shard: the one at hand, or a new one.

@@ -234,3 +234,21 @@ async fn nothing_that_a_script_sets_survives_into_the_next_tenant() {
     assert_eq!(own.unwrap_or_default(), "");
     assert_eq!((schema.as_str(), left_over), ("bolt", false));
 }
+
+#[tokio::test]
+async fn what_cannot_be_one_transaction_is_carried_in_several() {
+    let small = small(1).await;
+    small.import("acme").await;
+    let head = small.pinned("acme").await.head;
+    // The use of a new enum value fails in the transaction that adds it; nobody can see that in these texts.
+    let plan = opaque(&[
+        "create type mood as enum ('calm')",
+        "do $$ begin alter type mood add value 'glad'; end $$",
+        "do $$ begin create table moods (mood mood default 'glad'); end $$",
+    ]);
+    let carried = carry(&small, &mut carrier(&small), &plan, &head).await;
+    assert_eq!((carried.migrations, carried.failure), (3, None));
+    let head = small.pinned("acme").await.head;
+    assert_eq!((head.version, head.revision), (Some(Version::new(3)), 3));
+    assert_eq!(small.tables("acme").await, ["moods"]);
+}
