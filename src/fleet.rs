@@ -179,14 +179,9 @@ fn shards(settings: &Settings) -> Result<Shards, FleetError> {
 
 /// The operating system's user and host, for the history.
 fn who() -> String {
-    let user = ["USER", "LOGNAME"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok());
-    let user = user.unwrap_or_else(|| "unknown".to_owned());
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    if host.trim().is_empty() {
-        user
-    } else {
-        format!("{user}@{}", host.trim())
+    let user = whoami::username().unwrap_or_else(|_| "unknown".to_owned());
+    match whoami::hostname() {
+        Ok(host) => format!("{user}@{host}"),
+        Err(_) => user,
     }
 }

@@ -106,7 +106,8 @@ impl Template {
 
     /// Adds a statement of a script.
     pub(super) fn statement(&mut self, origin: Origin) -> &mut Self {
-        self.open(Piece::Statement(origin)).end()
+        // Its semicolon goes on a line of its own: the statement may end in a comment.
+        self.open(Piece::Statement(origin)).text("\n").end()
     }
 
     /// Adds a call of one of our functions, which all take the OID and the name first.
@@ -170,8 +171,7 @@ impl Template {
                 Piece::Statement(origin) => message.push_str(origin.text()),
                 Piece::Name => message.push_str(&name),
                 Piece::Schema => message.push_str(&schema),
-                // On a line of its own: a script's statement may be followed by nothing, or end in a comment.
-                Piece::End => message.push_str("\n;\n"),
+                Piece::End => message.push_str(";\n"),
                 // Writing to a String cannot fail.
                 Piece::Oid => drop(write!(message, "{}", head.schema_oid)),
                 Piece::Revision => drop(write!(message, "{}", head.revision + ahead)),
