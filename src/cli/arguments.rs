@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{OsStringValueParser, TypedValueParser},
+};
 
 use super::{
     backfill::BackfillCommand, baseline::Baseline, config::ConfigCommand, context::Context,
@@ -33,7 +36,9 @@ pub(super) struct Global {
         global = true,
         value_name = "FILE",
         env = "TENANTRY_CONFIG",
-        hide_env_values = true
+        hide_env_values = true,
+        // An empty variable counts as not set, as it does for every setting; clap's own parser for paths would refuse it.
+        value_parser = OsStringValueParser::new().map(PathBuf::from)
     )]
     pub(super) config: Option<PathBuf>,
     /// How results are written to standard output

@@ -1,7 +1,5 @@
 //! What every command has at hand: the settings, the fleet, the way out and the wish to stop.
 
-use std::path::Path;
-
 use tokio_util::sync::CancellationToken;
 
 use super::{arguments::Global, error::CliError, output::Output, signals};
@@ -31,7 +29,8 @@ impl<'a> Context<'a> {
     }
 
     fn settings_and_log(&self, verbosity: i8) -> Result<Settings, CliError> {
-        let file = self.global.config.as_deref().map(Path::new);
+        let file = self.global.config.as_deref();
+        let file = file.filter(|file| !file.as_os_str().is_empty());
         let settings = Settings::load(file, std::env::vars_os())?;
         // A second set-up changes nothing.
         let _ = telemetry::init(&settings.log, verbosity);
