@@ -68,8 +68,10 @@ impl Stages<'_> {
     }
 
     pub(super) fn say(&self, what: &str, how: &str) {
-        self.output
-            .line(|paint| format!("{what:<58}{}", paint.faint(how)));
+        self.output.line(|paint| match how.is_empty() {
+            true => what.to_owned(),
+            false => format!("{what:<58}{}", paint.faint(how)),
+        });
     }
 
     async fn shared(&self, summary: &mut Summary) -> Result<(), CliError> {
