@@ -1,5 +1,43 @@
 //! tenantry moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
 //!
+//! Most people use the command, `tenantry`. What it does can be done from a program as well:
+//!
+//! * [`config::Settings`] says where the databases and the files are, and what the limits are.
+//! * [`fleet::Fleet`] is made from them: shards, both sets of migrations, limits. It connects when it is used.
+//! * [`rollout::Survey`] tells where everything stands; [`rollout::travel`] takes it to a [`plan::Goal`] and says, in a
+//!   [`rollout::Report`], how each target ended. A target that failed is a part of the report, not an error.
+//! * [`provision`] makes, takes over and takes away tenants; [`backfill`] changes data in batches; [`verify`] proves the sets.
+//!
+//! ```no_run
+//! use tenantry::{
+//!     config::Settings,
+//!     fleet::Fleet,
+//!     migration::Scope,
+//!     plan::Goal,
+//!     rollout::{Request, travel},
+//! };
+//! use tokio_util::sync::CancellationToken;
+//!
+//! # async fn up() -> Result<(), Box<dyn std::error::Error>> {
+//! // ./tenantry.toml where there is one, then the environment: TENANTRY__HOME__URL and so on.
+//! let settings = Settings::load(None, std::env::vars_os())?;
+//! let fleet = Fleet::open(&settings)?;
+//! let request = Request {
+//!     goal: Goal::Latest,
+//!     scopes: &[Scope::Shared, Scope::Tenant],
+//!     select: &|tenant| tenant.target.schema.as_str().starts_with("beta_"),
+//!     max_failures: settings.apply.max_failures,
+//! };
+//! // Cancel the token to stop: what is running is finished, nothing more is begun.
+//! let stop = CancellationToken::new();
+//! let report = travel(&fleet, &request, &stop, &()).await?;
+//! for scope in &report.scopes {
+//!     println!("{}: {} moved, {} failed", scope.scope, scope.done(), scope.failures().count());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The modules stand in the order in which they may use each other: a module uses only those above it.
 //! `tests/architecture.rs` fails the build when one does not.
 
