@@ -9,6 +9,7 @@ mod cli_run;
 mod cli_show;
 mod cli_tenant;
 mod daemon;
+mod docs;
 mod economy;
 mod fixtures;
 mod fleet;

@@ -1,0 +1,188 @@
+//! Pages that show what the code says or prints. With `TENANTRY_WRITE_DOCS` set they are written, else compared.
+
+use std::{
+    env,
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tenantry::migration::CODES;
+
+use crate::support::database;
+
+/// Everything that a test here looks at.
+const PAGES: &[&str] = &[
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/how-it-works.md",
+    "docs/migrations.md",
+    "docs/on-call.md",
+    "docs/compare.md",
+];
+
+/// The block of a page that shows what a terminal shows, and how such a block ends.
+const CONSOLE: (&str, &str) = ("```console\n", "```\n");
+
+#[test]
+fn the_table_of_refusals_is_current() {
+    const BEGIN: &str = "<!-- Made by a test from here on. -->\n";
+    const END: &str = "<!-- Up to here. -->\n";
+    let page = read("docs/migrations.md");
+    let (before, rest) = page.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    let made = format!("{before}{BEGIN}\n{}\n{END}{after}", refusals());
+    write_or_compare("docs/migrations.md", &page, &made, page == made);
+}
+
+fn refusals() -> String {
+    let cell = |text: &str| text.replace('|', "\\|").replace('\n', "<br>");
+    let mut table =
+        "| code | what is wrong | why it matters | what to do |\n|---|---|---|---|\n".to_owned();
+    for code in CODES {
+        writeln!(
+            table,
+            "| `{}` {} | {} | {} | {} |",
+            code.id,
+            code.slug,
+            cell(code.title),
+            cell(code.why),
+            cell(code.help)
+        )
+        .unwrap();
+    }
+    table
+}
+
+#[tokio::test]
+async fn the_pages_show_what_the_tour_prints() {
+    if Command::new("psql").arg("--version").output().is_err() {
+        let why = "skipped: the tour needs psql\n";
+        std::io::stderr().write_all(why.as_bytes()).unwrap();
+        return;
+    }
+    let database = database().await;
+    let program = Path::new(env!("CARGO_BIN_EXE_tenantry")).parent().unwrap();
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = [program.to_owned()]
+        .into_iter()
+        .chain(env::split_paths(&path));
+    let output = Command::new("docs/tour.sh")
+        .env("PATH", env::join_paths(path).unwrap())
+        .env("TENANTRY__HOME__URL", &database.url)
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{printed}");
+    let printed = commands(&printed);
+    for file in PAGES {
+        let page = read(file);
+        let made = with_consoles(&page, &printed);
+        write_or_compare(file, &page, &made, steady(&page) == steady(&made));
+    }
+}
+
+/// The page with every command of its consoles shown as it was printed.
+fn with_consoles(page: &str, printed: &[String]) -> String {
+    let mut left = printed.to_vec();
+    let mut made = String::new();
+    let mut rest = page;
+    while let Some((before, block)) = rest.split_once(CONSOLE.0) {
+        let (shown, after) = block.split_once(CONSOLE.1).unwrap();
+        let shown = commands(shown).into_iter().map(|shown| {
+            let typed = shown.lines().next();
+            let found = left
+                .iter()
+                .position(|printed| printed.lines().next() == typed);
+            let found =
+                found.unwrap_or_else(|| panic!("the tour does not type `{typed:?}` so often"));
+            left.remove(found)
+        });
+        let shown = shown.collect::<Vec<_>>().join("\n\n");
+        made += &format!("{before}{}{shown}\n{}", CONSOLE.0, CONSOLE.1);
+        rest = after;
+    }
+    made + rest
+}
+
+/// Each command with what it printed. The host at which the test runs is nobody's business.
+fn commands(text: &str) -> Vec<String> {
+    let mut commands: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match commands.last_mut() {
+            Some(command) if !line.starts_with("$ ") => *command += &format!("\n{line}"),
+            _ => commands.push(line.to_owned()),
+        }
+    }
+    let commands = commands.iter().map(|command| {
+        let command = command.trim_end();
+        match command.split_once("'you@") {
+            Some((before, rest)) => {
+                let (_, after) = rest.split_once('\'').unwrap();
+                format!("{before}'you@host'{after}")
+            }
+            None => command.to_owned(),
+        }
+    });
+    commands.collect()
+}
+
+/// A text without what differs from run to run: times, and the OIDs of schemas.
+fn steady(text: &str) -> String {
+    let mut steady = String::new();
+    let mut rest = text;
+    while let Some((at, mark)) = [" in ", "enter(", "leave("]
+        .into_iter()
+        .filter_map(|mark| rest.find(mark).map(|at| (at, mark)))
+        .min()
+    {
+        let (before, after) = rest.split_at(at + mark.len());
+        steady += before;
+        rest = after;
+        if rest.starts_with(|c: char| c.is_ascii_digit()) {
+            rest = rest.trim_start_matches(|c| !matches!(c, ',' | ';' | '\n'));
+        }
+    }
+    steady + rest
+}
+
+#[test]
+fn the_tests_that_the_pages_name_exist() {
+    let mut named = 0;
+    for page in PAGES {
+        for words in read(page).split('`').skip(1).step_by(2) {
+            let Some((topic, test)) = words.split_once("::") else {
+                continue;
+            };
+            let file = PathBuf::from(format!("tests/integration/{topic}.rs"));
+            if file.is_file() {
+                let has = fs::read_to_string(file)
+                    .unwrap()
+                    .contains(&format!("fn {test}("));
+                assert!(has, "{page} names `{words}`, which is no test");
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 20, "{named} tests are named");
+}
+
+fn read(page: &str) -> String {
+    fs::read_to_string(page).unwrap_or_else(|error| panic!("{page}: {error}"))
+}
+
+fn write_or_compare(page: &str, now: &str, made: &str, is_current: bool) {
+    if is_current {
+        return;
+    }
+    if env::var_os("TENANTRY_WRITE_DOCS").is_some() {
+        fs::write(page, made).unwrap();
+    } else {
+        assert_eq!(
+            now, made,
+            "{page} is stale: TENANTRY_WRITE_DOCS=1 writes it"
+        );
+    }
+}
