@@ -169,6 +169,34 @@ fn the_tests_that_the_pages_name_exist() {
     assert!(named > 20, "{named} tests are named");
 }
 
+/// The values of an enum in a source file, as they stand there.
+fn values(file: &str, of: &str) -> Vec<String> {
+    let source = read(file);
+    let (_, rest) = source.split_once(&format!("pub enum {of} {{\n")).unwrap();
+    let (body, _) = rest.split_once("\n}").unwrap();
+    let lines = body.lines().map(str::trim);
+    let values = lines.filter_map(|line| line.strip_suffix(','));
+    values.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_exit_code_and_every_fault_is_told() {
+    let (on_call, how) = (read("docs/on-call.md"), read("docs/how-it-works.md"));
+    for value in values("src/cli/exit.rs", "ExitCode") {
+        let number = value.rsplit(' ').next().unwrap();
+        // Kept for what is to come.
+        let is_told = ["4", "7"].contains(&number) || on_call.contains(&format!("\n| {number} |"));
+        assert!(is_told, "docs/on-call.md says nothing of {value}");
+    }
+    for value in values("src/postgres/fault.rs", "Fault") {
+        let row = format!("\n| {} |", value.to_lowercase());
+        assert!(
+            how.contains(&row),
+            "docs/how-it-works.md says nothing of {value}"
+        );
+    }
+}
+
 fn read(page: &str) -> String {
     fs::read_to_string(page).unwrap_or_else(|error| panic!("{page}: {error}"))
 }
