@@ -9,8 +9,8 @@ set -eu
 directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
 cd "$directory"
-# Else the history would say who you are, and your own settings would be in force.
-export USER=you TENANTRY_CONFIG=
+# Else your own settings would be in force.
+export TENANTRY_CONFIG=
 
 # Shows a command, then runs it as it was typed, with what it says on standard error.
 run() {

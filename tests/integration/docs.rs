@@ -107,7 +107,7 @@ fn with_consoles(page: &str, printed: &[String]) -> String {
     made + rest
 }
 
-/// Each command with what it printed. The host at which the test runs is nobody's business.
+/// Each command with what it printed. Who runs the test, and where, is nobody's business.
 fn commands(text: &str) -> Vec<String> {
     let mut commands: Vec<String> = Vec::new();
     for line in text.lines() {
@@ -116,15 +116,17 @@ fn commands(text: &str) -> Vec<String> {
             _ => commands.push(line.to_owned()),
         }
     }
-    let commands = commands.iter().map(|command| {
-        let command = command.trim_end();
-        match command.split_once("'you@") {
-            Some((before, rest)) => {
-                let (_, after) = rest.split_once('\'').unwrap();
-                format!("{before}'you@host'{after}")
-            }
-            None => command.to_owned(),
+    let whose = |line: &str| match line.split_once("@") {
+        Some((before, after)) if before.starts_with("SELECT tenantry.leave(") => {
+            let (before, _) = before.rsplit_once('\'').unwrap();
+            let (_, after) = after.split_once('\'').unwrap();
+            format!("{before}'you@host'{after}")
         }
+        _ => line.to_owned(),
+    };
+    let commands = commands.iter().map(|command| {
+        let lines: Vec<_> = command.trim_end().lines().map(whose).collect();
+        lines.join("\n")
     });
     commands.collect()
 }
