@@ -170,9 +170,9 @@ fn shards(settings: &Settings) -> Result<Shards, FleetError> {
     let home = Shard::new(ShardName::new("home"), home, 1).connect_timeout(timeout);
     let mut shards = Vec::new();
     for shard in settings.shards()? {
-        let options = options(&format!("shards.{}.url", shard.name), &shard.url)?;
-        let shard = Shard::new(shard.name, options, shard.concurrency);
-        shards.push(shard.connect_timeout(timeout));
+        let options = options(&shard.setting, &shard.url)?;
+        let database = Shard::new(shard.name, options, shard.concurrency);
+        shards.push(database.setting(shard.setting).connect_timeout(timeout));
     }
     Ok(Shards::new(home, shards))
 }

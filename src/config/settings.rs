@@ -94,12 +94,14 @@ impl Settings {
             return Ok(vec![Shard {
                 name: ShardName::new(ONLY_SHARD),
                 url: self.home_url()?.clone(),
+                setting: "home.url".to_owned(),
                 concurrency: self.apply.concurrency,
             }]);
         }
         let shard = |(name, table): (&ShardName, &ShardTable)| Shard {
             name: name.clone(),
             url: table.url.clone(),
+            setting: format!("shards.{name}.url"),
             concurrency: table.concurrency.unwrap_or(self.apply.concurrency),
         };
         Ok(self.shards.iter().map(shard).collect())

@@ -15,6 +15,8 @@ pub struct Shard {
     pub name: ShardName,
     /// Where it is.
     pub url: SecretString,
+    /// The key that says so.
+    pub setting: String,
     /// How many tenants are moved at once.
     pub concurrency: usize,
 }

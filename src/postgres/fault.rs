@@ -106,7 +106,11 @@ impl ServerError {
             .as_database_error()
             .and_then(|e| e.try_downcast_ref::<PgDatabaseError>())
         else {
-            return Self::local(error.to_string());
+            return Self::local(match error {
+                // The driver's own words around it tell nothing more.
+                sqlx::Error::Io(error) => error.to_string(),
+                error => error.to_string(),
+            });
         };
         let own = |text: Option<&str>| text.map(str::to_owned);
         Self {

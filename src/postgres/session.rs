@@ -34,10 +34,14 @@ pub enum Outcome {
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// No connection could be made.
-    #[error("cannot connect to {shard}: {error}")]
+    #[error("cannot connect to {shard} at {address}: {error} (`{setting}` says where it is)")]
     Connect {
         /// The shard's name.
         shard: String,
+        /// Host and port, or the directory of the socket.
+        address: String,
+        /// Which setting says so.
+        setting: String,
         /// What the server or the driver said.
         error: ServerError,
     },
@@ -48,7 +52,7 @@ pub enum SessionError {
 
 impl Session {
     /// Connects, with settings that every message starts from and that `RESET ALL` returns to.
-    pub async fn connect(shard: &str, options: &PgConnectOptions) -> Result<Self, SessionError> {
+    pub async fn connect(options: &PgConnectOptions) -> Result<Self, ServerError> {
         let options = options.clone().options([
             // A dead client's statement would run on and commit.
             ("client_connection_check_interval", "1s"),
@@ -58,10 +62,7 @@ impl Session {
         ]);
         let connection = PgConnection::connect_with(&options)
             .await
-            .map_err(|error| SessionError::Connect {
-                shard: shard.to_owned(),
-                error: ServerError::of(&error),
-            })?;
+            .map_err(|error| ServerError::of(&error))?;
         Ok(Self { connection })
     }
 

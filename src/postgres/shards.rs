@@ -20,6 +20,8 @@ pub struct Shard {
     // Never in a log: the driver prints the password with the options.
     options: PgConnectOptions,
     connect_timeout: Duration,
+    /// Which setting its URL is from.
+    setting: String,
 }
 
 /// As long as a person waits.
@@ -33,6 +35,16 @@ impl Shard {
             concurrency,
             options: options.application_name("tenantry"),
             connect_timeout: CONNECT_TIMEOUT,
+            setting: "home.url".to_owned(),
+        }
+    }
+
+    /// Which setting its URL is from, where that is not `home.url`.
+    #[must_use]
+    pub fn setting(self, setting: impl Into<String>) -> Self {
+        Self {
+            setting: setting.into(),
+            ..self
         }
     }
 
@@ -47,14 +59,26 @@ impl Shard {
 
     /// A new session on this shard.
     pub async fn connect(&self) -> Result<Session, SessionError> {
-        let connecting = Session::connect(self.name.as_str(), &self.options);
-        let late = |_| SessionError::Connect {
-            shard: self.name.to_string(),
-            error: ServerError::local(format!("no answer within {:?}", self.connect_timeout)),
-        };
-        tokio::time::timeout(self.connect_timeout, connecting)
-            .await
-            .map_err(late)?
+        let connecting = Session::connect(&self.options);
+        let late = |_| ServerError::local(format!("no answer within {:?}", self.connect_timeout));
+        let connected = tokio::time::timeout(self.connect_timeout, connecting).await;
+        connected
+            .map_err(late)
+            .and_then(|connected| connected)
+            .map_err(|error| SessionError::Connect {
+                shard: self.name.to_string(),
+                address: self.address(),
+                setting: self.setting.clone(),
+                error,
+            })
+    }
+
+    /// Where the server is, for people.
+    fn address(&self) -> String {
+        match self.options.get_socket() {
+            Some(directory) => directory.display().to_string(),
+            None => format!("{}:{}", self.options.get_host(), self.options.get_port()),
+        }
     }
 
     /// A small pool for queries over our own tables.
