@@ -13,7 +13,7 @@ macro_rules! assert_json {
         with_settings!({filters => vec![
             (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "[time]"),
             (r#""elapsed_ms": \d+"#, r#""elapsed_ms": "[ms]""#),
-            (r"somebody@[\w.-]+", "somebody@[host]"),
+            (r"[\w.-]+@[\w.-]+", "[user]@[host]"),
         ]}, { assert_snapshot!($name, $json) })
     };
 }

@@ -113,8 +113,7 @@ impl Small {
             .env("TENANTRY__HOME__URL", &self.database.url)
             .env("TENANTRY__MIGRATIONS__SHARED", "shared")
             .env("TENANTRY__MIGRATIONS__TENANT", "tenant")
-            .env("TENANTRY__APPLY__BUSY_WAIT", "1ms")
-            .env("USER", "somebody");
+            .env("TENANTRY__APPLY__BUSY_WAIT", "1ms");
         command
     }
 
