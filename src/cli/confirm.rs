@@ -53,10 +53,10 @@ pub(super) fn ask(ways: &WayBack, output: &Output) -> Result<bool, CliError> {
 
 /// From where to where, how many of whom.
 fn lines(cohorts: &Cohorts) -> Vec<String> {
-    let mut ways: BTreeMap<(Option<Version>, Option<Version>, usize), usize> = BTreeMap::new();
+    let mut ways: BTreeMap<(Option<Version>, Way), usize> = BTreeMap::new();
     for cohort in &cohorts.cohorts {
-        if let Some((end, steps)) = back(cohort) {
-            *ways.entry((cohort.version(), end, steps)).or_default() += cohort.targets.len();
+        if let Some(way) = back(cohort) {
+            *ways.entry((cohort.version(), way)).or_default() += cohort.targets.len();
         }
     }
     let version = |version: Option<Version>| {
@@ -64,21 +64,40 @@ fn lines(cohorts: &Cohorts) -> Vec<String> {
     };
     ways.into_iter()
         .rev()
-        .map(|((from, to, steps), count)| {
+        .map(|((from, way), count)| {
             format!(
-                "{}: {}, from {} to {}",
+                "{}: {}, from {} to {}{}",
                 targets(cohorts.scope, count),
-                human::count(steps, "migration", "migrations"),
+                human::count(way.steps, "migration", "migrations"),
                 version(from),
-                version(to)
+                version(way.to),
+                if way.again { ", and up again" } else { "" }
             )
         })
         .collect()
 }
 
-/// Where a cohort's way back ends, and how long it is; none where it does not lead back.
-fn back(cohort: &Cohort) -> Option<(Option<Version>, usize)> {
+/// A way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Way {
+    /// Where it ends.
+    to: Option<Version>,
+    /// How long it is.
+    steps: usize,
+    /// Whether a way up follows.
+    again: bool,
+}
+
+/// A cohort's way back; none where it does not lead back.
+fn back(cohort: &Cohort) -> Option<Way> {
     let plan = cohort.plan.as_ref().ok()?;
-    let last = plan.steps.last()?;
-    (last.direction == Direction::Down).then_some((last.version, plan.steps.len()))
+    let downs = plan
+        .steps
+        .iter()
+        .filter(|step| step.direction == Direction::Down);
+    Some(Way {
+        to: downs.clone().next_back()?.version,
+        steps: downs.count(),
+        again: plan.steps.last()?.direction == Direction::Up,
+    })
 }

@@ -1,8 +1,9 @@
 //! `redo`: the last migration back and up again.
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::{
+    confirm,
     context::Context,
     error::CliError,
     exit::ExitCode,
@@ -14,9 +15,16 @@ use crate::{migration::Scope, plan::Goal};
 
 /// What `redo` takes.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("whom").required(true).args(["selector", "all"]))]
 pub(super) struct Redo {
-    /// Which tenants, as for `up` [default: all]
+    /// Which tenants, as for `up`
     selector: Option<String>,
+    /// The whole fleet
+    #[arg(long)]
+    all: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
     #[command(flatten)]
     options: TripOptions,
 }
@@ -33,11 +41,14 @@ impl Redo {
             options: &self.options,
             retry: Retry {
                 command: "redo",
-                selector: self.selector.as_deref(),
+                selector: self.selector.as_deref().or(Some("--all")),
                 arguments: self.options.typed(),
                 relative: true,
             },
         };
+        if !self.yes && !confirm::backwards(&trip, &fleet, context.output).await? {
+            return Ok(ExitCode::Failed);
+        }
         trip.run(context, &settings, fleet).await
     }
 }

@@ -36,6 +36,9 @@ async fn going_back_asks_first() {
     assert_refused(&shop.run(&["down", "acme", "--yes"]), 2, "--steps");
     assert_refused(&shop.run(&["goto", "0", "--yes"]), 2, "say --all");
     assert_refused(&shop.run(&["goto", "0", "acme"]), 2, "--yes");
+    assert_refused(&shop.run(&["redo", "--yes"]), 2, "--all");
+    let redo = shop.run(&["redo", "--all"]);
+    assert_refused(&redo, 2, "from 1 to nothing applied, and up again");
     assert_eq!(shop.run(&["status", "--output", "json"]).stdout, before);
 }
 
