@@ -138,7 +138,8 @@ async fn down_goes_back_and_forth() {
     assert_eq!(standings(&shop), [at("2", 2), at("1", 3)]);
     insta::assert_snapshot!(
         "redo_json",
-        shop.run(&["redo", "dune", "--yes", "--output", "json"]).screen()
+        shop.run(&["redo", "dune", "--yes", "--output", "json"])
+            .screen()
     );
     drop(bound);
     assert_eq!(shop.run(&["goto", "2"]).code, 0);

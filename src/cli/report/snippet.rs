@@ -12,8 +12,11 @@ use crate::{
 /// The whole report, without a last line break. `example` names the target that it is about.
 pub(super) fn render(failure: &Failure, example: Option<&str>, paint: Paint) -> String {
     let error = &failure.error;
-    let source = failure.place.as_ref().map(Source::of);
     let pointed = error.position.is_some();
+    let source = failure
+        .place
+        .as_ref()
+        .map(|place| Source::of(place, pointed));
     let mut report = Level::ERROR.primary_title(&error.message);
     if !error.code.is_empty() {
         report = report.id(&error.code);
@@ -67,7 +70,7 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn of(place: &'a Place) -> Self {
+    fn of(place: &'a Place, pointed: bool) -> Self {
         let before = place.statement[..place.offset.min(place.statement.len())].to_owned();
         // On the statement's first line the column counts from the line's start; further down nothing stands before.
         let indent = if before.contains('\n') {
@@ -76,11 +79,17 @@ impl<'a> Source<'a> {
             (place.position.column - 1).saturating_sub(before.chars().count())
         };
         let start = indent + before.len();
+        let rest = &place.statement[before.len()..];
+        let length = if pointed {
+            word(rest)
+        } else {
+            rest.lines().next().unwrap_or_default().trim_end().len()
+        };
         Self {
             place,
             path: place.path.display().to_string(),
             text: format!("{}{}", " ".repeat(indent), place.statement),
-            span: start..start + word(&place.statement[before.len()..]),
+            span: start..start + length,
         }
     }
 
