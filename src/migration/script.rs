@@ -32,9 +32,9 @@ impl Script {
         Self::read(path, text).0
     }
 
-    /// The script of a text that comes from the history instead of a file; `name` is what its file was called.
-    pub fn stored(name: &str, text: impl Into<Arc<str>>) -> Self {
-        Self::parse(Path::new("<history>").join(name), text)
+    /// As [`Script::read`], for a text that comes from the history instead of a file; `name` is what its file was called.
+    pub fn stored(name: &str, text: impl Into<Arc<str>>) -> (Self, Vec<Problem>) {
+        Self::read(Path::new("<history>").join(name), text)
     }
 
     /// Reads a text, and says what is wrong with it.
@@ -190,7 +190,8 @@ mod tests {
 
     #[test]
     fn a_stored_script_says_where_it_is_from() {
-        let script = Script::stored("1-orders.down.sql", "drop table orders");
+        let (script, problems) = Script::stored("1-orders.down.sql", "drop table orders");
+        assert_eq!(problems, []);
         assert_eq!(script.path, Path::new("<history>/1-orders.down.sql"));
         assert_eq!(texts(&script), ["drop table orders"]);
     }

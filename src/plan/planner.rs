@@ -8,8 +8,9 @@ use crate::{
     migration::{Checksum, Direction, Migration, MigrationSet, Repeatable, Script, Version},
 };
 
-/// The down texts that the history has stored, by checksum.
-pub type Stored = BTreeMap<Checksum, Arc<Script>>;
+/// The down texts that the history has stored, by checksum. Nobody has judged them: a history can be told of texts that
+/// were never carried.
+pub type Stored = BTreeMap<Checksum, Arc<str>>;
 
 /// Everything that takes one cohort to its goal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -154,17 +155,22 @@ impl Way {
         let Some(checksum) = applied.down else {
             return Err(Refusal::Irreversible { version, name });
         };
-        let Some(script) = stored.get(&checksum) else {
+        let Some(text) = stored.get(&checksum) else {
             return Err(Refusal::LostText {
                 version,
                 name,
                 checksum,
             });
         };
+        let file = format!("{version}-{name}.down.sql");
+        let (script, problems) = Script::stored(&file, text.clone());
         if script.directives.no_transaction {
             return Err(Refusal::NonTransactional { version, name });
         }
-        self.push(Direction::Down, applied, script.clone(), None);
+        if !problems.is_empty() {
+            return Err(Refusal::Problems(problems));
+        }
+        self.push(Direction::Down, applied, script.into(), None);
         Ok(())
     }
 

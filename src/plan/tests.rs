@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{Drift, Goal, Plan, Refusal, Standing, Stored, drift, plan};
 use crate::{
     history::{Applied, Digest},
-    migration::{Direction, Migration, MigrationSet, Scope, Script, Version},
+    migration::{Checksum, Direction, Migration, MigrationSet, Scope, Script, Version},
 };
 
 fn migration(version: u64, up: &str) -> Arc<Migration> {
@@ -58,8 +58,11 @@ impl Memory {
         for step in &plan.steps {
             match step.direction {
                 Direction::Up => {
-                    self.stored
-                        .extend(step.down.iter().map(|down| (down.checksum, down.clone())));
+                    self.stored.extend(
+                        step.down
+                            .iter()
+                            .map(|down| (down.checksum, down.text.clone())),
+                    );
                     self.applied.push(step.migration.clone());
                     self.applied.sort_by_key(|applied| applied.version);
                 }
@@ -194,6 +197,44 @@ fn refuses_a_lost_text() {
         memory.plan(&set([1]), Goal::Down(1), false),
         Err(Refusal::LostText { .. })
     ));
+}
+
+/// A baseline, `force` and `repair --accept-checksum` store texts that were never carried.
+#[test]
+fn refuses_a_stored_text_that_was_never_judged() {
+    for (text, code) in [
+        ("drop table a; -- 'b\nselect 'never closed", "F202"),
+        ("drop table a; commit; drop table b", "F401"),
+        ("copy a from stdin", "F408"),
+    ] {
+        let mut memory = Memory::default();
+        memory.go(&set([1]), Goal::Latest);
+        let text: Arc<str> = text.into();
+        memory.applied[0].down = Some(Checksum::of(&text));
+        memory.stored = Stored::from([(Checksum::of(&text), text)]);
+        let refusal = memory.plan(&set([1]), Goal::Down(1), false).unwrap_err();
+        let Refusal::Problems(problems) = refusal else {
+            panic!("{refusal}");
+        };
+        assert_eq!(problems[0].code.id, code);
+        let path = Path::new("<history>/1-m1.down.sql");
+        assert_eq!(problems[0].path, path);
+    }
+}
+
+#[test]
+fn equal_texts_keep_their_own_names() {
+    let mut memory = Memory::default();
+    memory.go(&set([1, 2]), Goal::Latest);
+    let text: Arc<str> = "drop table a".into();
+    for applied in &mut memory.applied {
+        applied.down = Some(Checksum::of(&text));
+    }
+    memory.stored = Stored::from([(Checksum::of(&text), text)]);
+    let plan = memory.plan(&set([1, 2]), Goal::Empty, false).unwrap();
+    let paths: Vec<_> = plan.steps.iter().map(|step| &*step.script.path).collect();
+    let expected = ["2-m2", "1-m1"].map(|name| format!("<history>/{name}.down.sql"));
+    assert_eq!(paths, expected.each_ref().map(Path::new));
 }
 
 fn goals() -> impl Strategy<Value = Goal> {

@@ -1,7 +1,5 @@
 //! `tenantry.scripts`: each text once a shard.
 
-use std::collections::HashMap;
-
 use sqlx::PgConnection;
 
 use super::StoreError;
@@ -54,14 +52,10 @@ pub async fn downs(
     connection: &mut PgConnection,
     applied: &[Applied],
 ) -> Result<Stored, StoreError> {
-    let names: HashMap<_, _> = applied.iter().filter_map(|a| Some((a.down?, a))).collect();
-    let checksums: Vec<_> = names.keys().copied().collect();
-    let script = |(checksum, text): (_, String)| {
-        let name = names.get(&checksum).map_or_else(String::new, |a| {
-            format!("{}-{}.down.sql", a.version, a.name)
-        });
-        (checksum, Script::stored(&name, text).into())
-    };
+    let checksums: Vec<_> = applied.iter().filter_map(|a| a.down).collect();
     let texts = get(connection, &checksums).await?;
-    Ok(texts.into_iter().map(script).collect())
+    Ok(texts
+        .into_iter()
+        .map(|(checksum, text)| (checksum, text.into()))
+        .collect())
 }
