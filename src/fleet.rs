@@ -1,6 +1,6 @@
 //! The databases, the sets and the limits: everything that work on tenants is made from.
 
-use std::{collections::BTreeSet, str::FromStr};
+use std::{collections::BTreeSet, str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
@@ -98,6 +98,7 @@ impl Fleet {
             limits: Limits {
                 lock_timeout: apply.lock_timeout,
                 statement_timeout: apply.statement_timeout,
+                grace: Duration::from_secs(60),
                 lock_tries: usize::try_from(apply.lock_tries).unwrap_or(usize::MAX),
                 busy_wait: apply.busy_wait,
                 extra_search_path: settings.migrations.extra_search_path.clone(),

@@ -1,5 +1,7 @@
 //! Takes one target through its messages: retries what may be retried, and finds out what an unknown end was.
 
+use tokio_util::sync::CancellationToken;
+
 use super::{
     Failure, Limits, Patience, Place, Template,
     compile::{Compiled, Cut, compile},
@@ -18,6 +20,7 @@ pub struct Carrier<'a> {
     shard: &'a Shard,
     limits: &'a Limits,
     session: Option<Session>,
+    stop: CancellationToken,
 }
 
 /// What was done to a target.
@@ -36,6 +39,7 @@ impl<'a> Carrier<'a> {
             shard,
             limits,
             session: None,
+            stop: CancellationToken::new(),
         }
     }
 
@@ -45,22 +49,29 @@ impl<'a> Carrier<'a> {
             shard,
             limits,
             session: Some(session),
+            stop: CancellationToken::new(),
         }
+    }
+
+    /// Gives up waiting for another try as soon as this is cancelled.
+    #[must_use]
+    pub fn until(self, stop: CancellationToken) -> Self {
+        Self { stop, ..self }
     }
 
     /// Carries `plan`, compiled as `compiled`, to the schema of `head`.
     pub async fn carry(&mut self, plan: &Plan, compiled: &Compiled, head: &Head) -> Carried {
-        let carried = self.messages(&compiled.messages, head, 0).await;
+        let mut head = head.clone();
+        let carried = self.messages(&compiled.messages, &mut head).await;
         let finer = carried.failure.as_ref();
         if finer.is_none_or(|failure| failure.fault != Fault::Finer) {
             return carried;
         }
-        // A transaction a migration for what is left: each of them raises the revision by one.
+        // A transaction a migration for what is left.
         let fine = compile(plan, self.limits, Cut::Fine);
         let done = carried.migrations;
-        let ahead = i64::try_from(done).unwrap_or(i64::MAX);
         let rest = fine.messages.get(done..).unwrap_or_default();
-        let rest = self.messages(rest, head, ahead).await;
+        let rest = self.messages(rest, &mut head).await;
         Carried {
             migrations: done + rest.migrations,
             ..rest
@@ -88,39 +99,41 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    async fn messages(&mut self, messages: &[Template], head: &Head, mut ahead: i64) -> Carried {
+    /// Carries messages, and moves `head` on with each.
+    async fn messages(&mut self, messages: &[Template], head: &mut Head) -> Carried {
         let mut carried = Carried::default();
         for message in messages {
-            if let Err(failure) = self.message(message, head, ahead).await {
+            if let Err(failure) = self.message(message, head).await {
                 carried.failure = Some(failure);
                 break;
             }
-            ahead += message.revisions;
+            *head = message.after(head);
             carried.migrations += message.migrations;
         }
         carried
     }
 
     /// One message, until it is committed or there is no use in trying again.
-    async fn message(
-        &mut self,
-        template: &Template,
-        head: &Head,
-        ahead: i64,
-    ) -> Result<(), Failure> {
+    async fn message(&mut self, template: &Template, head: &Head) -> Result<(), Failure> {
         let invalid = |error: crate::sql::InvalidIdent| ServerError::local(error.to_string());
         let message = template
-            .stamp(head, ahead)
+            .stamp(head)
             .map_err(|e| Failure::without_place(Fault::Gone, invalid(e)))?;
+        let after = template.after(head);
         let mut patience = Patience::new(self.limits);
         loop {
-            let mut failure = match self.once(template, &message, head, ahead).await {
-                Ok(()) => return Ok(()),
-                Err(failure) => Failure {
-                    tries: patience.tries(),
-                    ..failure
-                },
+            let tried = self.once(template, &message).await;
+            let unreachable = matches!(tried, Err(SessionError::Connect { .. }));
+            let mut failure = match tried {
+                Ok(Outcome::Done) => return Ok(()),
+                Ok(Outcome::Refused {
+                    completed,
+                    ended,
+                    error,
+                }) => template.failure(head, completed, ended, error),
+                Err(error) => lost(error),
             };
+            failure.tries = patience.tries();
             // After a lost connection the same message is sent again: when the first one was committed after all, the
             // revision has moved and the second is refused as stale. History is read under the lock only (`enter`).
             // An error after the COMMIT is no escape either: all of it is recorded.
@@ -129,76 +142,79 @@ impl<'a> Carrier<'a> {
                 Fault::Escaped => true,
                 _ => false,
             };
-            if unsure && self.is_at(head, ahead + template.revisions).await {
+            if unsure && self.is_at(&after).await {
                 return Ok(());
             }
             if failure.fault == Fault::Escaped {
-                failure.place = self.halt(template, head, ahead).await;
+                failure.place = self.halt(template, head).await;
             }
-            let Some(delay) = patience.delay(failure.fault) else {
+            let delay = match unreachable {
+                true => patience.restart(),
+                false => patience.delay(failure.fault),
+            };
+            let Some(delay) = delay else {
                 return Err(failure);
             };
-            tokio::time::sleep(delay).await;
+            let waited = self.stop.run_until_cancelled(tokio::time::sleep(delay));
+            if waited.await.is_none() {
+                // No other try will tell how this one ended.
+                let committed = failure.fault == Fault::Connection && self.is_at(&after).await;
+                return if committed { Ok(()) } else { Err(failure) };
+            }
         }
     }
 
-    /// One try.
+    /// One try. A server that can no longer be heard is not waited for without an end.
     async fn once(
         &mut self,
         template: &Template,
         message: &Message,
-        head: &Head,
-        ahead: i64,
-    ) -> Result<(), Failure> {
-        let lost = |error: SessionError| {
-            let (SessionError::Connect { error, .. } | SessionError::Lost(error)) = error;
-            Failure::without_place(Fault::Connection, error)
+    ) -> Result<Outcome, SessionError> {
+        let deadline = template.longest.map(|longest| longest + self.limits.grace);
+        let session = self.session().await?;
+        let outcome = match deadline {
+            Some(deadline) => {
+                let silent = |_| {
+                    let silence = format!("the server gave no answer within {deadline:?}");
+                    Err(SessionError::Lost(ServerError::local(silence)))
+                };
+                let sent = tokio::time::timeout(deadline, session.send(message)).await;
+                sent.unwrap_or_else(silent)
+            }
+            None => session.send(message).await,
         };
-        let outcome = self.session().await.map_err(lost)?.send(message).await;
-        match outcome {
-            Ok(Outcome::Done) => Ok(()),
-            Ok(Outcome::Refused {
-                completed,
-                ended: true,
-                error,
-            }) if template.is_escape(completed) => Err(escaped(error)),
-            Ok(Outcome::Refused {
-                completed, error, ..
-            }) => {
-                let place = template.locate(head, ahead, error.position, completed);
-                let fault = Fault::of(&error.code);
-                Err(Failure {
-                    place: place.map(|(origin, byte)| Place::of(origin, byte)),
-                    fault,
-                    error,
-                    tries: 1,
-                })
-            }
-            Err(error) => {
-                self.session = None;
-                Err(lost(error))
-            }
+        if outcome.is_err() {
+            self.session = None;
         }
+        outcome
     }
 
-    /// Whether the schema stands at exactly the revision that the message would have left.
-    async fn is_at(&mut self, head: &Head, ahead: i64) -> bool {
-        self.revision(head).await == Some(head.revision + ahead)
+    /// Whether the schema stands exactly where the message would have left it: the revision alone may have been reached
+    /// by somebody else.
+    async fn is_at(&mut self, after: &Head) -> bool {
+        self.head(after).await.as_ref() == Some(after)
     }
 
-    /// The revision of the schema now, as far as it can be had.
-    async fn revision(&mut self, head: &Head) -> Option<i64> {
-        let session = self.session().await.ok()?;
+    /// The head of the schema now, as far as it can be had.
+    async fn head(&mut self, head: &Head) -> Option<Head> {
         let schema = crate::sql::Ident::new(head.schema.as_str()).ok()?;
-        let now = heads::get(session.connection(), &schema).await.ok()??;
-        (now.head.schema_oid == head.schema_oid).then_some(now.head.revision)
+        let grace = self.limits.grace;
+        let session = self.session().await.ok()?;
+        let read = tokio::time::timeout(grace, heads::get(session.connection(), &schema));
+        let Ok(Ok(now)) = read.await else {
+            self.session = None;
+            return None;
+        };
+        now.map(|pinned| pinned.head)
+            .filter(|now| now.schema_oid == head.schema_oid)
     }
 
     /// Halts a tenant whose script ended our transaction: what it committed is in no record. Returns the script.
-    async fn halt(&mut self, template: &Template, head: &Head, ahead: i64) -> Option<Place> {
+    async fn halt(&mut self, template: &Template, head: &Head) -> Option<Place> {
         // The steps before it are committed with their record: the next one is to blame.
-        let recorded = self.revision(head).await.unwrap_or(head.revision + ahead);
-        let step = usize::try_from(recorded - head.revision - ahead).unwrap_or(0);
+        let now = self.head(head).await;
+        let recorded = now.map_or(0, |now| now.revision - head.revision);
+        let step = usize::try_from(recorded).unwrap_or(0);
         let origin = template.steps.get(step).or(template.steps.last())?;
         // A repeatable has no version; whoever comes after it is halted all the same.
         let version = origin
@@ -220,16 +236,20 @@ impl<'a> Carrier<'a> {
     }
 }
 
-/// The error of a statement that ran outside our transaction.
-fn escaped(error: ServerError) -> Failure {
-    let error = if Fault::of(&error.code) == Fault::Escaped {
-        error
-    } else {
-        ServerError {
-            code: "TN005".to_owned(),
-            detail: Some(format!("after that, the server said: {error}")),
-            ..ServerError::local("the script ended the transaction that it ran in".to_owned())
-        }
+/// The failure of a message whose end nobody saw.
+fn lost(error: SessionError) -> Failure {
+    let (what, error) = match error {
+        SessionError::Lost(error) => ("the connection was lost".to_owned(), error),
+        SessionError::Connect {
+            shard,
+            address,
+            error,
+            ..
+        } => (format!("cannot connect to {shard} at {address}"), error),
     };
-    Failure::without_place(Fault::Escaped, error)
+    let error = ServerError {
+        message: format!("{what}: {}", error.message),
+        ..error
+    };
+    Failure::without_place(Fault::Connection, error)
 }

@@ -24,14 +24,13 @@ impl Compiled {
     /// # Errors
     /// The head's name is no schema's.
     pub fn stamped(&self, head: &Head) -> Result<Vec<Message>, InvalidIdent> {
-        let ahead = self.messages.iter().scan(0, |ahead, message| {
-            let before = *ahead;
-            *ahead += message.revisions;
-            Some((message, before))
+        let mut head = head.clone();
+        let stamped = self.messages.iter().map(|message| {
+            let stamped = message.stamp(&head);
+            head = message.after(&head);
+            stamped
         });
-        ahead
-            .map(|(message, ahead)| message.stamp(head, ahead))
-            .collect()
+        stamped.collect()
     }
 }
 
@@ -107,6 +106,9 @@ fn locks(script: &Script) -> u32 {
 /// right; were they not, the schema would be none and every step be refused.
 const LEFT: &str = "pg_catalog.current_schema(), pg_catalog.set_config('search_path', '', true)";
 
+/// As many statements of ours run under the time limit of a script, at most.
+const OWN: usize = 3;
+
 /// A message in the making.
 struct Draft<'a> {
     limits: &'a Limits,
@@ -120,6 +122,7 @@ impl<'a> Draft<'a> {
         template
             .own("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
             .enter();
+        template.longest = Some(Duration::ZERO);
         Self {
             limits,
             template,
@@ -162,6 +165,7 @@ impl<'a> Draft<'a> {
             .call("leave", &format!(", {LEFT}, {}", arguments.join(", ")));
         self.template.revisions += 1;
         self.template.migrations += 1;
+        self.template.leaves = Some((step.version, step.digest));
     }
 
     fn repeatables(&mut self, plan: &Plan) {
@@ -190,6 +194,7 @@ impl<'a> Draft<'a> {
             &format!(", {LEFT}, {}", bytea(&digest.0)),
         );
         self.template.revisions += 1;
+        self.template.repeatables = Some(digest);
     }
 
     fn timeouts(&mut self, script: &Script) {
@@ -201,6 +206,14 @@ impl<'a> Draft<'a> {
             .directives
             .statement_timeout
             .unwrap_or(self.limits.statement_timeout);
+        // With each script come a few statements of ours, of which the deferred checks may take long.
+        let statements = u32::try_from(script.statements.len() + OWN).unwrap_or(u32::MAX);
+        let limited = !statement.is_zero() && !sets_own_timeout(script);
+        self.template.longest = self
+            .template
+            .longest
+            .filter(|_| limited)
+            .map(|longest| longest.saturating_add(statement.saturating_mul(statements)));
         self.template
             .own(&format!("SET LOCAL lock_timeout = {}", milliseconds(lock)))
             .own(&format!(
@@ -228,6 +241,14 @@ impl<'a> Draft<'a> {
             .own("RESET ALL");
         self.template
     }
+}
+
+/// Whether the limit on the time of a statement may be another one than we set.
+fn sets_own_timeout(script: &Script) -> bool {
+    script
+        .text
+        .to_ascii_lowercase()
+        .contains("statement_timeout")
 }
 
 /// The first statement of a script.

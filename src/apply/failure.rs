@@ -56,10 +56,10 @@ impl Place {
             name: origin.name.clone(),
             direction: origin.direction,
             path: origin.script.path.clone(),
-            position: Position::of(text, at),
+            position: origin.script.position(at),
             statement: text[origin.span.clone()].to_owned(),
             offset: at - origin.span.start,
-            line: Position::of(text, origin.span.start).line,
+            line: origin.script.position(origin.span.start).line,
         }
     }
 }

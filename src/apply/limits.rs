@@ -11,6 +11,8 @@ pub struct Limits {
     pub lock_timeout: Duration,
     /// How long a statement may run; a script's directive goes before it.
     pub statement_timeout: Duration,
+    /// How much longer than its statements may run a message may take, before its connection counts as dead.
+    pub grace: Duration,
     /// How often a transaction that met a lock is tried in all.
     pub lock_tries: usize,
     /// How long a schema on which somebody else is at work is tried again.

@@ -14,13 +14,18 @@ pub struct Patience<'a> {
     start: Instant,
     locked: usize,
     lost: usize,
+    unreachable: usize,
+    unreachable_since: Option<Instant>,
     busy: usize,
     backoff: backon::ExponentialBackoff,
 }
 
 impl<'a> Patience<'a> {
-    /// A connection is made anew so often for one message.
+    /// One message may lose its connection so often: it may be what brings the server down.
     const RECONNECTS: usize = 5;
+
+    /// A server that takes no connections is waited for so long: longer than it takes to start again.
+    const RESTART: Duration = Duration::from_secs(20);
 
     /// Nothing was tried yet.
     pub fn new(limits: &'a Limits) -> Self {
@@ -36,6 +41,8 @@ impl<'a> Patience<'a> {
             start: Instant::now(),
             locked: 0,
             lost: 0,
+            unreachable: 0,
+            unreachable_since: None,
             busy: 0,
             backoff,
         }
@@ -43,7 +50,7 @@ impl<'a> Patience<'a> {
 
     /// How often it was tried, with the try that is running.
     pub fn tries(&self) -> usize {
-        1 + self.locked + self.lost + self.busy
+        1 + self.locked + self.lost + self.unreachable + self.busy
     }
 
     /// Whether a connection was lost on the way.
@@ -69,5 +76,16 @@ impl<'a> Patience<'a> {
             _ => false,
         };
         if again { self.backoff.next() } else { None }
+    }
+
+    /// As [`Patience::delay`], after a server that could not be connected to.
+    pub fn restart(&mut self) -> Option<Duration> {
+        self.unreachable += 1;
+        let since = *self.unreachable_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < Self::RESTART {
+            self.backoff.next()
+        } else {
+            None
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! One message with the places left open in which targets differ.
 
-use std::{fmt::Write as _, ops::Range, sync::Arc};
+use std::{fmt::Write as _, ops::Range, sync::Arc, time::Duration};
 
+use super::{Failure, Place};
 use crate::{
-    history::Head,
+    history::{Digest, Head},
     migration::{Direction, Script, Version},
-    postgres::Message,
+    postgres::{Fault, Message, ServerError},
     sql::{Ident, InvalidIdent, Literal},
 };
 
@@ -19,6 +20,12 @@ pub struct Template {
     pub(super) migrations: usize,
     /// The first statement of each step.
     pub(super) steps: Vec<Origin>,
+    /// The highest version and the digest that its last step leaves; none where it has only repeatables.
+    pub(super) leaves: Option<(Option<Version>, Digest)>,
+    /// The hash of the repeatables that it leaves; none where it leaves them alone.
+    pub(super) repeatables: Option<Digest>,
+    /// How long its statements may run together; none where that is not limited.
+    pub(super) longest: Option<Duration>,
     /// How many statements stand before the COMMIT.
     commit: usize,
 }
@@ -98,9 +105,32 @@ impl Template {
         self.own("COMMIT")
     }
 
+    /// What a refused statement makes of the whole message.
+    pub(super) fn failure(
+        &self,
+        head: &Head,
+        completed: usize,
+        ended: bool,
+        error: ServerError,
+    ) -> Failure {
+        if ended && self.is_escape(completed) {
+            return Failure::without_place(Fault::Escaped, escaped(error));
+        }
+        let place = self.locate(head, error.position, completed);
+        let fault = match error.code.as_str() {
+            // Out of shared memory: the lock table took no more, and each of the steps may fit alone.
+            "53200" if self.revisions > 1 => Fault::Finer,
+            code => Fault::of(code),
+        };
+        Failure {
+            place: place.map(|(origin, byte)| Place::of(origin, byte)),
+            ..Failure::without_place(fault, error)
+        }
+    }
+
     /// Whether an error after so many `completed` statements is in no transaction because a script ended it, and not
     /// because nothing had begun or the COMMIT itself was refused.
-    pub(super) fn is_escape(&self, completed: usize) -> bool {
+    fn is_escape(&self, completed: usize) -> bool {
         completed > 0 && completed != self.commit
     }
 
@@ -145,17 +175,27 @@ impl Template {
         self.text(", pg_temp").end()
     }
 
-    /// The message for the schema of `head`, to be found `ahead` revisions later than there.
-    pub fn stamp(&self, head: &Head, ahead: i64) -> Result<Message, InvalidIdent> {
-        self.stamp_with(head, ahead, |_, _| {})
-            .map(Message::vouched)
+    /// The message for the schema of `head`, to be found as it is there.
+    pub fn stamp(&self, head: &Head) -> Result<Message, InvalidIdent> {
+        self.stamp_with(head, |_, _| {}).map(Message::vouched)
+    }
+
+    /// Where the message leaves the schema of `head`.
+    pub fn after(&self, head: &Head) -> Head {
+        let (version, digest) = self.leaves.unwrap_or((head.version, head.digest));
+        Head {
+            version,
+            digest,
+            repeatables: self.repeatables.unwrap_or(head.repeatables),
+            revision: head.revision + self.revisions,
+            ..head.clone()
+        }
     }
 
     /// Tells `visit` of each piece and of the byte at which it starts.
     fn stamp_with<'a>(
         &'a self,
         head: &Head,
-        ahead: i64,
         mut visit: impl FnMut(&'a Piece, usize),
     ) -> Result<String, InvalidIdent> {
         let schema = Ident::new(head.schema.as_str())?.to_string();
@@ -174,7 +214,7 @@ impl Template {
                 Piece::End => message.push_str(";\n"),
                 // Writing to a String cannot fail.
                 Piece::Oid => drop(write!(message, "{}", head.schema_oid)),
-                Piece::Revision => drop(write!(message, "{}", head.revision + ahead)),
+                Piece::Revision => drop(write!(message, "{}", head.revision)),
                 Piece::Fence => drop(write!(message, "{}", head.fence)),
             }
         }
@@ -183,16 +223,15 @@ impl Template {
 
     /// The script's statement that an error of the message belongs to, and the byte in the script if the server named
     /// one: by the `position` in characters, else by the number of statements `completed` before it.
-    pub(super) fn locate(
+    fn locate(
         &self,
         head: &Head,
-        ahead: i64,
         position: Option<usize>,
         completed: usize,
     ) -> Option<(&Origin, Option<usize>)> {
         let mut starts = Vec::new();
         let message = self
-            .stamp_with(head, ahead, |piece, start| starts.push((piece, start)))
+            .stamp_with(head, |piece, start| starts.push((piece, start)))
             .ok()?;
         let byte = position.map(|at| {
             message
@@ -221,6 +260,18 @@ impl Template {
             }
         }
         None
+    }
+}
+
+/// The error of a statement that ran outside our transaction.
+fn escaped(error: ServerError) -> ServerError {
+    if Fault::of(&error.code) == Fault::Escaped {
+        return error;
+    }
+    ServerError {
+        code: "TN005".to_owned(),
+        detail: Some(format!("after that, the server said: {error}")),
+        ..ServerError::local("the script ended the transaction that it ran in".to_owned())
     }
 }
 
@@ -261,11 +312,11 @@ mod tests {
 
     #[test]
     fn stamps_names_as_identifier_and_literal() {
-        let message = template().stamp(&head("o'b\"x; y"), 2).unwrap();
+        let message = template().stamp(&head("o'b\"x; y")).unwrap();
         assert!(
             message
                 .as_str()
-                .contains("tenantry.enter(7, 'o''b\"x; y', 5, 0)"),
+                .contains("tenantry.enter(7, 'o''b\"x; y', 3, 0)"),
             "{message:?}"
         );
         assert!(
@@ -279,15 +330,15 @@ mod tests {
     #[test]
     fn finds_the_statement_by_position_and_by_count() {
         let (template, head) = (template(), head("we;ird, x"));
-        let message = template.stamp(&head, 0).unwrap();
+        let message = template.stamp(&head).unwrap();
         let message = message.as_str();
         let byte = message.find("nope").unwrap();
         let character = message[..byte].chars().count();
-        let (origin, offset) = template.locate(&head, 0, Some(character), 0).unwrap();
+        let (origin, offset) = template.locate(&head, Some(character), 0).unwrap();
         assert!(origin.script.text[offset.unwrap()..].starts_with("nope"));
         // BEGIN, enter and the path are done; the first statement of the script is not.
-        let (origin, _) = template.locate(&head, 0, None, 3).unwrap();
+        let (origin, _) = template.locate(&head, None, 3).unwrap();
         assert_eq!(origin.text(), "select 'größe'");
-        assert!(template.locate(&head, 0, Some(0), 0).is_none());
+        assert!(template.locate(&head, Some(0), 0).is_none());
     }
 }

@@ -211,6 +211,7 @@ mod tests {
         let pace = Pace { batch: 3, rate: 1 };
         let definition = Definition::parse("b", Path::new("b.sql"), text.to_owned(), pace).unwrap();
         let limits = Limits {
+            grace: Duration::from_secs(60),
             lock_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(9),
             lock_tries: 1,

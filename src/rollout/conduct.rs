@@ -71,19 +71,27 @@ impl Conductor<'_> {
         for work in works {
             by_shard.entry(&work.target.shard).or_default().push(work);
         }
+        // Cancelled by whoever asked to stop, and by the failure that spends the budget.
+        let halt = self.stop.child_token();
         let shards = by_shard
             .into_iter()
             .filter_map(|(name, works)| Some((self.fleet.shards.get(name)?, works)));
-        join_all(shards.map(|(shard, works)| self.shard(shard, works)))
+        join_all(shards.map(|(shard, works)| self.shard(shard, works, &halt)))
             .await
             .into_iter()
             .flatten()
             .collect()
     }
 
-    async fn shard(&self, shard: &Shard, works: Vec<Work<'_>>) -> Vec<Run> {
+    async fn shard(
+        &self,
+        shard: &Shard,
+        works: Vec<Work<'_>>,
+        halt: &CancellationToken,
+    ) -> Vec<Run> {
         let desk = Desk {
             shard,
+            halt,
             unwell: AtomicBool::new(false),
             carriers: Mutex::new(Vec::new()),
         };
@@ -128,6 +136,9 @@ impl Conductor<'_> {
                 self.budget.spend();
             }
             _ => self.budget.spend(),
+        }
+        if self.budget.is_spent() {
+            desk.halt.cancel();
         }
         self.ended(work, carried.migrations, Ended::Failed(Box::new(failure)))
     }
@@ -177,6 +188,7 @@ impl Conductor<'_> {
 /// What the runs on one shard share.
 struct Desk<'a> {
     shard: &'a Shard,
+    halt: &'a CancellationToken,
     unwell: AtomicBool,
     carriers: Mutex<Vec<Carrier<'a>>>,
 }
@@ -188,7 +200,7 @@ impl<'a> Desk<'a> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        free.unwrap_or_else(|| Carrier::new(self.shard, &fleet.limits))
+        free.unwrap_or_else(|| Carrier::new(self.shard, &fleet.limits).until(self.halt.clone()))
     }
 
     fn give_back(&self, carrier: Carrier<'a>) {

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use sqlx::PgConnection;
 use tenantry::{
     apply::{Carried, Carrier, Cut, Failure, compile},
     history::{Applied, Digest, Head},
@@ -11,6 +12,7 @@ use tenantry::{
     rollout::record,
     sql::Statement,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{Small, small};
 
@@ -117,6 +119,83 @@ async fn a_script_that_ends_its_transaction_halts_its_tenant_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_revision_that_somebody_else_reached_is_not_taken_for_ours() {
+    let small = small(1).await;
+    small.import("acme").await;
+    let text = "create table a (); commit; begin;
+                update tenantry.heads set revision = revision + 1 where schema_name = 'acme'; commit";
+    let failure = failure(&small, text).await;
+    assert_eq!(failure.fault, Fault::Escaped);
+    let head = small.pinned("acme").await.head;
+    assert_eq!((head.version, head.dirty), (None, Some(Version::new(1))));
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_is_not_waited_for_without_an_end() {
+    let mut small = small(1).await;
+    small.import("acme").await;
+    small.fleet.limits.statement_timeout = Duration::from_millis(50);
+    small.fleet.limits.grace = Duration::from_millis(500);
+    let head = small.pinned("acme").await.head;
+    // Its name in two parts: of what a script says openly of its time, it is taken by its word.
+    let text = "do $$ begin perform set_config('statement' || '_timeout', '0', true); end $$;
+                select pg_sleep(600)";
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let mut carrier = carrier(&small).until(stop);
+    let plan = opaque(&[text]);
+    let carried = carry(&small, &mut carrier, &plan, &head);
+    let carried = tokio::time::timeout(Duration::from_secs(60), carried).await;
+    let failure = carried.unwrap().failure.unwrap();
+    assert_eq!(failure.fault, Fault::Connection);
+    let words = "the connection was lost: the server gave no answer within";
+    assert!(failure.error.message.starts_with(words), "{failure:?}");
+}
+
+#[tokio::test]
+async fn who_asks_to_stop_waits_for_no_other_try() {
+    let mut small = small(1).await;
+    small.import("acme").await;
+    small.fleet.limits.busy_wait = Duration::from_secs(3600);
+    let head = small.pinned("acme").await.head;
+    let _other = busy(&small, &head).await;
+    let stop = CancellationToken::new();
+    let mut carrier = carrier(&small).until(stop.clone());
+    let plan = opaque(&["create table a ()"]);
+    stop.cancel();
+    let carried = carry(&small, &mut carrier, &plan, &head);
+    let carried = tokio::time::timeout(Duration::from_secs(60), carried).await;
+    let failure = carried.unwrap().failure.unwrap();
+    assert_eq!((failure.fault, failure.tries), (Fault::Busy, 1));
+}
+
+#[tokio::test]
+async fn a_spent_budget_ends_the_waiting_of_others() {
+    let small = small(1).await;
+    for tenant in ["acme", "bolt"] {
+        small.import(tenant).await;
+    }
+    small.run("create table bolt.t1 ()").await;
+    let mut small = small.reopened();
+    small.fleet.limits.busy_wait = Duration::from_secs(3600);
+    let head = small.pinned("acme").await.head;
+    let _other = busy(&small, &head).await;
+    let report = tokio::time::timeout(Duration::from_secs(60), small.go(Goal::Latest)).await;
+    assert!(!report.unwrap().is_complete());
+}
+
+/// A session that is at work on a schema until it is dropped.
+async fn busy(small: &Small, head: &Head) -> PgConnection {
+    let mut other = small.connect().await;
+    sqlx::query("select pg_advisory_lock((1953395321::bigint << 32) | $1)")
+        .bind(i64::from(head.schema_oid))
+        .execute(&mut other)
+        .await
+        .unwrap();
+    other
+}
+
+#[tokio::test]
 async fn a_script_that_leaves_its_schema_leaves_nothing_behind() {
     let small = small(1).await;
     small.import("acme").await;
@@ -162,14 +241,7 @@ async fn a_busy_schema_is_come_back_to() {
     let mut small = small(1).await;
     small.import("acme").await;
     let head = small.pinned("acme").await.head;
-    let mut other = small.connect().await;
-    let lock = "select pg_advisory_lock((1953395321::bigint << 32) | $1)";
-    let oid = i64::from(head.schema_oid);
-    sqlx::query(lock)
-        .bind(oid)
-        .execute(&mut other)
-        .await
-        .unwrap();
+    let mut other = busy(&small, &head).await;
     let text = "create table a ()";
     assert_eq!(failure(&small, text).await.fault, Fault::Busy);
 
@@ -251,4 +323,24 @@ async fn what_cannot_be_one_transaction_is_carried_in_several() {
     let head = small.pinned("acme").await.head;
     assert_eq!((head.version, head.revision), (Some(Version::new(3)), 3));
     assert_eq!(small.tables("acme").await, ["moods"]);
+}
+
+#[tokio::test]
+async fn a_lock_table_that_is_full_has_the_plan_cut_and_leaves_the_shard_open() {
+    let small = small(1).await;
+    small.import("acme").await;
+    let head = small.pinned("acme").await.head;
+    let full = "do $$ begin
+        if exists (select from pg_class where oid = 'a'::regclass and xmin = pg_current_xact_id()::xid) then
+            raise exception using errcode = '53200', message = 'out of shared memory';
+        end if;
+    end $$";
+    let plan = opaque(&["create table a ()", full]);
+    let carried = carry(&small, &mut carrier(&small), &plan, &head).await;
+    assert_eq!((carried.migrations, carried.failure), (2, None));
+    // What one migration needs alone cannot be cut.
+    let alone = opaque(&["do $$ begin raise exception using errcode = '53200'; end $$"]);
+    let head = small.pinned("acme").await.head;
+    let carried = carry(&small, &mut carrier(&small), &alone, &head).await;
+    assert_eq!(carried.failure.unwrap().fault, Fault::Shard);
 }
