@@ -166,6 +166,10 @@ impl<'a> Draft<'a> {
         self.template.revisions += 1;
         self.template.migrations += 1;
         self.template.leaves = Some((step.version, step.digest));
+        if step.direction == Direction::Down {
+            // As `leave` has it.
+            self.template.repeatables = Some(Digest::EMPTY);
+        }
     }
 
     fn repeatables(&mut self, plan: &Plan) {

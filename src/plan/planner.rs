@@ -103,7 +103,12 @@ pub fn plan(
     let repeatables = if back {
         Vec::new()
     } else {
-        changed_repeatables(set, &way, standing.repeatables)?
+        let last = match goal {
+            // The way back may have taken some of them along.
+            Goal::Redo => Digest::EMPTY,
+            _ => standing.repeatables,
+        };
+        changed_repeatables(set, &way, last)?
     };
     Ok(Plan {
         left_in_place: if back && !way.steps.is_empty() {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{Drift, Goal, Plan, Refusal, Standing, Stored, drift, plan};
 use crate::{
     history::{Applied, Digest},
-    migration::{Checksum, Direction, Migration, MigrationSet, Scope, Script, Version},
+    migration::{Checksum, Direction, Migration, MigrationSet, Repeatable, Scope, Script, Version},
 };
 
 fn migration(version: u64, up: &str) -> Arc<Migration> {
@@ -235,6 +235,26 @@ fn equal_texts_keep_their_own_names() {
     let paths: Vec<_> = plan.steps.iter().map(|step| &*step.script.path).collect();
     let expected = ["2-m2", "1-m1"].map(|name| format!("<history>/{name}.down.sql"));
     assert_eq!(paths, expected.each_ref().map(Path::new));
+}
+
+/// What the way back drops may take functions along.
+#[test]
+fn redo_applies_the_repeatables_again() {
+    let mut set = set([1]);
+    let repeatable = Repeatable {
+        name: "f".to_owned(),
+        script: Arc::new(Script::parse("f.sql", "create function f")),
+        problems: Vec::new(),
+    };
+    set.repeatables.push(Arc::new(repeatable));
+    let mut memory = Memory::default();
+    memory.go(&set, Goal::Latest);
+    let standing = Standing {
+        applied: &memory.applied,
+        repeatables: Digest::of_repeatables(set.repeatables.iter().map(Arc::as_ref)),
+    };
+    let redo = plan(&set, standing, Goal::Redo, &memory.stored, false).unwrap();
+    assert_eq!(redo.repeatables, set.repeatables);
 }
 
 fn goals() -> impl Strategy<Value = Goal> {

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use tenantry::{
     apply::{Carried, Carrier, Cut, Failure, compile},
     history::{Applied, Digest, Head},
-    migration::{Checksum, Direction, Scope, Script, Version},
+    migration::{Checksum, Direction, Repeatable, Scope, Script, Version},
     plan::{Correction, Goal, Plan, Step},
     postgres::Fault,
     rollout::record,
@@ -343,4 +343,83 @@ async fn a_lock_table_that_is_full_has_the_plan_cut_and_leaves_the_shard_open() 
     let head = small.pinned("acme").await.head;
     let carried = carry(&small, &mut carrier(&small), &alone, &head).await;
     assert_eq!(carried.failure.unwrap().fault, Fault::Shard);
+}
+
+/// Whether the function `f` of `acme` is there.
+async fn has_f(small: &Small) -> bool {
+    sqlx::query_scalar("select to_regprocedure('acme.f()') is not null")
+        .fetch_one(&mut small.connect().await)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_function_that_a_way_back_took_along_is_made_again() {
+    let small = small(0).await;
+    small.write("tenant/1-base.up.sql", "create table base ();");
+    small.write("tenant/1-base.down.sql", "drop table base;");
+    small.write("tenant/2-mood.up.sql", "create type mood as enum ('calm');");
+    small.write("tenant/2-mood.down.sql", "drop type mood cascade;");
+    small.function(
+        "f",
+        "create or replace function f() returns mood language sql as $$ select 'calm'::mood $$;",
+    );
+    let small = small.reopened();
+    small.import("acme").await;
+    assert!(small.go(Goal::Latest).await.is_complete());
+    let head = small.pinned("acme").await.head;
+    assert!(has_f(&small).await);
+
+    assert!(small.go(Goal::Down(1)).await.is_complete());
+    assert!(!has_f(&small).await);
+    assert_eq!(small.pinned("acme").await.head.repeatables, Digest::EMPTY);
+
+    assert!(small.go(Goal::Latest).await.is_complete());
+    assert!(has_f(&small).await);
+    assert!(small.go(Goal::Redo).await.is_complete());
+    assert!(has_f(&small).await);
+    assert_eq!(
+        small.pinned("acme").await.head.repeatables,
+        head.repeatables
+    );
+}
+
+#[tokio::test]
+async fn a_head_that_a_script_deletes_lets_nothing_through() {
+    let small = small(0).await;
+    small.import("acme").await;
+    let head = small.pinned("acme").await.head;
+    let text = "create table a (); delete from tenantry.heads";
+    assert_eq!(failure(&small, text).await.fault, Fault::Gone);
+    assert_eq!(small.tables("acme").await, [""; 0]);
+
+    let script = Script::parse("f.sql", "delete from tenantry.heads");
+    let repeatable = Repeatable {
+        name: "f".to_owned(),
+        script: Arc::new(script),
+        problems: Vec::new(),
+    };
+    let plan = Plan {
+        repeatables: vec![Arc::new(repeatable)],
+        ..Plan::default()
+    };
+    let carried = carry(&small, &mut carrier(&small), &plan, &head).await;
+    assert_eq!(carried.failure.unwrap().fault, Fault::Gone);
+    assert_eq!(small.pinned("acme").await.head, head);
+}
+
+#[tokio::test]
+async fn a_broken_function_is_found_wherever_it_was_made() {
+    let small = small(0).await;
+    small.function(
+        "f",
+        "do $$ begin
+           create function f() returns int language sql as 'select nope';
+         exception when undefined_table then null;
+         end $$;",
+    );
+    let small = small.reopened();
+    small.import("acme").await;
+    assert!(!small.go(Goal::Latest).await.is_complete());
+    assert!(!has_f(&small).await);
 }

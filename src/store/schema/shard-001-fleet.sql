@@ -106,7 +106,10 @@ declare
 begin
     with head as (
         update tenantry.heads
-           set version = p_head, digest = p_digest, revision = revision + 1
+           set version = p_head, digest = p_digest, revision = revision + 1,
+               -- What a way back drops may take repeatables along: all of them are applied again on the next way up.
+               repeatables_digest = case p_direction when 'up' then repeatables_digest
+                                    else '\x0000000000000000000000000000000000000000000000000000000000000000' end
          where schema_oid = p_schema
         returning revision, fence
     )
@@ -116,6 +119,9 @@ begin
            case p_direction when 'up' then 'applied' else 'reverted' end, 'run',
            head.revision, head.fence, p_who, started, finished, p_statements
       from head;
+    if not found then
+        raise exception using errcode = 'TN003', message = 'the head of the schema is gone, so nothing can be recorded';
+    end if;
     perform pg_catalog.set_config('tenantry.mark',
         pg_catalog.pg_current_xact_id()::text || ' ' || p_schema::text || ' ' || extract(epoch from finished)::text, true);
 end
@@ -127,11 +133,14 @@ language plpgsql volatile as $$
 begin
     perform tenantry.assert_inside(p_schema, p_name, p_current);
     update tenantry.heads set repeatables_digest = p_digest, revision = revision + 1 where schema_oid = p_schema;
+    if not found then
+        raise exception using errcode = 'TN003', message = 'the head of the schema is gone, so nothing can be recorded';
+    end if;
 end
 $$;
 
 -- Checks the bodies of the schema's functions that this transaction made, which were created unchecked because they may
--- call each other.
+-- call each other. What a subtransaction made (a block with an exception handler) bears a later id than ours.
 create function tenantry.validate_functions(p_schema oid, p_name text) returns void
 language plpgsql volatile as $$
 declare
@@ -142,7 +151,7 @@ begin
           from pg_catalog.pg_proc p
           join pg_catalog.pg_language l on l.oid = p.prolang
           join pg_catalog.pg_proc v on v.oid = l.lanvalidator
-         where p.pronamespace = p_schema and p.xmin = pg_catalog.pg_current_xact_id()::xid
+         where p.pronamespace = p_schema and pg_catalog.age(p.xmin) <= 0
          order by p.proname, p.oid
     loop
         execute pg_catalog.format('select pg_catalog.%I(%s)', (select proname from pg_catalog.pg_proc where oid = made.validator), made.oid);

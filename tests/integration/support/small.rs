@@ -66,6 +66,13 @@ impl Small {
         std::fs::write(self.directory.path().join(file), text).unwrap();
     }
 
+    /// A repeatable of the tenants' set.
+    pub(crate) fn function(&self, name: &str, text: &str) {
+        let directory = self.directory.path().join("tenant/functions");
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join(format!("{name}.sql")), text).unwrap();
+    }
+
     pub(crate) fn remove(&self, file: &str) {
         std::fs::remove_file(self.directory.path().join(file)).unwrap();
     }
