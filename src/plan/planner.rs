@@ -19,6 +19,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What is applied again after the steps, in order of name.
     pub repeatables: Vec<Arc<Repeatable>>,
+    /// Whether a script of the set or of the plan speaks of deferring, so that there may be constraints whose checks are.
+    pub has_deferrable: bool,
     /// Repeatables that a way back leaves at their present text.
     pub left_in_place: usize,
 }
@@ -111,6 +113,7 @@ pub fn plan(
         changed_repeatables(set, &way, last)?
     };
     Ok(Plan {
+        has_deferrable: has_deferrable(set, &way.steps),
         left_in_place: if back && !way.steps.is_empty() {
             set.repeatables.len()
         } else {
@@ -119,6 +122,13 @@ pub fn plan(
         steps: way.steps,
         repeatables,
     })
+}
+
+/// The keys that a migration relies on may be those of any older one.
+fn has_deferrable(set: &MigrationSet, steps: &[Step]) -> bool {
+    let of_set = set.migrations.iter().map(|migration| &migration.up);
+    let mut scripts = of_set.chain(steps.iter().map(|step| &step.script));
+    !steps.is_empty() && scripts.any(|script| script.text.to_ascii_lowercase().contains("deferr"))
 }
 
 /// The steps so far, and what they leave applied.

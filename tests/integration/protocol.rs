@@ -7,7 +7,7 @@ use tenantry::{
     apply::{Carried, Carrier, Cut, Failure, compile},
     history::{Applied, Digest, Head},
     migration::{Checksum, Direction, Repeatable, Scope, Script, Version},
-    plan::{Correction, Goal, Plan, Step},
+    plan::{Correction, Goal, Plan, Standing, Step, Stored, plan},
     postgres::Fault,
     rollout::record,
     sql::Statement,
@@ -422,4 +422,83 @@ async fn a_broken_function_is_found_wherever_it_was_made() {
     small.import("acme").await;
     assert!(!small.go(Goal::Latest).await.is_complete());
     assert!(!has_f(&small).await);
+}
+
+/// Carries each text alone and all of them together, which must come to the same.
+async fn together_as_alone(before: &[&str], texts: &[&str]) {
+    let small = small(0).await;
+    let mut number = 0;
+    let mut write = |text: &str| {
+        number += 1;
+        small.write(&format!("tenant/{number}-m.up.sql"), text);
+        small.write(&format!("tenant/{number}-m.down.sql"), "select 1;");
+    };
+    before.iter().copied().for_each(&mut write);
+    texts.iter().copied().for_each(&mut write);
+    let small = small.reopened();
+    for tenant in ["alone", "together"] {
+        small.import(tenant).await;
+    }
+    assert!(small.go(Goal::Up(before.len())).await.is_complete());
+    let head = small.pinned("alone").await.head;
+    let applied: Vec<_> = small.fleet.tenant.migrations[..before.len()]
+        .iter()
+        .map(|migration| Applied::of(migration))
+        .collect();
+    let standing = Standing {
+        applied: &applied,
+        repeatables: Digest::EMPTY,
+    };
+    let plan = plan(
+        &small.fleet.tenant,
+        standing,
+        Goal::Latest,
+        &Stored::new(),
+        false,
+    )
+    .unwrap();
+    let fine = compile(&plan, &small.fleet.limits, Cut::Fine);
+    let alone = carrier(&small).carry(&plan, &fine, &head).await;
+    assert_eq!((alone.migrations, alone.failure), (texts.len(), None));
+    let head = small.pinned("together").await.head;
+    let together = carry(&small, &mut carrier(&small), &plan, &head).await;
+    assert_eq!(
+        (together.migrations, together.failure),
+        (texts.len(), None),
+        "{texts:?}"
+    );
+}
+
+#[tokio::test]
+async fn migrations_carried_together_see_what_each_would_see_alone() {
+    let keys = "create table parents (id int primary key);
+                create table children (parent int references parents deferrable initially deferred);";
+    let child_first = "insert into children values (1); insert into parents values (1);";
+    together_as_alone(&[keys], &["create table a ();", child_first]).await;
+    let other_child = "insert into children values (2); insert into parents values (2);";
+    together_as_alone(&[], &[keys, child_first, "create table a ();", other_child]).await;
+    let temporary = "create temp table scratch (a int) on commit drop;";
+    together_as_alone(&[], &[temporary, temporary]).await;
+    let looks = "do $$ begin assert coalesce(current_setting('my.own', true), '') = ''; end $$;";
+    for sets in [
+        "set local my.own = 'x';",
+        "select set_config('my.own', 'x', true);",
+        "do $$ begin perform set_config('my.own', 'x', true); end $$;",
+    ] {
+        together_as_alone(&[], &[sets, looks]).await;
+    }
+}
+
+#[tokio::test]
+async fn structure_alone_is_carried_in_one_transaction_whatever_is_deferrable() {
+    let keys = "create table a (id int primary key); create table b (a int references a deferrable initially deferred)";
+    let mut plan = opaque(&[
+        keys,
+        "create table c ()",
+        "alter table c add d int",
+        "update c set d = 1",
+    ]);
+    plan.has_deferrable = true;
+    let limits = small(0).await.fleet.limits;
+    assert_eq!(compile(&plan, &limits, Cut::Coarse).messages.len(), 2);
 }
