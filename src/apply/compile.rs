@@ -281,6 +281,9 @@ impl<'a> Draft<'a> {
             .own("RESET SESSION AUTHORIZATION")
             .own("RESET ROLE")
             .own("DISCARD TEMP")
+            .own("CLOSE ALL")
+            .own("UNLISTEN *")
+            .own("SELECT pg_catalog.pg_advisory_unlock_all()")
             .own("RESET ALL");
         self.template
     }

@@ -88,6 +88,11 @@ fn session(words: &'static str) -> (&'static Code, String, &'static str) {
             "RESET takes settings of the session back".to_owned(),
             "",
         ),
+        "PREPARE" | "DEALLOCATE" | "LISTEN" | "DECLARE … WITH HOLD" => (
+            &code::SESSION_STATE,
+            format!("{words} changes what the session keeps"),
+            "",
+        ),
         "SET SESSION AUTHORIZATION" => (&code::SET_ROLE, format!("{words} changes the role"), ""),
         _ => (
             &code::SESSION_SET,

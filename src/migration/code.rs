@@ -155,6 +155,13 @@ codes! {
         why: "commands that begin with a backslash are carried out by psql and are no SQL: the server refuses them",
         help: "delete the line; what \\i includes goes into the script itself",
     }
+    SESSION_STATE = "F410" "session-state" {
+        title: "a statement changes what the session keeps",
+        why: "prepared statements, held cursors and channels outlive the transaction, and one connection serves many\n\
+              tenants: the next tenant's migration would meet them",
+        help: "write the query where it is needed instead of preparing it, declare the cursor without WITH HOLD,\n\
+               and leave LISTEN to the application",
+    }
 }
 
 /// What a directive can be, for its messages.

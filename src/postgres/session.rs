@@ -134,7 +134,8 @@ impl Session {
             .map_err(|error| SessionError::Lost(ServerError::of(&error)))
     }
 
-    /// After any end. `RESET ALL` leaves roles and temporary tables as they are.
-    const RESET: &'static str =
-        "ROLLBACK; RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; RESET ALL";
+    /// After any end. `RESET ALL` leaves roles, temporary tables, held cursors, channels and locks of the session as they
+    /// are. Prepared statements stay: most of them are the driver's.
+    const RESET: &'static str = "ROLLBACK; RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; CLOSE ALL; UNLISTEN *; \
+         SELECT pg_catalog.pg_advisory_unlock_all(); RESET ALL";
 }

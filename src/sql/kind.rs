@@ -11,7 +11,8 @@ pub enum Kind {
     SearchPath(&'static str),
     /// Changes the role, for the transaction or beyond.
     Role(&'static str),
-    /// Changes the session beyond the transaction: `SET` without `LOCAL`, `RESET`, `DISCARD`.
+    /// Changes the session beyond the transaction: `SET` without `LOCAL`, `RESET`, `DISCARD`,
+    /// `PREPARE`, `LISTEN`, …
     Session(&'static str),
     /// Needs data from the client or sends it there: `COPY … FROM STDIN`, `COPY … TO STDOUT`.
     Copy(&'static str),

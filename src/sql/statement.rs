@@ -17,6 +17,7 @@ pub fn kind(statement: &str) -> Kind {
         ["DISCARD", ..] => Kind::Session("DISCARD"),
         ["COPY", rest @ ..] => copy(rest),
         words => transaction_control(words)
+            .or_else(|| session_state(words))
             .or_else(|| no_transaction(words))
             .unwrap_or_else(|| structural(words)),
     }
@@ -132,6 +133,24 @@ fn copy(rest: &[&str]) -> Kind {
     }
 }
 
+/// What the session keeps when the transaction has ended.
+fn session_state(words: &[&str]) -> Option<Kind> {
+    let what = match words {
+        ["PREPARE", ..] => "PREPARE",
+        ["DEALLOCATE", ..] => "DEALLOCATE",
+        ["LISTEN", ..] => "LISTEN",
+        ["DECLARE", rest @ ..]
+            if rest
+                .windows(3)
+                .any(|three| three == ["CURSOR", "WITH", "HOLD"]) =>
+        {
+            "DECLARE … WITH HOLD"
+        }
+        _ => return None,
+    };
+    Some(Kind::Session(what))
+}
+
 fn no_transaction(words: &[&str]) -> Option<Kind> {
     let concurrently = words.contains(&"CONCURRENTLY");
     let what = match words {
@@ -224,7 +243,9 @@ mod tests {
             "ROLLBACK WORK TO SAVEPOINT a",
             "savepoint a",
             "release a",
-            "prepare transaction_one as select 1",
+            "declare c cursor for select 1",
+            "declare c cursor without hold for select 1",
+            "notify a",
             "set constraints all deferred",
             "do $$ begin commit; end $$",
         ] {
@@ -264,6 +285,10 @@ mod tests {
                 "set session characteristics as transaction read only",
                 "reset all",
                 "discard plans",
+                "prepare transaction_one as select 1",
+                "deallocate all",
+                "listen a",
+                "declare c no scroll cursor with hold for select 1",
             ]),
             [
                 Some("SET"),
@@ -273,6 +298,10 @@ mod tests {
                 Some("SET SESSION CHARACTERISTICS"),
                 Some("RESET"),
                 Some("DISCARD"),
+                Some("PREPARE"),
+                Some("DEALLOCATE"),
+                Some("LISTEN"),
+                Some("DECLARE … WITH HOLD"),
             ]
         );
         for path in [

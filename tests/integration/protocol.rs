@@ -308,6 +308,29 @@ async fn nothing_that_a_script_sets_survives_into_the_next_tenant() {
 }
 
 #[tokio::test]
+async fn nothing_that_a_script_holds_survives_into_the_next_tenant() {
+    let small = small(0).await;
+    for tenant in ["acme", "bolt"] {
+        small.import(tenant).await;
+    }
+    let mut carrier = carrier(&small);
+    let holds = "select pg_advisory_lock(42); declare c cursor with hold for select 1; listen a";
+    let looks = "do $$ begin
+        assert not exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() and objid = 42), 'lock';
+        assert not exists (select from pg_cursors where name = 'c'), 'cursor';
+        assert not exists (select from pg_listening_channels()), 'channel';
+    end $$";
+    // What fails after a COMMIT of its own leaves as much.
+    let fails = format!("commit; begin; {holds}; commit; select 1 / 0");
+    for (text, done) in [(holds, 1), (looks, 1), (&*fails, 0), (looks, 1)] {
+        let tenant = if done == 1 { "bolt" } else { "acme" };
+        let head = small.pinned(tenant).await.head;
+        let carried = carry(&small, &mut carrier, &opaque(&[text]), &head).await;
+        assert_eq!(carried.migrations, done, "{carried:#?}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_one_transaction_is_carried_in_several() {
     let small = small(1).await;
     small.import("acme").await;
