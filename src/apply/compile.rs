@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Limits, Template, template::Origin};
+use super::{Limits, Template, cut, template::Origin};
 use crate::{
     history::{Digest, Head},
     migration::{Checksum, Direction, Script},
     plan::{Plan, Step},
     postgres::Message,
-    sql::{InvalidIdent, Kind, Lexer, Literal, TokenKind, kind},
+    sql::{InvalidIdent, Literal},
 };
 
 /// The messages that carry a plan, in order; each is one transaction.
@@ -49,8 +49,9 @@ pub fn compile(plan: &Plan, limits: &Limits, cut: Cut) -> Compiled {
     let mut message = Draft::new(limits);
     let mut previous: Option<&Step> = None;
     for step in &plan.steps {
-        let cut = previous
-            .is_some_and(|previous| cut == Cut::Fine || parts(plan, previous, step, &message));
+        let cut = previous.is_some_and(|previous| {
+            cut == Cut::Fine || cut::parts(plan, previous, step) || message.is_full(step)
+        });
         if cut {
             compiled
                 .messages
@@ -60,7 +61,7 @@ pub fn compile(plan: &Plan, limits: &Limits, cut: Cut) -> Compiled {
         previous = Some(step);
     }
     if !plan.repeatables.is_empty() {
-        if previous.is_some_and(|previous| cut == Cut::Fine || reaches_on(&previous.script)) {
+        if previous.is_some_and(|previous| cut == Cut::Fine || cut::reaches_on(&previous.script)) {
             compiled
                 .messages
                 .push(std::mem::replace(&mut message, Draft::new(limits)).finish());
@@ -71,73 +72,6 @@ pub fn compile(plan: &Plan, limits: &Limits, cut: Cut) -> Compiled {
         compiled.messages.push(message.finish());
     }
     compiled
-}
-
-/// Whether `next` has to be in another transaction than `previous`, the last step of `message`.
-fn parts(plan: &Plan, previous: &Step, next: &Step, message: &Draft<'_>) -> bool {
-    reaches_on(&previous.script)
-        // At the end of `previous` all deferred checks are run, and there is no way back to deferring them: a script
-        // that moves data and relies on a deferred key finds it so in a new transaction only.
-        || plan.has_deferrable && moves_data(&next.script)
-        || message.locks + locks(&next.script) > message.limits.locks
-}
-
-/// Whether what follows `script` in its transaction would find itself elsewhere than in a transaction of its own: in the
-/// one that adds an enum value, the value cannot be used; settings and temporary tables last to its end.
-fn reaches_on(script: &Script) -> bool {
-    let adds_enum_value = |s| kind(script.statement(s)) == Kind::AddEnumValue;
-    script.statements.iter().any(adds_enum_value) || outlives(&script.text)
-}
-
-/// Whether a text has a setting or a temporary table in it, as far as its words tell; also in the bodies it holds, which
-/// at worst cuts once too often.
-fn outlives(text: &str) -> bool {
-    let mut before = String::new();
-    for token in Lexer::new(text).map_while(Result::ok) {
-        if token.kind.is_blank() {
-            continue;
-        }
-        let word = text[token.span].to_ascii_lowercase();
-        let found = match token.kind {
-            TokenKind::DollarString => outlives(body(&word)),
-            TokenKind::Word => match word.as_str() {
-                "set_config" | "pg_temp" => true,
-                "local" => before == "set",
-                "temp" | "temporary" => {
-                    ["create", "local", "global", "replace", "into"].contains(&before.as_str())
-                }
-                _ => false,
-            },
-            _ => false,
-        };
-        if found {
-            return true;
-        }
-        before = word;
-    }
-    false
-}
-
-/// What stands between the marks of a string between dollar signs.
-fn body(string: &str) -> &str {
-    let mark = string[1..].find('$').map_or(0, |end| end + 2);
-    string
-        .get(mark..string.len().saturating_sub(mark))
-        .unwrap_or_default()
-}
-
-/// Whether a script may change rows; structure alone never waits for a deferred check.
-fn moves_data(script: &Script) -> bool {
-    let moves = |s| matches!(kind(script.statement(s)), Kind::Other | Kind::Copy(_));
-    script.statements.iter().any(moves)
-}
-
-fn locks(script: &Script) -> u32 {
-    script
-        .statements
-        .iter()
-        .map(|s| kind(&script.text[s.span.clone()]).estimated_locks())
-        .sum()
 }
 
 /// Where the script has left us, then a search path that is the same for all targets: with the tenant's own, PostgreSQL
@@ -169,8 +103,12 @@ impl<'a> Draft<'a> {
         }
     }
 
+    fn is_full(&self, next: &Step) -> bool {
+        self.locks + cut::locks(&next.script) > self.limits.locks
+    }
+
     fn step(&mut self, step: &Step) {
-        self.locks += locks(&step.script);
+        self.locks += cut::locks(&step.script);
         self.template.search_path(&self.limits.extra_search_path);
         self.timeouts(&step.script);
         let origin = Origin {
@@ -323,35 +261,4 @@ fn text(value: &str) -> String {
 fn bytea(bytes: &[u8; 32]) -> String {
     let checksum = Checksum::from(*bytes);
     format!("pg_catalog.decode('{checksum}', 'hex')")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::outlives;
-
-    #[test]
-    fn tells_what_lasts_to_the_end_of_the_transaction() {
-        for text in [
-            "set  LOCAL work_mem = '1GB'",
-            "select pg_catalog.set_config('a.b', 'c', true)",
-            "create temp table t () on commit drop",
-            "create or replace temporary view v as select 1",
-            "create local temp table t ()",
-            "create table pg_temp.t ()",
-            "select 1 into temp t",
-            "do $x$ begin create temp table t (); end $x$",
-            "do $$ begin execute $q$ set local a.b = 1 $q$; end $$",
-        ] {
-            assert!(outlives(text), "{text}");
-        }
-        for text in [
-            "create table readings (temp int, local text, set_at int)",
-            "-- set local\nselect 'set local', \"temp\" from t",
-            "update t set temp = 1, local = 2",
-            "do $$ begin perform 1; end $$",
-            "select $$$$, $a$$a$",
-        ] {
-            assert!(!outlives(text), "{text}");
-        }
-    }
 }

@@ -5,6 +5,7 @@
 
 mod carry;
 mod compile;
+mod cut;
 mod failure;
 mod limits;
 mod patience;
