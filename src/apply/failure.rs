@@ -93,3 +93,26 @@ impl fmt::Display for Failure {
         write!(f, "{}", self.error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::migration::Script;
+
+    #[test]
+    fn a_byte_order_mark_takes_no_column() {
+        let script = Arc::new(Script::parse("a.sql", "\u{feff}select nope"));
+        let origin = Origin {
+            version: None,
+            name: "a".to_owned(),
+            direction: Direction::Up,
+            span: script.statements[0].span.clone(),
+            script,
+        };
+        let at = origin.script.text.find("nope");
+        assert_eq!(Place::of(&origin, None).position.to_string(), "1:1");
+        assert_eq!(Place::of(&origin, at).position.to_string(), "1:8");
+    }
+}

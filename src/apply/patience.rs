@@ -89,3 +89,29 @@ impl<'a> Patience<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_starts_again_is_waited_for_longer_than_a_broken_connection() {
+        let limits = Limits {
+            lock_timeout: Duration::ZERO,
+            statement_timeout: Duration::ZERO,
+            grace: Duration::ZERO,
+            lock_tries: 1,
+            busy_wait: Duration::ZERO,
+            extra_search_path: Vec::new(),
+            locks: 1,
+            who: String::new(),
+        };
+        let mut patience = Patience::new(&limits);
+        let lost = std::iter::from_fn(|| patience.delay(Fault::Connection)).count();
+        assert_eq!(lost, Patience::RECONNECTS);
+        let refused: Duration = (0..8).filter_map(|_| patience.restart()).sum();
+        assert!(refused > Duration::from_secs(3), "{refused:?}");
+        patience.unreachable_since = Instant::now().checked_sub(Patience::RESTART);
+        assert_eq!(patience.restart(), None);
+    }
+}
