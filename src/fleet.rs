@@ -12,7 +12,7 @@ use crate::{
     postgres::{Session, SessionError, Shard, Shards},
     sql::Ident,
     store::{Part, StoreError, install, tenants::Tenant},
-    tenant::ShardName,
+    tenant::{ShardName, Target},
 };
 
 /// The databases, the sets and the limits: what a run over the fleet is made from.
@@ -65,6 +65,13 @@ pub enum FleetError {
         "version {0} is in no file and in no history; `tenantry status` lists the versions there are"
     )]
     UnknownVersion(Version),
+    /// The history of a schema is not the one that its head tells of, however often both are read.
+    #[error(
+        "the history of the schema {} on shard {} is not what its head says: somebody moves it all the time, or changed \
+         tenantry.history by hand; try again, and if it stays so, put the rows back from a backup",
+        .0.schema.as_str(), .0.shard
+    )]
+    Unsteady(Target),
 }
 
 impl Fleet {

@@ -113,6 +113,7 @@ fn of_fleet(error: &FleetError) -> ExitCode {
         FleetError::Session(_) => ExitCode::Unreachable,
         FleetError::Store(error) => of_store(error),
         FleetError::UnknownVersion(_) => ExitCode::Usage,
+        FleetError::Unsteady(_) => ExitCode::Failed,
     }
 }
 

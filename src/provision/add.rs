@@ -72,6 +72,7 @@ pub async fn resume(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionE
         match build(fleet, tenant).await {
             // Somebody else has moved it: look again how much is left.
             Err(ProvisionError::Failed(failure)) if failure.fault == Fault::Stale => {}
+            Err(ProvisionError::Busy(_)) => {}
             ended => return ended,
         }
     }
@@ -111,8 +112,12 @@ async fn pending(
 ) -> Result<Plan, ProvisionError> {
     let applied = match head.digest {
         Digest::EMPTY => Vec::new(),
-        _ => history::applied(session.connection(), head.schema_oid).await?,
+        _ => history::applied(session.connection(), head).await?,
     };
+    // Moved since the head was read: by a plan for another state nothing may be built.
+    if Digest::of(&applied) != head.digest {
+        return Err(ProvisionError::Busy(head.schema.clone()));
+    }
     let standing = Standing {
         applied: &applied,
         repeatables: head.repeatables,

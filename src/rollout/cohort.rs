@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::{Standing, histories::Histories};
+use super::{
+    Standing,
+    histories::{Group, Histories},
+};
 use crate::{
     fleet::{Fleet, FleetError},
     history::{Applied, Digest, Head},
     migration::{Direction, MigrationSet, Scope, Version},
     plan::{Goal, Plan, Refusal, Stored, plan},
+    store::scripts,
     tenant::Target,
 };
 
@@ -69,33 +73,35 @@ pub struct Cohorts {
 impl Cohorts {
     /// Sorts targets into cohorts and plans for each. Reads one representative history a digest that the files do not
     /// explain.
+    ///
+    /// # Errors
+    /// A database; or targets that are moved all the time while their histories are read.
     pub async fn form<'a>(
         fleet: &Fleet,
         scope: Scope,
         standings: impl IntoIterator<Item = &'a Standing>,
         goal: Goal,
     ) -> Result<Self, FleetError> {
-        let (places, blocked) = places(standings, Dirty::Blocks);
-        let mut reader = Histories::new(fleet, scope);
+        let mut histories = Histories::new(fleet, scope);
+        let (groups, blocked) = histories.groups(standings, Dirty::Blocks).await?;
         let mut cohorts = Vec::new();
-        for (
-            Place {
-                digest,
-                repeatables,
-                ..
-            },
+        for Group {
+            place,
+            applied,
             targets,
-        ) in places
+        } in groups
         {
-            let applied = reader.applied(digest, &targets[0]).await?;
             let head = applied.last().map(|applied| applied.version);
             let stored = match goal.direction(head) {
                 Direction::Up => Stored::new(),
-                Direction::Down => reader.stored(&applied, &targets[0].0.shard).await?,
+                Direction::Down => {
+                    let session = histories.session(&targets[0].0.shard).await?;
+                    scripts::downs(session.connection(), &applied).await?
+                }
             };
             let standing = crate::plan::Standing {
                 applied: &applied,
-                repeatables,
+                repeatables: place.repeatables,
             };
             let plan = plan(
                 fleet.set(scope),
@@ -110,7 +116,7 @@ impl Cohorts {
                 targets,
             });
         }
-        reader.close().await;
+        histories.close().await;
         cohorts.sort_by_key(Cohort::version);
         Ok(Self {
             scope,

@@ -1,10 +1,6 @@
 //! A look at the record of the whole fleet: what is wrong with it, and the remedy for each.
 
-use super::{
-    Standing, Survey, Why,
-    cohort::{Dirty, places},
-    histories::Histories,
-};
+use super::{Standing, Survey, Why, cohort::Dirty, histories::Histories};
 use crate::{
     fleet::{Fleet, FleetError},
     migration::Scope,
@@ -123,18 +119,18 @@ pub async fn diagnose(fleet: &Fleet, survey: &Survey) -> Result<Vec<Finding>, Fl
         for standing in unfinished {
             findings.add(scope, Wrong::Unfinished, standing.target.clone());
         }
-        let (places, blocked) = places(others, Dirty::Passes);
         let mut histories = Histories::new(fleet, scope);
-        for (place, targets) in places {
-            let applied = histories.applied(place.digest, &targets[0]).await?;
-            let drifts = drift(fleet.set(scope), &applied)
+        let (groups, blocked) = histories.groups(others, Dirty::Passes).await?;
+        for group in groups {
+            let drifts = drift(fleet.set(scope), &group.applied)
                 .into_iter()
                 .map(Wrong::Drift);
-            let dirty = place
+            let dirty = group
+                .place
                 .dirty
                 .map(|version| Wrong::Blocked(Why::Dirty(version)));
             for wrong in drifts.chain(dirty) {
-                for (target, _) in &targets {
+                for (target, _) in &group.targets {
                     findings.add(scope, wrong.clone(), target.clone());
                 }
             }

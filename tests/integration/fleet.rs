@@ -1,16 +1,20 @@
 //! A fleet moved end to end: shared first, then the tenants, and back.
 
 use tenantry::{
-    migration::Scope,
-    plan::Goal,
+    config::MaxFailures,
+    migration::{Scope, Version},
+    plan::{Correction, Goal},
     provision,
+    rollout::{Cohort, Cohorts, Request, Survey, record, travel},
     store::tenants::Labels,
     tenant::{ShardName, TenantName},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{
-    database,
+    Small, database,
     fleet::{DOWN, UP, go, sample},
+    small,
 };
 
 #[tokio::test]
@@ -48,4 +52,102 @@ async fn up_and_down_and_up_again() {
     assert!(again.is_complete(), "{again:#?}");
     let redo = go(&fleet, Goal::Redo, &[Scope::Tenant]).await;
     assert_eq!(redo.scopes[0].migrations(), 4, "{redo:#?}");
+}
+
+/// Moves one tenant, as another run would.
+async fn move_one(small: &Small, name: &str, goal: Goal) {
+    let request = Request {
+        goal,
+        scopes: &[Scope::Tenant],
+        select: &|standing| standing.target.schema.as_str() == name,
+        max_failures: MaxFailures::Count(0),
+    };
+    let report = travel(&small.fleet, &request, &CancellationToken::new(), &())
+        .await
+        .unwrap();
+    assert!(report.is_complete(), "{report:#?}");
+}
+
+/// Each cohort's versions and tenants.
+fn formed(cohorts: &Cohorts) -> Vec<(Vec<String>, Vec<String>)> {
+    let versions = |cohort: &Cohort| -> Vec<_> {
+        let applied = cohort.applied.iter();
+        applied.map(|a| a.version.to_string()).collect()
+    };
+    let names = |cohort: &Cohort| {
+        let targets = cohort.targets.iter();
+        targets
+            .map(|(target, _)| target.schema.as_str().to_owned())
+            .collect()
+    };
+    let cohorts = cohorts.cohorts.iter();
+    cohorts
+        .map(|cohort| (versions(cohort), names(cohort)))
+        .collect()
+}
+
+#[tokio::test]
+async fn nobody_is_planned_for_from_a_history_that_has_moved_on() {
+    let small = small(4).await;
+    for tenant in ["acme", "bolt"] {
+        small.import(tenant).await;
+    }
+    small.go(Goal::UpTo(Version::new(2))).await;
+    let form = async |survey: &Survey| {
+        let standings = &survey.tenants;
+        Cohorts::form(&small.fleet, Scope::Tenant, standings, Goal::Empty)
+            .await
+            .unwrap()
+    };
+    // Acme, which would be read for both, goes on after the look: bolt speaks for the cohort.
+    let survey = Survey::take(&small.fleet).await.unwrap();
+    move_one(&small, "acme", Goal::UpTo(Version::new(3))).await;
+    let cohorts = form(&survey).await;
+    let two = vec!["1".to_owned(), "2".to_owned()];
+    assert_eq!(
+        formed(&cohorts),
+        [(two, vec!["acme".to_owned(), "bolt".to_owned()])]
+    );
+    let force = Correction::Force(Some(Version::new(1)));
+    let forced = record(&small.fleet, Scope::Tenant, &survey.tenants, force)
+        .await
+        .unwrap();
+    assert_eq!((forced.moved.len(), forced.skipped.len()), (1, 1));
+    assert_eq!(
+        small.log("acme").await.last().unwrap().version,
+        Version::new(3)
+    );
+
+    // Both go on: it is looked again.
+    let survey = Survey::take(&small.fleet).await.unwrap();
+    move_one(&small, "acme", Goal::DownTo(Version::new(2))).await;
+    let zero = Correction::Force(None);
+    let one = &survey.tenants[1..];
+    record(&small.fleet, Scope::Tenant, one, zero)
+        .await
+        .unwrap();
+    let found = formed(&form(&survey).await);
+    let expected = [
+        (vec![], vec!["bolt".to_owned()]),
+        (
+            vec!["1".to_owned(), "2".to_owned()],
+            vec!["acme".to_owned()],
+        ),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn a_history_that_does_not_add_up_is_named() {
+    let small = small(2).await;
+    small.import("acme").await;
+    small.go(Goal::UpTo(Version::new(1))).await;
+    small.run("delete from tenantry.history").await;
+    let survey = Survey::take(&small.fleet).await.unwrap();
+    let formed = Cohorts::form(&small.fleet, Scope::Tenant, &survey.tenants, Goal::Latest).await;
+    let error = formed.unwrap_err().to_string();
+    assert!(
+        error.contains("schema acme on shard main") && error.contains("try again"),
+        "{error}"
+    );
 }
