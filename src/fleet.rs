@@ -72,6 +72,29 @@ pub enum FleetError {
         .0.schema.as_str(), .0.shard
     )]
     Unsteady(Target),
+    /// Tenants that would stay where they are, above a shared schema that is taken back.
+    #[error(
+        "the shared schemas cannot be taken back under tenants that do not go back themselves: {named}{}; finish, \
+         repair or retire these first (`tenantry tenant list` shows how they are, `tenantry repair` what to do), or take \
+         back the other tenants alone with `--scope tenant`",
+        more_of(*.more)
+    )]
+    TenantsStay {
+        /// The first of them.
+        named: String,
+        /// How many are not named.
+        more: usize,
+    },
+    /// Tenants would go up before what they depend on.
+    #[error(
+        "the shared schema of shard {shard} {lacks}, and tenants depend on it; `tenantry up --scope shared` first"
+    )]
+    SharedBehind {
+        /// Where.
+        shard: ShardName,
+        /// What is wrong with it.
+        lacks: String,
+    },
 }
 
 impl Fleet {
@@ -182,6 +205,13 @@ fn shards(settings: &Settings) -> Result<Shards, FleetError> {
         shards.push(database.setting(shard.setting).connect_timeout(timeout));
     }
     Ok(Shards::new(home, shards))
+}
+
+fn more_of(more: usize) -> String {
+    match more {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    }
 }
 
 /// The operating system's user and host, for the history.

@@ -113,7 +113,9 @@ fn of_fleet(error: &FleetError) -> ExitCode {
         FleetError::Session(_) => ExitCode::Unreachable,
         FleetError::Store(error) => of_store(error),
         FleetError::UnknownVersion(_) => ExitCode::Usage,
-        FleetError::Unsteady(_) => ExitCode::Failed,
+        FleetError::Unsteady(_)
+        | FleetError::TenantsStay { .. }
+        | FleetError::SharedBehind { .. } => ExitCode::Failed,
     }
 }
 

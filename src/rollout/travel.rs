@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Budget, Cohort, Cohorts, Ended, Report, Run, ScopeReport, Standing, Survey,
     conduct::{Conductor, Work},
+    dependence::{refuse_shared_behind, refuse_tenants_left_behind},
 };
 use crate::{
     apply::{Compiled, Cut, compile},
@@ -66,6 +67,8 @@ pub async fn travel(
         plans.push(journey.plan(&survey, *scope, None).await?);
     }
     journey.check_version(&plans)?;
+    refuse_tenants_left_behind(request, &survey, &plans)?;
+    refuse_shared_behind(fleet, request, &survey, &plans).await?;
     let mut report = Report::default();
     if plans
         .iter()
@@ -76,12 +79,8 @@ pub async fn travel(
     }
     for cohorts in plans {
         let scope = journey.scope(cohorts).await?;
-        // What was left out on purpose (a dirty tenant) holds nobody else up; a shared schema holds up everybody.
-        let ends = if scope.scope == Scope::Shared {
-            !scope.is_complete()
-        } else {
-            scope.runs.iter().any(|r| r.ended != Ended::Done)
-        };
+        // A shared schema holds up everybody on the way up, and on the way back every tenant holds up the shared schema.
+        let ends = !scope.is_complete();
         report.scopes.push(scope);
         if ends {
             break;

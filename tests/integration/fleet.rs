@@ -151,3 +151,147 @@ async fn a_history_that_does_not_add_up_is_named() {
         "{error}"
     );
 }
+
+/// Two migrations of each scope, and these tenants at their head.
+async fn with_shared(tenants: &[&str]) -> Small {
+    let small = small(2).await;
+    for number in 1..=2 {
+        small.write(
+            &format!("shared/{number}-s{number}.up.sql"),
+            &format!("create table s{number} ();"),
+        );
+        small.write(
+            &format!("shared/{number}-s{number}.down.sql"),
+            &format!("drop table s{number};"),
+        );
+    }
+    let small = small.reopened();
+    assert!(go(&small.fleet, Goal::Latest, UP).await.is_complete());
+    for tenant in tenants {
+        small.add(tenant).await;
+    }
+    small
+}
+
+async fn refused(small: &Small, goal: Goal, scopes: &[Scope]) -> String {
+    let request = Request {
+        goal,
+        scopes,
+        select: &|_| true,
+        max_failures: MaxFailures::Count(0),
+    };
+    let report = travel(&small.fleet, &request, &CancellationToken::new(), &()).await;
+    report.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn the_shared_schema_is_not_taken_back_under_tenants_that_stay() {
+    let small = with_shared(&["acme", "bolt", "coil"]).await;
+    for (stays, back) in [
+        (
+            "update tenantry.tenants set state = 'suspended' where name = 'bolt'",
+            "update tenantry.tenants set state = 'active'",
+        ),
+        (
+            "update tenantry.tenants set state = 'provisioning' where name = 'bolt'",
+            "update tenantry.tenants set state = 'active'",
+        ),
+        (
+            "update tenantry.heads set dirty_version = '2' where schema_name = 'bolt'",
+            "update tenantry.heads set dirty_version = null",
+        ),
+        (
+            "alter schema bolt rename to other",
+            "alter schema other rename to bolt",
+        ),
+        (
+            "delete from tenantry.tenants where name = 'bolt'",
+            "insert into tenantry.tenants (name, shard, state) values ('bolt', 'main', 'active')",
+        ),
+    ] {
+        small.run(stays).await;
+        let error = refused(&small, Goal::DownTo(Version::new(1)), DOWN).await;
+        assert!(
+            error.contains("do not go back themselves: bolt;"),
+            "{stays}: {error}"
+        );
+        assert_eq!(
+            small.tables("acme").await,
+            ["t1", "t2"],
+            "nothing was begun"
+        );
+        small.run(back).await;
+    }
+    assert_eq!(small.tables("shared").await, ["s1", "s2"]);
+    // One that is where the others go holds nobody up.
+    small
+        .run("update tenantry.tenants set state = 'suspended' where name = 'bolt'")
+        .await;
+    let forced = Correction::Force(Some(Version::new(1)));
+    let survey = Survey::take(&small.fleet).await.unwrap();
+    record(&small.fleet, Scope::Tenant, &survey.tenants[1..2], forced)
+        .await
+        .unwrap();
+    let down = go(&small.fleet, Goal::DownTo(Version::new(1)), DOWN).await;
+    assert!(down.is_complete(), "{down:#?}");
+    assert_eq!(small.tables("shared").await, ["s1"]);
+}
+
+#[tokio::test]
+async fn the_shared_schema_stays_when_a_tenant_fails_on_the_way_back() {
+    let small = with_shared(&["acme", "bolt"]).await;
+    small.run("drop table acme.t1").await;
+    let request = Request {
+        goal: Goal::Empty,
+        scopes: DOWN,
+        select: &|_| true,
+        max_failures: MaxFailures::Count(5),
+    };
+    let down = travel(&small.fleet, &request, &CancellationToken::new(), &())
+        .await
+        .unwrap();
+    assert!(!down.is_complete());
+    assert_eq!(down.scopes.len(), 1, "{down:#?}");
+    assert_eq!(small.tables("shared").await, ["s1", "s2"]);
+}
+
+#[tokio::test]
+async fn tenants_do_not_go_up_before_what_they_share() {
+    let small = with_shared(&["acme"]).await;
+    for scope in ["shared", "tenant"] {
+        small.write(&format!("{scope}/3-x.up.sql"), "create table x ();");
+        small.write(&format!("{scope}/3-x.down.sql"), "drop table x;");
+    }
+    let small = small.reopened();
+    let tenants = &[Scope::Tenant];
+    for goal in [Goal::Latest, Goal::Up(1), Goal::Goto(Version::new(3))] {
+        let error = refused(&small, goal, tenants).await;
+        assert!(
+            error.contains("shard main lacks 1 migration")
+                && error.contains("`tenantry up --scope shared`"),
+            "{error}"
+        );
+    }
+    // What goes back, or stays below what is missing, does not need it.
+    for goal in [
+        Goal::DownTo(Version::new(1)),
+        Goal::Goto(Version::new(2)),
+        Goal::Redo,
+    ] {
+        assert!(go(&small.fleet, goal, tenants).await.is_complete());
+    }
+    assert!(
+        go(&small.fleet, Goal::Latest, &[Scope::Shared])
+            .await
+            .is_complete()
+    );
+    assert!(go(&small.fleet, Goal::Latest, tenants).await.is_complete());
+    small
+        .run("update tenantry.heads set dirty_version = '3' where schema_name = 'shared'")
+        .await;
+    small.write("tenant/4-y.up.sql", "create table y ();");
+    small.write("tenant/4-y.down.sql", "drop table y;");
+    let small = small.reopened();
+    let error = refused(&small, Goal::Latest, tenants).await;
+    assert!(error.contains("stopped half-way at 3"), "{error}");
+}
