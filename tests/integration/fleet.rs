@@ -295,3 +295,21 @@ async fn tenants_do_not_go_up_before_what_they_share() {
     let error = refused(&small, Goal::Latest, tenants).await;
     assert!(error.contains("stopped half-way at 3"), "{error}");
 }
+
+#[tokio::test]
+async fn a_shard_that_takes_nothing_is_one_failure() {
+    let small = small(1).await;
+    for tenant in ["acme", "bolt", "coil"] {
+        small.import(tenant).await;
+    }
+    small
+        .run("alter table tenantry.scripts rename to elsewhere")
+        .await;
+    let report = small.go(Goal::Latest).await;
+    let scope = &report.scopes[0];
+    let codes: Vec<_> = scope
+        .failures()
+        .map(|(_, failure)| failure.error.code.as_str())
+        .collect();
+    assert_eq!((codes, scope.not_started()), (vec!["42P01"], 2));
+}
