@@ -1,11 +1,15 @@
 //! A fleet moved end to end: shared first, then the tenants, and back.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use tenantry::{
     config::MaxFailures,
     migration::{Scope, Version},
     plan::{Correction, Goal},
     provision,
-    rollout::{Cohort, Cohorts, Request, Survey, record, travel},
+    rollout::{
+        Cohort, Cohorts, Ended, Observer, Report, Request, Run, Standing, Survey, record, travel,
+    },
     store::tenants::Labels,
     tenant::{ShardName, TenantName},
 };
@@ -312,4 +316,111 @@ async fn a_shard_that_takes_nothing_is_one_failure() {
         .map(|(_, failure)| failure.error.code.as_str())
         .collect();
     assert_eq!((codes, scope.not_started()), (vec!["42P01"], 2));
+}
+
+/// Counts what it is told.
+#[derive(Default)]
+struct Counter {
+    begun: AtomicUsize,
+    ended: AtomicUsize,
+    migrations: AtomicUsize,
+    /// Cancelled by the last one that ends.
+    stop: CancellationToken,
+}
+
+impl Observer for Counter {
+    fn begin(&self, _scope: Scope, targets: usize) {
+        self.begun.fetch_add(targets, Ordering::Relaxed);
+    }
+
+    fn ended(&self, _scope: Scope, run: &Run) {
+        self.migrations.fetch_add(run.migrations, Ordering::Relaxed);
+        if self.ended.fetch_add(1, Ordering::Relaxed) + 1 == self.begun.load(Ordering::Relaxed) {
+            self.stop.cancel();
+        }
+    }
+}
+
+impl Counter {
+    async fn go(&self, small: &Small, select: &(dyn Fn(&Standing) -> bool + Sync)) -> Report {
+        let request = Request {
+            goal: Goal::Latest,
+            scopes: &[Scope::Tenant],
+            select,
+            max_failures: MaxFailures::Count(0),
+        };
+        travel(&small.fleet, &request, &self.stop, self)
+            .await
+            .unwrap()
+    }
+
+    /// Begun, ended, migrations.
+    fn told(&self) -> (usize, usize, usize) {
+        let number = |of: &AtomicUsize| of.load(Ordering::Relaxed);
+        (
+            number(&self.begun),
+            number(&self.ended),
+            number(&self.migrations),
+        )
+    }
+}
+
+#[tokio::test]
+async fn what_was_committed_before_somebody_came_in_between_is_counted() {
+    let small = small(3).await;
+    small.import("acme").await;
+    small.write("tenant/1-t1.up.sql", "create type mood as enum ('good');");
+    // A new value ends the transaction; then the schema is moved as if by somebody else.
+    small.write(
+        "tenant/2-t2.up.sql",
+        "alter type mood add value 'bad';
+         update tenantry.heads set revision = revision + 1;",
+    );
+    let small = small.reopened();
+    let counter = Counter::default();
+    let report = counter.go(&small, &|_| true).await;
+    let run = &report.scopes[0].runs[0];
+    assert_eq!(
+        (&run.ended, run.migrations, run.from),
+        (&Ended::Done, 3, None)
+    );
+    assert_eq!(counter.told(), (1, 1, 3));
+}
+
+#[tokio::test]
+async fn a_tenant_that_somebody_else_has_finished_is_told_of_and_current() {
+    let small = small(2).await;
+    for tenant in ["acme", "bolt"] {
+        small.import(tenant).await;
+    }
+    // Between the look and the first message.
+    let meanwhile = std::sync::Once::new();
+    let select = |_: &Standing| {
+        let move_acme = || {
+            let tenantry = || small.tenantry(&["up", "acme"]).output().unwrap();
+            assert!(tenantry().status.success());
+        };
+        meanwhile.call_once(move_acme);
+        true
+    };
+    let counter = Counter::default();
+    let report = counter.go(&small, &select).await;
+    let scope = &report.scopes[0];
+    assert_eq!((scope.current, scope.done()), (1, 1), "{report:#?}");
+    assert_eq!(counter.told(), (2, 2, 2));
+}
+
+#[tokio::test]
+async fn who_asks_to_stop_after_the_last_one_has_stopped_nobody() {
+    let small = small(1).await;
+    small.import("acme").await;
+    let counter = Counter::default();
+    let report = counter.go(&small, &|_| true).await;
+    assert!(
+        counter.stop.is_cancelled() && report.is_complete(),
+        "{report:#?}"
+    );
+    small.import("bolt").await;
+    let report = counter.go(&small, &|_| true).await;
+    assert!(report.stopped && !report.is_complete(), "{report:#?}");
 }
