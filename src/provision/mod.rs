@@ -69,6 +69,17 @@ pub enum ProvisionError {
         /// The name that it has.
         now: String,
     },
+    /// The schema is the one that another head has pinned.
+    #[error(
+        "the schema {schema} is the one whose history is that of {pinned_as}: it was renamed, so rename it back; or, when \
+         the database was restored without {pinned_as}, `create schema {pinned_as}` and import once more"
+    )]
+    Anothers {
+        /// The name that it has.
+        schema: String,
+        /// The name that the history knows.
+        pinned_as: String,
+    },
     /// The name is the shared schema's.
     #[error("{0} cannot name a tenant: it is the shared schema")]
     SharedName(String),

@@ -51,6 +51,12 @@ pub enum Why {
     /// Its schema is no more, or another one bears its name.
     #[error("its schema was dropped or made anew; `tenantry tenant import` takes the present one")]
     Gone,
+    /// The same, of a shared schema.
+    #[error(
+        "its schema was dropped or made anew; restore it, then `tenantry baseline VERSION --scope shared` gives it its \
+         history back"
+    )]
+    SharedGone,
     /// Its schema has another name now.
     #[error("its schema was renamed to {0}; rename it back")]
     Renamed(String),
@@ -189,6 +195,7 @@ pub(super) fn places<'a>(
 pub(crate) fn ready(standing: &Standing, dirty: Dirty) -> Result<Head, Why> {
     let pinned = standing.pinned.as_ref().ok_or(Why::Unknown)?;
     match (&pinned.present, pinned.head.dirty) {
+        (None, _) if standing.tenant.is_none() => Err(Why::SharedGone),
         (None, _) => Err(Why::Gone),
         (Some(name), _) if *name != pinned.head.schema => Err(Why::Renamed(name.clone())),
         (_, Some(version)) if dirty == Dirty::Blocks => Err(Why::Dirty(version)),

@@ -42,7 +42,7 @@ impl Wrong {
             Self::Drift(Drift::Missing { .. }) => "missing",
             Self::Drift(Drift::Late { .. }) => "late",
             Self::Blocked(Why::Dirty(_)) => "dirty",
-            Self::Blocked(Why::Gone) => "gone",
+            Self::Blocked(Why::Gone | Why::SharedGone) => "gone",
             Self::Blocked(Why::Renamed(_)) => "renamed",
             Self::Blocked(Why::Unknown) => "unknown",
             Self::Unfinished => "unfinished",
@@ -81,6 +81,9 @@ impl Wrong {
             Self::Blocked(Why::Unknown) | Self::Stray => {
                 "`tenantry tenant import TENANT` takes the schema as it is".to_owned()
             }
+            Self::Blocked(Why::SharedGone) => {
+                "restore the schema, then `tenantry baseline VERSION --scope shared` gives it its history back".to_owned()
+            }
             Self::Unfinished => {
                 "`tenantry tenant add TENANT` goes on where it stopped; `tenantry tenant retire TENANT` undoes it"
                     .to_owned()
@@ -95,7 +98,9 @@ impl std::fmt::Display for Wrong {
         match self {
             Self::Drift(drift) => drift.fmt(f),
             Self::Blocked(Why::Dirty(version)) => write!(f, "stopped half-way at {version}"),
-            Self::Blocked(Why::Gone) => f.write_str("its schema was dropped or made anew"),
+            Self::Blocked(Why::Gone | Why::SharedGone) => {
+                f.write_str("its schema was dropped or made anew")
+            }
             Self::Blocked(Why::Renamed(name)) => write!(f, "its schema was renamed to {name}"),
             Self::Blocked(Why::Unknown) => f.write_str("its shard knows nothing of it"),
             Self::Unfinished => f.write_str("its provisioning was interrupted"),
