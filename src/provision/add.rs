@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     ProvisionError,
+    retire::drop_schema,
     schema::{require_free, tenant_schema},
     shard::choose_shard,
     shared::require_shared,
@@ -84,6 +85,13 @@ async fn build(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionError>
     let mut session = fleet.shard(shard).await?;
     require_shared(fleet, &mut session, &shard.name).await?;
     let head = tenant_schema(&mut session, &shard.name, tenant.name.schema()).await?;
+    if let Err(error) = require_wanted(fleet, tenant).await {
+        // Retired before its schema was there to be dropped: nobody else knows of it.
+        if head.digest == Digest::EMPTY {
+            drop_schema(&mut session, fleet, &head, tenant.name.schema()).await?;
+        }
+        return Err(error);
+    }
     let plan = pending(fleet, &mut session, &head).await?;
     let texts: BTreeMap<_, _> = plan
         .steps
@@ -102,6 +110,23 @@ async fn build(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionError>
         return Err(ProvisionError::Failed(Box::new(failure)));
     }
     activate(fleet, tenant).await
+}
+
+/// Refuses a tenant that somebody has begun to take away, or has taken away, since it was read.
+async fn require_wanted(fleet: &Fleet, tenant: &Tenant) -> Result<(), ProvisionError> {
+    let mut home = fleet.home().await?;
+    let now = tenants::get(home.connection(), &tenant.name).await?;
+    home.close().await;
+    let name = || tenant.name.to_string();
+    match now {
+        Some(now) if now.shard != tenant.shard => Err(ProvisionError::Unknown(name())),
+        Some(now) if now.state == TenantState::Retiring => Err(ProvisionError::State {
+            name: name(),
+            state: now.state,
+        }),
+        Some(_) => Ok(()),
+        None => Err(ProvisionError::Unknown(name())),
+    }
 }
 
 /// What the schema of `head` lacks.

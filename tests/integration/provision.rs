@@ -267,3 +267,60 @@ async fn a_restored_shared_schema_gets_its_history_back() {
     let up = small.text(&["up"]);
     assert!(up.starts_with("exit code 0"), "{up}");
 }
+
+#[tokio::test]
+async fn who_builds_a_tenant_that_is_retired_meanwhile_leaves_nothing_behind() {
+    let small = small(1).await;
+    let mut home = small.fleet.home().await.unwrap();
+    small
+        .run("insert into tenantry.tenants (name, shard, state) values ('acme', 'main', 'provisioning'), ('bolt', 'main', 'provisioning')")
+        .await;
+    let loaded = tenants::in_state(home.connection(), TenantState::Provisioning)
+        .await
+        .unwrap();
+    provision::retire(&small.fleet, &name("acme"))
+        .await
+        .unwrap();
+    small
+        .run("update tenantry.tenants set state = 'retiring' where name = 'bolt'")
+        .await;
+    for tenant in &loaded {
+        let error = provision::resume(&small.fleet, tenant).await.unwrap_err();
+        let expected = matches!(
+            error,
+            ProvisionError::Unknown(_) | ProvisionError::State { .. }
+        );
+        assert!(expected, "{error}");
+    }
+    let left: i64 = sqlx::query_scalar(
+        "select (select count(*) from tenantry.heads) + (select count(*) from pg_namespace where nspname in ('acme', 'bolt'))",
+    )
+    .fetch_one(&mut small.connect().await)
+    .await
+    .unwrap();
+    assert_eq!((loaded.len(), left), (2, 0));
+}
+
+#[tokio::test]
+async fn a_tenant_whose_tables_are_in_use_is_said_to_be_and_not_retired() {
+    let mut small = small(1).await;
+    small.add("acme").await;
+    small.fleet.limits.lock_timeout = std::time::Duration::from_millis(50);
+    let mut application = small.connect().await;
+    sqlx::raw_sql("begin; select * from acme.t1")
+        .execute(&mut application)
+        .await
+        .unwrap();
+    let error = provision::retire(&small.fleet, &name("acme"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ProvisionError::InUse(_)), "{error}");
+    assert_eq!(small.tables("acme").await, ["t1"]);
+    sqlx::raw_sql("rollback")
+        .execute(&mut application)
+        .await
+        .unwrap();
+    provision::retire(&small.fleet, &name("acme"))
+        .await
+        .unwrap();
+}
