@@ -58,7 +58,9 @@ pub enum Why {
     )]
     SharedGone,
     /// Its schema has another name now.
-    #[error("its schema was renamed to {0}; rename it back")]
+    #[error(
+        "its schema was renamed to {0}; rename it back, or take another one of its name with `tenantry tenant import`"
+    )]
     Renamed(String),
     /// It was never pinned.
     #[error("its shard knows nothing of it; `tenantry tenant import` takes the schema as it is")]

@@ -157,7 +157,8 @@ pub struct Recorded {
 }
 
 /// Appends `record` to the logs of those schemas that stand where it starts and that nobody is at work on, and moves
-/// their heads; a dirty mark on them is gone. Never waits.
+/// their heads; a dirty mark on them is gone. Does not wait for whoever holds the schema's own lock; for the rows of the
+/// heads it waits, as for any update.
 pub async fn record(
     connection: &mut PgConnection,
     schemas: &[u32],
