@@ -1,7 +1,5 @@
 //! A new tenant: registered, its schema made, every migration applied; usable when this returns.
 
-use std::collections::BTreeMap;
-
 use super::{
     ProvisionError,
     retire::drop_schema,
@@ -93,14 +91,7 @@ async fn build(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionError>
         return Err(error);
     }
     let plan = pending(fleet, &mut session, &head).await?;
-    let texts: BTreeMap<_, _> = plan
-        .steps
-        .iter()
-        .flat_map(|step| [Some(&step.script), step.down.as_ref()])
-        .flatten()
-        .map(|script| (script.checksum, script.as_ref()))
-        .collect();
-    scripts::put(session.connection(), texts.into_values()).await?;
+    scripts::put(session.connection(), plan.texts()).await?;
     let mut carrier = Carrier::with_session(shard, &fleet.limits, session);
     let carried = carrier
         .carry(&plan, &compile(&plan, &fleet.limits, Cut::Coarse), &head)

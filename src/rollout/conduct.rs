@@ -141,13 +141,8 @@ impl Conductor<'_> {
         works: &[Work<'_>],
     ) -> Result<(), Failure> {
         let mut texts: BTreeMap<_, &Script> = BTreeMap::new();
-        for step in works.iter().flat_map(|work| &work.plan.steps) {
-            let both = [Some(&step.script), step.down.as_ref()];
-            texts.extend(
-                both.into_iter()
-                    .flatten()
-                    .map(|script| (script.checksum, script.as_ref())),
-            );
+        for script in works.iter().flat_map(|work| work.plan.texts()) {
+            texts.insert(script.checksum, script);
         }
         let mut carrier = desk.take(self.fleet);
         let session = carrier.session().await.map_err(|error| {
