@@ -42,29 +42,54 @@ pub struct Blocked {
     pub why: Why,
 }
 
-/// What is in a target's way.
+/// What is in a target's way, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}; {}", self.what(), self.remedy())]
 pub enum Why {
     /// It stopped half-way.
-    #[error("it stopped half-way at {0}; look at it, then `tenantry repair` or `tenantry force`")]
     Dirty(Version),
     /// Its schema is no more, or another one bears its name.
-    #[error("its schema was dropped or made anew; `tenantry tenant import` takes the present one")]
     Gone,
     /// The same, of a shared schema.
-    #[error(
-        "its schema was dropped or made anew; restore it, then `tenantry baseline VERSION --scope shared` gives it its \
-         history back"
-    )]
     SharedGone,
     /// Its schema has another name now.
-    #[error(
-        "its schema was renamed to {0}; rename it back, or take another one of its name with `tenantry tenant import`"
-    )]
     Renamed(String),
     /// It was never pinned.
-    #[error("its shard knows nothing of it; `tenantry tenant import` takes the schema as it is")]
     Unknown,
+}
+
+impl Why {
+    /// What is in the way.
+    pub fn what(&self) -> String {
+        match self {
+            Self::Dirty(version) => format!("it stopped half-way at {version}"),
+            Self::Gone | Self::SharedGone => "its schema was dropped or made anew".to_owned(),
+            Self::Renamed(name) => format!("its schema was renamed to {name}"),
+            Self::Unknown => "its shard knows nothing of it".to_owned(),
+        }
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Dirty(version) => format!(
+                "look at the schema; then `tenantry force {version} TENANT` when all of the migration is in it, or \
+                 `tenantry repair --clear-dirty TENANT` when it stands where its history says"
+            ),
+            Self::Gone => {
+                "restore the schema, then `tenantry tenant import TENANT`; or `tenantry tenant retire TENANT`"
+                    .to_owned()
+            }
+            Self::SharedGone => {
+                "restore the schema, then `tenantry baseline VERSION --scope shared` gives it its history back"
+                    .to_owned()
+            }
+            Self::Renamed(name) => format!(
+                "rename {name} back, or take another schema of that name with `tenantry tenant import TENANT`"
+            ),
+            Self::Unknown => "`tenantry tenant import TENANT` takes the schema as it is".to_owned(),
+        }
+    }
 }
 
 /// The cohorts of one scope.

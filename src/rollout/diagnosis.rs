@@ -65,25 +65,8 @@ impl Wrong {
                 "give it a higher version, or allow it with `tenantry up --allow-out-of-order`"
                     .to_owned()
             }
-            Self::Blocked(Why::Dirty(version)) => format!(
-                "look at the schema; then `tenantry force {version} TENANT` when all of the migration is in it, or \
-                 `tenantry repair --clear-dirty TENANT` when it stands where its history says"
-            ),
-            Self::Blocked(Why::Renamed(name)) => {
-                format!(
-                    "rename {name} back, or take another schema of that name with `tenantry tenant import TENANT`"
-                )
-            }
-            Self::Blocked(Why::Gone) => {
-                "restore the schema, then `tenantry tenant import TENANT`; or `tenantry tenant retire TENANT`"
-                    .to_owned()
-            }
-            Self::Blocked(Why::Unknown) | Self::Stray => {
-                "`tenantry tenant import TENANT` takes the schema as it is".to_owned()
-            }
-            Self::Blocked(Why::SharedGone) => {
-                "restore the schema, then `tenantry baseline VERSION --scope shared` gives it its history back".to_owned()
-            }
+            Self::Blocked(why) => why.remedy(),
+            Self::Stray => Why::Unknown.remedy(),
             Self::Unfinished => {
                 "`tenantry tenant add TENANT` goes on where it stopped; `tenantry tenant retire TENANT` undoes it"
                     .to_owned()
@@ -97,12 +80,7 @@ impl std::fmt::Display for Wrong {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Drift(drift) => drift.fmt(f),
-            Self::Blocked(Why::Dirty(version)) => write!(f, "stopped half-way at {version}"),
-            Self::Blocked(Why::Gone | Why::SharedGone) => {
-                f.write_str("its schema was dropped or made anew")
-            }
-            Self::Blocked(Why::Renamed(name)) => write!(f, "its schema was renamed to {name}"),
-            Self::Blocked(Why::Unknown) => f.write_str("its shard knows nothing of it"),
+            Self::Blocked(why) => f.write_str(&why.what()),
             Self::Unfinished => f.write_str("its provisioning was interrupted"),
             Self::Stray => f.write_str("a schema with a history that is no tenant's"),
             Self::Forgotten => f.write_str("a history without a tenant and without a schema"),
