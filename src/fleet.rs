@@ -12,7 +12,7 @@ use crate::{
     postgres::{Session, SessionError, Shard, Shards},
     sql::Ident,
     store::{Part, StoreError, install, tenants::Tenant},
-    tenant::ShardName,
+    tenant::{ShardName, Target},
 };
 
 /// The databases, the sets and the limits: what a run over the fleet is made from.
@@ -65,6 +65,36 @@ pub enum FleetError {
         "version {0} is in no file and in no history; `tenantry status` lists the versions there are"
     )]
     UnknownVersion(Version),
+    /// The history of a schema is not the one that its head tells of, however often both are read.
+    #[error(
+        "the history of the schema {} on shard {} is not what its head says: somebody moves it all the time, or changed \
+         tenantry.history by hand; try again, and if it stays so, put the rows back from a backup",
+        .0.schema.as_str(), .0.shard
+    )]
+    Unsteady(Target),
+    /// Tenants that would stay where they are, above a shared schema that is taken back.
+    #[error(
+        "the shared schemas cannot be taken back under tenants that do not go back themselves: {named}{}; finish, \
+         repair or retire these first (`tenantry tenant list` shows how they are, `tenantry repair` what to do), or take \
+         back the other tenants alone with `--scope tenant`",
+        more_of(*.more)
+    )]
+    TenantsStay {
+        /// The first of them.
+        named: String,
+        /// How many are not named.
+        more: usize,
+    },
+    /// Tenants would go up before what they depend on.
+    #[error(
+        "the shared schema of shard {shard} {lacks}, and tenants depend on it; `tenantry up --scope shared` first"
+    )]
+    SharedBehind {
+        /// Where.
+        shard: ShardName,
+        /// What is wrong with it.
+        lacks: String,
+    },
 }
 
 impl Fleet {
@@ -91,7 +121,6 @@ impl Fleet {
     fn bare(shards: Shards, settings: &Settings) -> Self {
         let apply = &settings.apply;
         Self {
-            shards,
             shared: MigrationSet::empty(Scope::Shared),
             tenant: MigrationSet::empty(Scope::Tenant),
             shared_schema: settings.migrations.shared_schema.clone(),
@@ -102,11 +131,22 @@ impl Fleet {
                 lock_tries: usize::try_from(apply.lock_tries).unwrap_or(usize::MAX),
                 busy_wait: apply.busy_wait,
                 extra_search_path: settings.migrations.extra_search_path.clone(),
-                locks: LOCKS_A_TRANSACTION,
+                locks: locks_a_transaction(&shards),
                 who: who(),
             },
             out_of_order: settings.migrations.allow_out_of_order,
+            shards,
         }
+    }
+
+    /// Moves so many tenants at once on each shard, whatever the settings say.
+    pub fn at_once(&mut self, concurrency: usize) {
+        let same = self.shards.iter().cloned().map(|mut shard| {
+            shard.concurrency = concurrency;
+            shard
+        });
+        self.shards = Shards::new(self.shards.home().clone(), same);
+        self.limits.locks = locks_a_transaction(&self.shards);
     }
 
     /// The set of a scope.
@@ -152,8 +192,15 @@ impl Fleet {
     }
 }
 
-/// Half of the room that a server with default settings has in its lock table, shared out among eight transactions.
-const LOCKS_A_TRANSACTION: u32 = 64 * 100 / 2 / 8;
+/// Half of the room that a server with default settings has in its lock table.
+const LOCKS_A_SHARD: u32 = 64 * 100 / 2;
+
+/// What each transaction may take of it when as many are under way as may be on the busiest shard.
+fn locks_a_transaction(shards: &Shards) -> u32 {
+    let at_once = shards.iter().map(|shard| shard.concurrency).max();
+    let at_once = u32::try_from(at_once.unwrap_or(1)).unwrap_or(u32::MAX);
+    (LOCKS_A_SHARD / at_once.max(1)).max(1)
+}
 
 async fn connect(shard: &Shard, part: Part) -> Result<Session, FleetError> {
     let mut session = shard.connect().await?;
@@ -178,11 +225,42 @@ fn shards(settings: &Settings) -> Result<Shards, FleetError> {
     Ok(Shards::new(home, shards))
 }
 
+fn more_of(more: usize) -> String {
+    match more {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    }
+}
+
 /// The operating system's user and host, for the history.
 fn who() -> String {
     let user = whoami::username().unwrap_or_else(|_| "unknown".to_owned());
     match whoami::hostname() {
         Ok(host) => format!("{user}@{host}"),
         Err(_) => user,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transactions_share_the_lock_table() {
+        let environment = [
+            (
+                "TENANTRY__HOME__URL",
+                "postgres://localhost/fleet".to_owned(),
+            ),
+            ("TENANTRY__APPLY__CONCURRENCY", "4".to_owned()),
+        ];
+        let settings = Settings::load(None, environment).unwrap();
+        let mut fleet = Fleet::without_files(&settings).unwrap();
+        assert_eq!(fleet.limits.locks, 800);
+        fleet.at_once(32);
+        assert_eq!(fleet.limits.locks, 100);
+        assert!(fleet.shards.iter().all(|shard| shard.concurrency == 32));
+        fleet.at_once(100_000);
+        assert_eq!(fleet.limits.locks, 1);
     }
 }

@@ -113,6 +113,9 @@ fn of_fleet(error: &FleetError) -> ExitCode {
         FleetError::Session(_) => ExitCode::Unreachable,
         FleetError::Store(error) => of_store(error),
         FleetError::UnknownVersion(_) => ExitCode::Usage,
+        FleetError::Unsteady(_)
+        | FleetError::TenantsStay { .. }
+        | FleetError::SharedBehind { .. } => ExitCode::Failed,
     }
 }
 
@@ -129,7 +132,7 @@ fn of_store(error: &StoreError) -> ExitCode {
 fn of_provision(error: &ProvisionError) -> ExitCode {
     match error {
         ProvisionError::Fleet(error) => of_fleet(error),
-        ProvisionError::Busy(_) => ExitCode::Busy,
+        ProvisionError::Busy(_) | ProvisionError::InUse(_) => ExitCode::Busy,
         ProvisionError::Shard(_) | ProvisionError::Unknown(_) => ExitCode::Usage,
         ProvisionError::Refused(refusal) => of_refusal(refusal),
         ProvisionError::Failed(failure) => of_fault(failure.fault),

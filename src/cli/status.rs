@@ -114,7 +114,7 @@ impl ScopeStatus {
         let absent = |why: &Why| match why {
             Why::Dirty(_) => false,
             Why::Unknown => self.scope == Scope::Tenant,
-            Why::Gone | Why::Renamed(_) => true,
+            Why::Gone | Why::SharedGone | Why::Renamed(_) => true,
         };
         self.blocked.iter().any(|blocked| absent(&blocked.why))
     }

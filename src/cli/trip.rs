@@ -19,7 +19,6 @@ use crate::{
     fleet::Fleet,
     migration::Scope,
     plan::Goal,
-    postgres::Shards,
     rollout::{Request, travel},
 };
 
@@ -58,7 +57,7 @@ impl Trip<'_> {
         mut fleet: Fleet,
     ) -> Result<ExitCode, CliError> {
         if let Some(concurrency) = self.options.concurrency {
-            fleet.shards = at_once(&fleet.shards, concurrency.into());
+            fleet.at_once(concurrency.into());
         }
         let request = Request {
             goal: self.goal,
@@ -111,12 +110,4 @@ pub(super) fn things(scope: Scope) -> &'static str {
         Scope::Shared => "shared schemas",
         Scope::Tenant => "tenants",
     }
-}
-
-fn at_once(shards: &Shards, concurrency: usize) -> Shards {
-    let same = shards.iter().cloned().map(|mut shard| {
-        shard.concurrency = concurrency;
-        shard
-    });
-    Shards::new(shards.home().clone(), same)
 }

@@ -26,6 +26,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The texts that the history will name, up and down: they have to be stored before.
+    pub fn texts(&self) -> impl Iterator<Item = &Script> {
+        let steps = self.steps.iter();
+        let both = steps.flat_map(|step| [Some(&step.script), step.down.as_ref()]);
+        both.flatten().map(Arc::as_ref)
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.repeatables.is_empty()

@@ -1,9 +1,8 @@
 //! A new tenant: registered, its schema made, every migration applied; usable when this returns.
 
-use std::collections::BTreeMap;
-
 use super::{
     ProvisionError,
+    retire::drop_schema,
     schema::{require_free, tenant_schema},
     shard::choose_shard,
     shared::require_shared,
@@ -72,6 +71,7 @@ pub async fn resume(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionE
         match build(fleet, tenant).await {
             // Somebody else has moved it: look again how much is left.
             Err(ProvisionError::Failed(failure)) if failure.fault == Fault::Stale => {}
+            Err(ProvisionError::Busy(_)) => {}
             ended => return ended,
         }
     }
@@ -83,15 +83,15 @@ async fn build(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionError>
     let mut session = fleet.shard(shard).await?;
     require_shared(fleet, &mut session, &shard.name).await?;
     let head = tenant_schema(&mut session, &shard.name, tenant.name.schema()).await?;
+    if let Err(error) = require_wanted(fleet, tenant).await {
+        // Retired before its schema was there to be dropped: nobody else knows of it.
+        if head.digest == Digest::EMPTY {
+            drop_schema(&mut session, fleet, &head, tenant.name.schema()).await?;
+        }
+        return Err(error);
+    }
     let plan = pending(fleet, &mut session, &head).await?;
-    let texts: BTreeMap<_, _> = plan
-        .steps
-        .iter()
-        .flat_map(|step| [Some(&step.script), step.down.as_ref()])
-        .flatten()
-        .map(|script| (script.checksum, script.as_ref()))
-        .collect();
-    scripts::put(session.connection(), texts.into_values()).await?;
+    scripts::put(session.connection(), plan.texts()).await?;
     let mut carrier = Carrier::with_session(shard, &fleet.limits, session);
     let carried = carrier
         .carry(&plan, &compile(&plan, &fleet.limits, Cut::Coarse), &head)
@@ -103,6 +103,23 @@ async fn build(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionError>
     activate(fleet, tenant).await
 }
 
+/// Refuses a tenant that somebody has begun to take away, or has taken away, since it was read.
+async fn require_wanted(fleet: &Fleet, tenant: &Tenant) -> Result<(), ProvisionError> {
+    let mut home = fleet.home().await?;
+    let now = tenants::get(home.connection(), &tenant.name).await?;
+    home.close().await;
+    let name = || tenant.name.to_string();
+    match now {
+        Some(now) if now.shard != tenant.shard => Err(ProvisionError::Unknown(name())),
+        Some(now) if now.state == TenantState::Retiring => Err(ProvisionError::State {
+            name: name(),
+            state: now.state,
+        }),
+        Some(_) => Ok(()),
+        None => Err(ProvisionError::Unknown(name())),
+    }
+}
+
 /// What the schema of `head` lacks.
 async fn pending(
     fleet: &Fleet,
@@ -111,8 +128,12 @@ async fn pending(
 ) -> Result<Plan, ProvisionError> {
     let applied = match head.digest {
         Digest::EMPTY => Vec::new(),
-        _ => history::applied(session.connection(), head.schema_oid).await?,
+        _ => history::applied(session.connection(), head).await?,
     };
+    // Moved since the head was read: by a plan for another state nothing may be built.
+    if Digest::of(&applied) != head.digest {
+        return Err(ProvisionError::Busy(head.schema.clone()));
+    }
     let standing = Standing {
         applied: &applied,
         repeatables: head.repeatables,

@@ -101,16 +101,47 @@ async fn pin(
         shard: shard.clone(),
     };
     let present = heads::present_oid(session.connection(), schema).await?;
-    let done = match (present, heads::get(session.connection(), schema).await?) {
+    let pinned = heads::get(session.connection(), schema).await?;
+    let in_the_way = in_the_way(session, schema).await?;
+    let done = match (present, pinned) {
         (None, _) => return Err(absent()),
         (_, Some(pinned)) if pinned.is_intact() => return Ok(Imported::Unchanged),
-        (_, None) => heads::pin(session.connection(), schema)
-            .await?
-            .then_some(Imported::New),
+        (_, None) => {
+            if let Some(restored) = in_the_way {
+                heads::repin(session.connection(), &restored).await?;
+            }
+            let pinned = heads::pin(session.connection(), schema).await?;
+            pinned.then_some(Imported::New)
+        }
         (_, Some(_)) => heads::repin(session.connection(), schema)
             .await?
             .then_some(Imported::Repinned),
     };
     // Dropped between the two queries.
     done.ok_or_else(absent)
+}
+
+/// The head that has the OID of this schema, where that is another one: after a restore OIDs have changed hands. Refuses
+/// when the schema of that head is not there, or of one that is in its way in turn: then it was renamed.
+async fn in_the_way(
+    session: &mut Session,
+    schema: &Ident,
+) -> Result<Option<Ident>, ProvisionError> {
+    let (mut first, mut name) = (None, schema.clone());
+    // Every step is another schema: the chain ends, or comes back to where it began.
+    while let Some(pinned_as) = heads::holder(session.connection(), &name).await? {
+        let anothers = || ProvisionError::Anothers {
+            schema: name.as_str().to_owned(),
+            pinned_as: pinned_as.clone(),
+        };
+        let next = Ident::new(pinned_as.as_str()).map_err(|_| anothers())?;
+        let is_there = heads::present_oid(session.connection(), &next).await?;
+        is_there.ok_or_else(anothers)?;
+        if next == *schema {
+            break;
+        }
+        first = first.or_else(|| Some(next.clone()));
+        name = next;
+    }
+    Ok(first)
 }

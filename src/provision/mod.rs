@@ -62,12 +62,25 @@ pub enum ProvisionError {
         schema: String,
     },
     /// The schema has another name now.
-    #[error("the schema {schema} was renamed to {now}; rename it back")]
+    #[error(
+        "the schema {schema} was renamed to {now}; rename it back (`alter schema`), then try again"
+    )]
     Renamed {
         /// The name that the history knows.
         schema: String,
         /// The name that it has.
         now: String,
+    },
+    /// The schema is the one that another head has pinned.
+    #[error(
+        "the schema {schema} is the one whose history is that of {pinned_as}: it was renamed, so rename it back; or, when \
+         the database was restored without {pinned_as}, `create schema {pinned_as}` and import once more"
+    )]
+    Anothers {
+        /// The name that it has.
+        schema: String,
+        /// The name that the history knows.
+        pinned_as: String,
     },
     /// The name is the shared schema's.
     #[error("{0} cannot name a tenant: it is the shared schema")]
@@ -85,7 +98,7 @@ pub enum ProvisionError {
         missing: String,
     },
     /// It is in another state than it would have to be.
-    #[error("tenant {name} is {state}")]
+    #[error("tenant {name} is {state}: {}", way_out(.name, *.state))]
     State {
         /// Its name.
         name: String,
@@ -95,6 +108,12 @@ pub enum ProvisionError {
     /// Somebody else is at work on it.
     #[error("another session is at work on the schema {0}; try again when it is done")]
     Busy(String),
+    /// An application holds a lock on it.
+    #[error(
+        "an application is using the schema {0} and did not let go of it within the lock timeout; end its transactions \
+         (pg_stat_activity shows them), then try again"
+    )]
+    InUse(String),
     /// No shard of that name, or more than one to choose from.
     #[error("{0}")]
     Shard(String),
@@ -104,4 +123,19 @@ pub enum ProvisionError {
     /// A migration failed in the new schema.
     #[error("{0}")]
     Failed(Box<Failure>),
+}
+
+/// What can be done with a tenant that is in a state where something else cannot be.
+fn way_out(name: &str, state: TenantState) -> String {
+    match state {
+        TenantState::Provisioning => {
+            format!("`tenantry tenant add {name}` goes on where it stopped")
+        }
+        TenantState::Retiring => format!("`tenantry tenant retire {name}` finishes that"),
+        TenantState::Active | TenantState::Suspended => {
+            format!(
+                "somebody else changed it meanwhile; `tenantry tenant show {name}`, then try again"
+            )
+        }
+    }
 }

@@ -30,6 +30,12 @@ pub async fn retire(fleet: &Fleet, name: &TenantName) -> Result<(), ProvisionErr
             state: tenant.state,
         });
     }
+    // Again, since somebody may just have been building it: whoever makes the schema later than this sees the registry's
+    // word after it, and takes it away.
+    let head = match head {
+        None => head_to_drop(&mut session, name.schema()).await?,
+        head => head,
+    };
     if let Some(head) = head {
         drop_schema(&mut session, fleet, &head, name.schema()).await?;
     }
@@ -73,7 +79,7 @@ async fn head_to_drop(
 }
 
 /// Drops the schema and its head in one transaction, guarded as any other message is.
-async fn drop_schema(
+pub(super) async fn drop_schema(
     session: &mut Session,
     fleet: &Fleet,
     head: &Head,
@@ -92,7 +98,7 @@ async fn drop_schema(
         None => String::new(),
     };
     let message = format!(
-        "BEGIN;
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
          SET LOCAL lock_timeout = {lock_timeout};
          {clear}
          SELECT tenantry.enter({oid}, {name}, {revision}, {fence});
@@ -109,12 +115,13 @@ async fn drop_schema(
     match session.send(&Message::vouched(message)).await? {
         Outcome::Done => Ok(()),
         Outcome::Refused { error, .. }
-            if matches!(
-                Fault::of(&error.code),
-                Fault::Busy | Fault::Stale | Fault::Retry
-            ) =>
+            if matches!(Fault::of(&error.code), Fault::Busy | Fault::Stale) =>
         {
             Err(ProvisionError::Busy(schema.as_str().to_owned()))
+        }
+        // Not one of us: whoever uses the tables holds locks on them.
+        Outcome::Refused { error, .. } if Fault::of(&error.code) == Fault::Retry => {
+            Err(ProvisionError::InUse(schema.as_str().to_owned()))
         }
         Outcome::Refused { error, .. } => Err(failed("drop a tenant's schema", error).into()),
     }

@@ -85,7 +85,7 @@ async fn create(session: &mut Session, schema: &Ident) -> Result<bool, FleetErro
         .map(|name| name.to_string())
         .unwrap_or_default();
     let message = format!(
-        "BEGIN;
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
          CREATE SCHEMA {schema};
          INSERT INTO tenantry.heads (schema_oid, schema_name)
          SELECT n.oid, n.nspname FROM pg_catalog.pg_namespace n WHERE n.nspname = {name};

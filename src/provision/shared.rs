@@ -35,7 +35,7 @@ pub(super) async fn require_shared(
     if pinned.head.digest == Digest::of(&all) {
         return Ok(());
     }
-    let applied = history::applied(session.connection(), pinned.head.schema_oid).await?;
+    let applied = history::applied(session.connection(), &pinned.head).await?;
     let is_pending = |entry: &&Applied| applied.iter().all(|a| a.version != entry.version);
     match all.iter().filter(is_pending).count() {
         0 => Ok(()),

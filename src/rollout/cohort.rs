@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::{Standing, histories::Histories};
+use super::{
+    Standing,
+    histories::{Group, Histories},
+};
 use crate::{
     fleet::{Fleet, FleetError},
     history::{Applied, Digest, Head},
     migration::{Direction, MigrationSet, Scope, Version},
     plan::{Goal, Plan, Refusal, Stored, plan},
+    store::scripts,
     tenant::Target,
 };
 
@@ -38,21 +42,54 @@ pub struct Blocked {
     pub why: Why,
 }
 
-/// What is in a target's way.
+/// What is in a target's way, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}; {}", self.what(), self.remedy())]
 pub enum Why {
     /// It stopped half-way.
-    #[error("it stopped half-way at {0}; look at it, then `tenantry repair` or `tenantry force`")]
     Dirty(Version),
     /// Its schema is no more, or another one bears its name.
-    #[error("its schema was dropped or made anew; `tenantry tenant import` takes the present one")]
     Gone,
+    /// The same, of a shared schema.
+    SharedGone,
     /// Its schema has another name now.
-    #[error("its schema was renamed to {0}; rename it back")]
     Renamed(String),
     /// It was never pinned.
-    #[error("its shard knows nothing of it; `tenantry tenant import` takes the schema as it is")]
     Unknown,
+}
+
+impl Why {
+    /// What is in the way.
+    pub fn what(&self) -> String {
+        match self {
+            Self::Dirty(version) => format!("it stopped half-way at {version}"),
+            Self::Gone | Self::SharedGone => "its schema was dropped or made anew".to_owned(),
+            Self::Renamed(name) => format!("its schema was renamed to {name}"),
+            Self::Unknown => "its shard knows nothing of it".to_owned(),
+        }
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Dirty(version) => format!(
+                "look at the schema; then `tenantry force {version} TENANT` when all of the migration is in it, or \
+                 `tenantry repair --clear-dirty TENANT` when it stands where its history says"
+            ),
+            Self::Gone => {
+                "restore the schema, then `tenantry tenant import TENANT`; or `tenantry tenant retire TENANT`"
+                    .to_owned()
+            }
+            Self::SharedGone => {
+                "restore the schema, then `tenantry baseline VERSION --scope shared` gives it its history back"
+                    .to_owned()
+            }
+            Self::Renamed(name) => format!(
+                "rename {name} back, or take another schema of that name with `tenantry tenant import TENANT`"
+            ),
+            Self::Unknown => "`tenantry tenant import TENANT` takes the schema as it is".to_owned(),
+        }
+    }
 }
 
 /// The cohorts of one scope.
@@ -69,33 +106,35 @@ pub struct Cohorts {
 impl Cohorts {
     /// Sorts targets into cohorts and plans for each. Reads one representative history a digest that the files do not
     /// explain.
+    ///
+    /// # Errors
+    /// A database; or targets that are moved all the time while their histories are read.
     pub async fn form<'a>(
         fleet: &Fleet,
         scope: Scope,
         standings: impl IntoIterator<Item = &'a Standing>,
         goal: Goal,
     ) -> Result<Self, FleetError> {
-        let (places, blocked) = places(standings, Dirty::Blocks);
-        let mut reader = Histories::new(fleet, scope);
+        let mut histories = Histories::new(fleet, scope);
+        let (groups, blocked) = histories.groups(standings, Dirty::Blocks).await?;
         let mut cohorts = Vec::new();
-        for (
-            Place {
-                digest,
-                repeatables,
-                ..
-            },
+        for Group {
+            place,
+            applied,
             targets,
-        ) in places
+        } in groups
         {
-            let applied = reader.applied(digest, &targets[0]).await?;
             let head = applied.last().map(|applied| applied.version);
             let stored = match goal.direction(head) {
                 Direction::Up => Stored::new(),
-                Direction::Down => reader.stored(&applied, &targets[0].0.shard).await?,
+                Direction::Down => {
+                    let session = histories.session(&targets[0].0.shard).await?;
+                    scripts::downs(session.connection(), &applied).await?
+                }
             };
             let standing = crate::plan::Standing {
                 applied: &applied,
-                repeatables,
+                repeatables: place.repeatables,
             };
             let plan = plan(
                 fleet.set(scope),
@@ -110,7 +149,7 @@ impl Cohorts {
                 targets,
             });
         }
-        reader.close().await;
+        histories.close().await;
         cohorts.sort_by_key(Cohort::version);
         Ok(Self {
             scope,
@@ -183,6 +222,7 @@ pub(super) fn places<'a>(
 pub(crate) fn ready(standing: &Standing, dirty: Dirty) -> Result<Head, Why> {
     let pinned = standing.pinned.as_ref().ok_or(Why::Unknown)?;
     match (&pinned.present, pinned.head.dirty) {
+        (None, _) if standing.tenant.is_none() => Err(Why::SharedGone),
         (None, _) => Err(Why::Gone),
         (Some(name), _) if *name != pinned.head.schema => Err(Why::Renamed(name.clone())),
         (_, Some(version)) if dirty == Dirty::Blocks => Err(Why::Dirty(version)),

@@ -18,8 +18,8 @@ use crate::{
     history::Head,
     migration::{Script, Version},
     plan::Plan,
-    postgres::{Fault, ServerError, Shard},
-    store::scripts,
+    postgres::{Fault, ServerError, SessionError, Shard},
+    store::{StoreError, scripts},
     tenant::{ShardName, Target},
 };
 
@@ -95,11 +95,14 @@ impl Conductor<'_> {
             unwell: AtomicBool::new(false),
             carriers: Mutex::new(Vec::new()),
         };
-        if let Err(failure) = self.store_scripts(&desk, &works).await.map_err(Box::new) {
+        if self.is_over() {
+            let works = works.iter();
             return works
-                .iter()
-                .map(|work| self.ended(*work, 0, Ended::Failed(failure.clone())))
+                .map(|work| self.ended(*work, 0, Ended::NotStarted))
                 .collect();
+        }
+        if let Err(failure) = self.store_scripts(&desk, &works).await {
+            return self.unreachable(&works, failure);
         }
         let runs = stream::iter(&works)
             .map(|work| self.run(&desk, *work))
@@ -116,8 +119,7 @@ impl Conductor<'_> {
     }
 
     async fn run<'s>(&'s self, desk: &Desk<'s>, work: Work<'_>) -> Run {
-        if self.stop.is_cancelled() || self.budget.is_spent() || desk.unwell.load(Ordering::Relaxed)
-        {
+        if self.is_over() || desk.unwell.load(Ordering::Relaxed) {
             return self.ended(work, 0, Ended::NotStarted);
         }
         let mut carrier = desk.take(self.fleet);
@@ -150,27 +152,35 @@ impl Conductor<'_> {
         works: &[Work<'_>],
     ) -> Result<(), Failure> {
         let mut texts: BTreeMap<_, &Script> = BTreeMap::new();
-        for step in works.iter().flat_map(|work| &work.plan.steps) {
-            let both = [Some(&step.script), step.down.as_ref()];
-            texts.extend(
-                both.into_iter()
-                    .flatten()
-                    .map(|script| (script.checksum, script.as_ref())),
-            );
+        for script in works.iter().flat_map(|work| work.plan.texts()) {
+            texts.insert(script.checksum, script);
         }
-        let lost = |message: String| {
-            Failure::without_place(Fault::Connection, ServerError::local(message))
-        };
         let mut carrier = desk.take(self.fleet);
-        let session = carrier
-            .session()
-            .await
-            .map_err(|error| lost(error.to_string()))?;
+        let session = carrier.session().await.map_err(|error| {
+            let (SessionError::Connect { error, .. } | SessionError::Lost(error)) = error;
+            Failure::without_place(Fault::Connection, error)
+        })?;
         scripts::put(session.connection(), texts.into_values())
             .await
-            .map_err(|error| lost(error.to_string()))?;
+            .map_err(not_stored)?;
         desk.give_back(carrier);
         Ok(())
+    }
+
+    /// One failure tells of the whole shard; nobody else on it was begun.
+    fn unreachable(&self, works: &[Work<'_>], failure: Failure) -> Vec<Run> {
+        self.budget.spend();
+        let mut failure = Some(Box::new(failure));
+        let ended = works.iter().map(|work| {
+            let ended = failure.take().map_or(Ended::NotStarted, Ended::Failed);
+            self.ended(*work, 0, ended)
+        });
+        ended.collect()
+    }
+
+    /// Whether nobody may be begun any more, anywhere.
+    fn is_over(&self) -> bool {
+        self.stop.is_cancelled() || self.budget.is_spent()
     }
 
     fn ended(&self, work: Work<'_>, migrations: usize, ended: Ended) -> Run {
@@ -183,6 +193,20 @@ impl Conductor<'_> {
         (self.observe)(&run);
         run
     }
+}
+
+/// What the server said when the texts could not be stored.
+fn not_stored(error: StoreError) -> Failure {
+    let error = match error {
+        StoreError::Query { error, .. } => error,
+        error => ServerError::local(error.to_string()),
+    };
+    let fault = match error.code.as_str() {
+        // The driver's: the connection broke.
+        "" => Fault::Connection,
+        code => Fault::of(code),
+    };
+    Failure::without_place(fault, error)
 }
 
 /// What the runs on one shard share.

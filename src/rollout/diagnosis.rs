@@ -1,10 +1,6 @@
 //! A look at the record of the whole fleet: what is wrong with it, and the remedy for each.
 
-use super::{
-    Standing, Survey, Why,
-    cohort::{Dirty, places},
-    histories::Histories,
-};
+use super::{Standing, Survey, Why, cohort::Dirty, histories::Histories};
 use crate::{
     fleet::{Fleet, FleetError},
     migration::Scope,
@@ -46,7 +42,7 @@ impl Wrong {
             Self::Drift(Drift::Missing { .. }) => "missing",
             Self::Drift(Drift::Late { .. }) => "late",
             Self::Blocked(Why::Dirty(_)) => "dirty",
-            Self::Blocked(Why::Gone) => "gone",
+            Self::Blocked(Why::Gone | Why::SharedGone) => "gone",
             Self::Blocked(Why::Renamed(_)) => "renamed",
             Self::Blocked(Why::Unknown) => "unknown",
             Self::Unfinished => "unfinished",
@@ -69,22 +65,8 @@ impl Wrong {
                 "give it a higher version, or allow it with `tenantry up --allow-out-of-order`"
                     .to_owned()
             }
-            Self::Blocked(Why::Dirty(version)) => format!(
-                "look at the schema; then `tenantry force {version} TENANT` when all of the migration is in it, or \
-                 `tenantry repair --clear-dirty TENANT` when it stands where its history says"
-            ),
-            Self::Blocked(Why::Renamed(name)) => {
-                format!(
-                    "rename {name} back, or take another schema of that name with `tenantry tenant import TENANT`"
-                )
-            }
-            Self::Blocked(Why::Gone) => {
-                "restore the schema, then `tenantry tenant import TENANT`; or `tenantry tenant retire TENANT`"
-                    .to_owned()
-            }
-            Self::Blocked(Why::Unknown) | Self::Stray => {
-                "`tenantry tenant import TENANT` takes the schema as it is".to_owned()
-            }
+            Self::Blocked(why) => why.remedy(),
+            Self::Stray => Why::Unknown.remedy(),
             Self::Unfinished => {
                 "`tenantry tenant add TENANT` goes on where it stopped; `tenantry tenant retire TENANT` undoes it"
                     .to_owned()
@@ -98,10 +80,7 @@ impl std::fmt::Display for Wrong {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Drift(drift) => drift.fmt(f),
-            Self::Blocked(Why::Dirty(version)) => write!(f, "stopped half-way at {version}"),
-            Self::Blocked(Why::Gone) => f.write_str("its schema was dropped or made anew"),
-            Self::Blocked(Why::Renamed(name)) => write!(f, "its schema was renamed to {name}"),
-            Self::Blocked(Why::Unknown) => f.write_str("its shard knows nothing of it"),
+            Self::Blocked(why) => f.write_str(&why.what()),
             Self::Unfinished => f.write_str("its provisioning was interrupted"),
             Self::Stray => f.write_str("a schema with a history that is no tenant's"),
             Self::Forgotten => f.write_str("a history without a tenant and without a schema"),
@@ -123,18 +102,18 @@ pub async fn diagnose(fleet: &Fleet, survey: &Survey) -> Result<Vec<Finding>, Fl
         for standing in unfinished {
             findings.add(scope, Wrong::Unfinished, standing.target.clone());
         }
-        let (places, blocked) = places(others, Dirty::Passes);
         let mut histories = Histories::new(fleet, scope);
-        for (place, targets) in places {
-            let applied = histories.applied(place.digest, &targets[0]).await?;
-            let drifts = drift(fleet.set(scope), &applied)
+        let (groups, blocked) = histories.groups(others, Dirty::Passes).await?;
+        for group in groups {
+            let drifts = drift(fleet.set(scope), &group.applied)
                 .into_iter()
                 .map(Wrong::Drift);
-            let dirty = place
+            let dirty = group
+                .place
                 .dirty
                 .map(|version| Wrong::Blocked(Why::Dirty(version)));
             for wrong in drifts.chain(dirty) {
-                for (target, _) in &targets {
+                for (target, _) in &group.targets {
                     findings.add(scope, wrong.clone(), target.clone());
                 }
             }

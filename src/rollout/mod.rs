@@ -3,6 +3,7 @@
 mod budget;
 mod cohort;
 mod conduct;
+mod dependence;
 mod diagnosis;
 mod histories;
 mod record;

@@ -7,8 +7,8 @@ use std::{
 
 use super::{
     Blocked, Standing,
-    cohort::{Dirty, Place, places},
-    histories::Histories,
+    cohort::{Dirty, Place},
+    histories::{Group, Histories},
 };
 use crate::{
     fleet::{Fleet, FleetError},
@@ -64,15 +64,19 @@ pub async fn record<'a>(
     } else {
         Dirty::Blocks
     };
-    let (places, blocked) = places(standings, dirty);
+    let mut histories = Histories::new(fleet, scope);
+    let (groups, blocked) = histories.groups(standings, dirty).await?;
     let mut corrected = Corrected {
         blocked,
         ..Corrected::default()
     };
-    let mut histories = Histories::new(fleet, scope);
     let mut works = Vec::new();
-    for (place, targets) in places {
-        let applied = histories.applied(place.digest, &targets[0]).await?;
+    for Group {
+        place,
+        applied,
+        targets,
+    } in groups
+    {
         match correct(fleet.set(scope), &applied, place.dirty, correction) {
             Err(refusal) => corrected.refusals.push((refusal, targets.len())),
             Ok(amendment) if amendment.entries.is_empty() && place.dirty.is_none() => {

@@ -1,14 +1,11 @@
 //! The texts of a version as they were last applied, from the shards' own copies.
 
-use super::{
-    Survey,
-    cohort::{Dirty, places},
-    histories::Histories,
-};
+use super::{Survey, cohort::Dirty, histories::Histories};
 use crate::{
     fleet::{Fleet, FleetError},
     history::Applied,
     migration::{Checksum, Scope, Version},
+    store::scripts,
 };
 
 /// The texts of one version, as they stand in some of the targets.
@@ -38,9 +35,9 @@ pub async fn stored_texts(
         (Scope::Tenant, &survey.tenants),
     ] {
         let mut histories = Histories::new(fleet, scope);
-        for (place, targets) in places(standings, Dirty::Passes).0 {
-            let applied = histories.applied(place.digest, &targets[0]).await?;
-            let Some(applied) = applied.into_iter().find(|a| a.version == version) else {
+        for group in histories.groups(standings, Dirty::Passes).await?.0 {
+            let targets = group.targets;
+            let Some(applied) = group.applied.into_iter().find(|a| a.version == version) else {
                 continue;
             };
             let same = |texts: &&mut StoredTexts| {
@@ -55,7 +52,8 @@ pub async fn stored_texts(
                 .into_iter()
                 .flatten()
                 .collect();
-            let texts = histories.texts(&checksums, &targets[0].0.shard).await?;
+            let session = histories.session(&targets[0].0.shard).await?;
+            let texts = scripts::get(session.connection(), &checksums).await?;
             let text = |checksum: Checksum| {
                 let mut texts = texts.iter();
                 texts

@@ -1,12 +1,16 @@
 //! One run over the fleet: plan everything, then shared first on the way up, tenants first on the way back.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Budget, Cohort, Cohorts, Ended, Report, Run, ScopeReport, Standing, Survey,
     conduct::{Conductor, Work},
+    dependence::{refuse_shared_behind, refuse_tenants_left_behind},
 };
 use crate::{
     apply::{Compiled, Cut, compile},
@@ -66,6 +70,8 @@ pub async fn travel(
         plans.push(journey.plan(&survey, *scope, None).await?);
     }
     journey.check_version(&plans)?;
+    refuse_tenants_left_behind(request, &survey, &plans)?;
+    refuse_shared_behind(fleet, request, &survey, &plans).await?;
     let mut report = Report::default();
     if plans
         .iter()
@@ -76,18 +82,18 @@ pub async fn travel(
     }
     for cohorts in plans {
         let scope = journey.scope(cohorts).await?;
-        // What was left out on purpose (a dirty tenant) holds nobody else up; a shared schema holds up everybody.
-        let ends = if scope.scope == Scope::Shared {
-            !scope.is_complete()
-        } else {
-            scope.runs.iter().any(|r| r.ended != Ended::Done)
-        };
+        // A shared schema holds up everybody on the way up, and on the way back every tenant holds up the shared schema.
+        let ends = !scope.is_complete();
         report.scopes.push(scope);
         if ends {
             break;
         }
     }
-    report.stopped = stop.is_cancelled();
+    // Whoever asks to stop when the last one has ended has stopped nobody.
+    let cut_short = |run: &Run| run.ended == Ended::NotStarted || journey.is_stale(run);
+    let mut runs = report.scopes.iter().flat_map(|scope| &scope.runs);
+    let is_short = report.scopes.len() < request.scopes.len() || runs.any(cut_short);
+    report.stopped = stop.is_cancelled() && is_short;
     Ok(report)
 }
 
@@ -163,36 +169,60 @@ impl Journey<'_> {
             .sum();
         let budget = Budget::new(self.request.max_failures, targets);
         self.observer.begin(report.scope, targets);
+        let mut earlier = Earlier::new();
         for pass in 1.. {
-            let (runs, stale) = self
-                .pass(&cohorts, &budget)
-                .await
-                .into_iter()
-                .partition(|run| !self.is_stale(run));
-            report.runs.extend::<Vec<_>>(runs);
-            let stale: Vec<Run> = stale;
+            let runs = self.pass(&cohorts, &budget, &earlier).await;
+            let (stale, ended): (Vec<_>, Vec<_>) =
+                runs.into_iter().partition(|run| self.is_stale(run));
+            report.runs.extend(ended);
             if stale.is_empty() || pass == PASSES || self.stop.is_cancelled() {
+                for run in &stale {
+                    self.observer.ended(report.scope, run);
+                }
                 report.runs.extend(stale);
                 break;
             }
             // Somebody else has moved these: look again, and plan again.
-            let again = stale.into_iter().map(|run| run.target).collect();
+            let again = stale.iter().map(|run| run.target.clone()).collect();
+            earlier = stale
+                .into_iter()
+                .map(|run| (run.target.clone(), run))
+                .collect();
             let survey = Survey::take(self.fleet).await?;
             cohorts = self.plan(&survey, report.scope, Some(&again)).await?;
-            report.current += standing_still(&cohorts);
-            report.refusals.extend(
-                cohorts
-                    .refusals()
-                    .map(|(refusal, count)| (refusal.clone(), count)),
-            );
-            report.blocked.append(&mut cohorts.blocked);
+            self.settle(&cohorts, &earlier, &mut report);
         }
         self.observer.finish(report.scope);
         report.elapsed = start.elapsed();
         Ok(report)
     }
 
-    async fn pass(&self, cohorts: &Cohorts, budget: &Budget) -> Vec<Run> {
+    /// Reports the targets that somebody else has moved and that need no further pass, or can have none.
+    fn settle(&self, cohorts: &Cohorts, earlier: &Earlier, report: &mut ScopeReport) {
+        let refusals = cohorts.refusals();
+        let refusals = refusals.map(|(refusal, count)| (refusal.clone(), count));
+        report.refusals.extend(refusals);
+        report.blocked.extend(cohorts.blocked.iter().cloned());
+        let targets = |of: fn(&Cohort) -> bool| -> BTreeSet<&Target> {
+            let cohorts = cohorts.cohorts.iter().filter(|cohort| of(cohort));
+            let targets = cohorts.flat_map(|cohort| &cohort.targets);
+            targets.map(|(target, _)| target).collect()
+        };
+        let (open, current) = (targets(has_work), targets(stands_still));
+        for run in earlier.values().filter(|run| !open.contains(&run.target)) {
+            let mut run = run.clone();
+            if current.contains(&run.target) {
+                run.ended = Ended::Done;
+                report.current += usize::from(run.migrations == 0);
+            }
+            self.observer.ended(report.scope, &run);
+            if run.migrations > 0 {
+                report.runs.push(run);
+            }
+        }
+    }
+
+    async fn pass(&self, cohorts: &Cohorts, budget: &Budget, earlier: &Earlier) -> Vec<Run> {
         let compiled: Vec<(&Plan, Compiled, &Cohort)> = cohorts
             .cohorts
             .iter()
@@ -210,7 +240,8 @@ impl Journey<'_> {
         });
         let observe = |run: &Run| {
             if !self.is_stale(run) {
-                self.observer.ended(cohorts.scope, run);
+                self.observer
+                    .ended(cohorts.scope, &with(earlier, run.clone()));
             }
         };
         let conductor = Conductor {
@@ -219,7 +250,8 @@ impl Journey<'_> {
             stop: self.stop,
             observe: &observe,
         };
-        conductor.conduct(works.collect()).await
+        let runs = conductor.conduct(works.collect()).await;
+        runs.into_iter().map(|run| with(earlier, run)).collect()
     }
 
     /// Whether it is worth a new plan; a goal counted in steps is not, since somebody else may have taken some.
@@ -229,17 +261,27 @@ impl Journey<'_> {
     }
 }
 
+/// What passes before have done to targets that are planned for again.
+type Earlier = BTreeMap<Target, Run>;
+
+/// A run, with what was committed before somebody else came in between.
+fn with(earlier: &Earlier, run: Run) -> Run {
+    match earlier.get(&run.target) {
+        None => run,
+        Some(before) => Run {
+            from: before.from,
+            migrations: before.migrations + run.migrations,
+            ..run
+        },
+    }
+}
+
 fn has_work(cohort: &Cohort) -> bool {
     cohort.plan.as_ref().is_ok_and(|plan| !plan.is_empty())
 }
 
-fn standing_still(cohorts: &Cohorts) -> usize {
-    cohorts
-        .cohorts
-        .iter()
-        .filter(|cohort| cohort.plan.as_ref().is_ok_and(Plan::is_empty))
-        .map(|c| c.targets.len())
-        .sum()
+fn stands_still(cohort: &Cohort) -> bool {
+    cohort.plan.as_ref().is_ok_and(Plan::is_empty)
 }
 
 /// The report of a scope in which nothing was begun.
@@ -248,9 +290,10 @@ fn refused(cohorts: &Cohorts) -> ScopeReport {
         .cohorts
         .iter()
         .filter_map(|cohort| cohort.plan.as_ref().ok());
+    let still = cohorts.cohorts.iter().filter(|cohort| stands_still(cohort));
     ScopeReport {
         scope: cohorts.scope,
-        current: standing_still(cohorts),
+        current: still.map(|cohort| cohort.targets.len()).sum(),
         runs: Vec::new(),
         refusals: cohorts
             .refusals()

@@ -96,22 +96,67 @@ pub async fn pin(connection: &mut PgConnection, schema: &Ident) -> Result<bool, 
     Ok(pinned.rows_affected() == 1)
 }
 
-/// Gives a restored schema its head and its history back, under the OID that it has now. False when there is none.
+/// Gives a restored schema its head and its history back, under the OID that it has now. Where another head has that OID,
+/// it was restored as well: so does the schema of that head, and so on. False when there is none of that name.
+///
+/// # Errors
+/// Among others: the OID is that of a head whose own schema is not there; see [`holder`].
 pub async fn repin(connection: &mut PgConnection, schema: &Ident) -> Result<bool, StoreError> {
-    let moved: Option<i64> = sqlx::query_scalar(
-        "with now as (select oid from pg_catalog.pg_namespace where nspname = $1),
-              old as (select schema_oid from tenantry.heads where schema_name = $1),
-              log as (update tenantry.history h set schema_oid = now.oid from now, old
-                       where h.schema_oid = old.schema_oid and h.schema_oid <> now.oid)
-         update tenantry.heads h set schema_oid = now.oid, revision = revision + 1, fence = fence + 1
-           from now where h.schema_name = $1
-         returning h.revision",
+    let failed = StoreError::query("pin a restored schema again");
+    let mut transaction = sqlx::Connection::begin(connection).await.map_err(&failed)?;
+    // OIDs may have been dealt out anew among the same names: all give up theirs before any takes its new one.
+    let moved: Vec<(String, Oid)> = sqlx::query_as(
+        "with recursive moving as (
+             select h.schema_name, h.schema_oid as old, n.oid as new
+               from tenantry.heads h join pg_catalog.pg_namespace n on n.nspname = h.schema_name
+              where h.schema_name = $1
+             union
+             select h.schema_name, h.schema_oid, n.oid
+               from moving m
+               join tenantry.heads h on h.schema_oid = m.new and h.schema_name <> m.schema_name
+               join pg_catalog.pg_namespace n on n.nspname = h.schema_name
+         ), log as (
+             update tenantry.history h set schema_oid = m.new
+               from moving m where h.schema_oid = m.old and h.schema_name = m.schema_name and m.old <> m.new
+         ), numbered as (
+             select m.schema_name, m.new, row_number() over (order by m.schema_name) as number from moving m
+         ), parted as (
+             update tenantry.heads h set schema_oid = (4294967296 - n.number)::oid
+               from numbered n where h.schema_name = n.schema_name
+         )
+         select schema_name, new from moving",
+    )
+    .bind(schema.as_str())
+    .fetch_all(&mut *transaction)
+    .await
+    .map_err(&failed)?;
+    for (name, oid) in &moved {
+        sqlx::query(
+            "update tenantry.heads set schema_oid = $2, revision = revision + 1, fence = fence + 1 where schema_name = $1",
+        )
+        .bind(name)
+        .bind(oid)
+        .execute(&mut *transaction)
+        .await
+        .map_err(&failed)?;
+    }
+    transaction.commit().await.map_err(&failed)?;
+    Ok(!moved.is_empty())
+}
+
+/// The other head that has the OID of the schema of this name: the name that the schema of that OID had when it was pinned.
+pub async fn holder(
+    connection: &mut PgConnection,
+    schema: &Ident,
+) -> Result<Option<String>, StoreError> {
+    sqlx::query_scalar(
+        "select h.schema_name from tenantry.heads h join pg_catalog.pg_namespace n on n.oid = h.schema_oid
+          where n.nspname = $1 and h.schema_name <> $1",
     )
     .bind(schema.as_str())
     .fetch_optional(connection)
     .await
-    .map_err(StoreError::query("pin a restored schema again"))?;
-    Ok(moved.is_some())
+    .map_err(StoreError::query("read where a schema stands"))
 }
 
 /// Forgets a schema that is no more; its history stays in the log.
@@ -137,22 +182,6 @@ pub async fn mark_dirty(
         .await
         .map_err(StoreError::query("mark a schema as dirty"))?;
     Ok(())
-}
-
-/// Takes the dirty mark away and leaves the schema where its history says. False when it bore none.
-pub async fn clear_dirty(
-    connection: &mut PgConnection,
-    schema_oid: u32,
-) -> Result<bool, StoreError> {
-    let cleared = sqlx::query(
-        "update tenantry.heads set dirty_version = null, revision = revision + 1
-          where schema_oid = $1 and dirty_version is not null",
-    )
-    .bind(Oid(schema_oid))
-    .execute(connection)
-    .await
-    .map_err(StoreError::query("clear a dirty mark"))?;
-    Ok(cleared.rows_affected() == 1)
 }
 
 fn pinned(row: Row) -> Result<Pinned, StoreError> {

@@ -9,7 +9,7 @@ use super::{
     heads::{bytes, parse_version},
 };
 use crate::{
-    history::{Applied, Digest},
+    history::{Applied, Digest, Head},
     migration::{Direction, Version},
 };
 
@@ -72,21 +72,23 @@ pub struct Record<'a> {
     pub who: &'a str,
 }
 
-/// What is applied in one schema, in ascending order of version.
+/// What is applied in one schema, in ascending order of version. By OID and name: the server uses the OID of a dropped
+/// schema again. Read without a lock: whoever relies on it compares its digest with that of `head`.
 pub async fn applied(
     connection: &mut PgConnection,
-    schema_oid: u32,
+    head: &Head,
 ) -> Result<Vec<Applied>, StoreError> {
     type AppliedRow = (String, String, Vec<u8>, Option<Vec<u8>>);
     let rows: Vec<AppliedRow> = sqlx::query_as(
         "select version, name, up_checksum, down_checksum
            from (select distinct on (version) version, name, up_checksum, down_checksum, state
                    from tenantry.history
-                  where schema_oid = $1 and state in ('applied', 'reverted')
+                  where schema_oid = $1 and schema_name = $2 and state in ('applied', 'reverted')
                   order by version, id desc) last
           where state = 'applied'",
     )
-    .bind(Oid(schema_oid))
+    .bind(Oid(head.schema_oid))
+    .bind(&head.schema)
     .fetch_all(connection)
     .await
     .map_err(StoreError::query("read a schema's history"))?;
@@ -111,15 +113,16 @@ pub async fn applied(
 /// The newest `limit` rows of one schema's log, newest first.
 pub async fn entries(
     connection: &mut PgConnection,
-    schema_oid: u32,
+    head: &Head,
     limit: i64,
 ) -> Result<Vec<Entry>, StoreError> {
     let failed = StoreError::query("read a schema's history");
     let rows = sqlx::query(
         "select version, name, state, how, who, started_at, finished_at
-           from tenantry.history where schema_oid = $1 order by id desc limit $2",
+           from tenantry.history where schema_oid = $1 and schema_name = $2 order by id desc limit $3",
     )
-    .bind(Oid(schema_oid))
+    .bind(Oid(head.schema_oid))
+    .bind(&head.schema)
     .bind(limit)
     .fetch_all(connection)
     .await
@@ -154,7 +157,8 @@ pub struct Recorded {
 }
 
 /// Appends `record` to the logs of those schemas that stand where it starts and that nobody is at work on, and moves
-/// their heads; a dirty mark on them is gone. Never waits.
+/// their heads; a dirty mark on them is gone. Does not wait for whoever holds the schema's own lock; for the rows of the
+/// heads it waits, as for any update.
 pub async fn record(
     connection: &mut PgConnection,
     schemas: &[u32],

@@ -38,10 +38,16 @@ pub enum StoreError {
         known: i32,
     },
     /// Somebody else was installing all the time.
-    #[error("another session has been installing the schema tenantry for {0} s")]
+    #[error(
+        "another session has been installing the schema tenantry for {0} s; try again, and if it stays so, end that session \
+         (pg_stat_activity shows it)"
+    )]
     InstallBusy(u64),
     /// A row holds what this program cannot read.
-    #[error("tenantry.{table} holds {value:?}, which is not {expected}")]
+    #[error(
+        "tenantry.{table} holds {value:?}, which is not {expected}: put the row back from a backup, or use the newer tenantry \
+         that wrote it"
+    )]
     Unreadable {
         /// The table.
         table: &'static str,

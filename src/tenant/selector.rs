@@ -2,7 +2,11 @@
 //!
 //! Pure: files are read by whoever parses, and a selector knows nothing of databases.
 
-use std::{collections::BTreeMap, io, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::Path,
+};
 
 use sha2::{Digest as _, Sha256};
 
@@ -69,7 +73,7 @@ enum Term {
     Shard(String),
     Version(Comparison, u128),
     /// The lines of a file.
-    Names(Vec<String>),
+    Names(BTreeSet<String>),
     /// In hundredths of a percent.
     Percent(u16),
 }
@@ -116,16 +120,18 @@ impl Selector {
     /// The first of such names.
     pub fn check_names(&self, tenants: &[&str]) -> Result<(), SelectorError> {
         let terms = self.include.iter().chain(&self.exclude);
-        let mut named = terms.flat_map(|term| match term {
-            Term::Name(name) => std::slice::from_ref(name),
-            Term::Names(names) => names.as_slice(),
-            _ => &[],
-        });
-        match named.find(|name| !tenants.contains(&name.as_str())) {
+        let known: BTreeSet<&str> = tenants.iter().copied().collect();
+        let is_unknown = |name: &&String| !known.contains(name.as_str());
+        let unknown = |term: &'_ Term| match term {
+            Term::Name(name) => Some(name).filter(is_unknown).cloned(),
+            Term::Names(names) => names.iter().find(is_unknown).cloned(),
+            _ => None,
+        };
+        match terms.into_iter().find_map(unknown) {
             None => Ok(()),
             Some(name) => Err(SelectorError::Unknown {
-                name: name.clone(),
-                near: similar(name, tenants),
+                near: similar(&name, tenants),
+                name,
             }),
         }
     }
@@ -139,7 +145,7 @@ impl Term {
             Self::Label(key, value) => tenant.labels.get(key) == Some(value),
             Self::Shard(shard) => tenant.shard == shard,
             Self::Version(comparison, version) => comparison.holds(tenant.version, *version),
-            Self::Names(names) => names.iter().any(|name| name == tenant.name),
+            Self::Names(names) => names.contains(tenant.name),
             Self::Percent(hundredths) => lot(tenant.name) < *hundredths,
         }
     }

@@ -98,7 +98,7 @@ impl Trial {
         let mut session = self.take_session().await?;
         let pinned = heads::get(session.connection(), &self.schema).await?;
         let head = pinned.map(|pinned| pinned.head).unwrap_or_default();
-        let applied = history::applied(session.connection(), head.schema_oid).await?;
+        let applied = history::applied(session.connection(), &head).await?;
         let stored: Stored = scripts::downs(session.connection(), &applied).await?;
         let standing = Standing {
             applied: &applied,

@@ -192,3 +192,135 @@ async fn a_tenant_that_somebody_is_at_work_on_is_not_retired() {
     assert!(matches!(error, ProvisionError::Busy(_)), "{error}");
     assert_eq!(small.tables("acme").await, ["t1"]);
 }
+
+#[tokio::test]
+async fn after_a_restore_oids_that_changed_hands_are_no_obstacle() {
+    let small = small(1).await;
+    for tenant in ["acme", "bolt", "coil"] {
+        small.add(tenant).await;
+    }
+    // Each name has the schema, and so the OID, that was another's: acme bolt's, bolt coil's, coil acme's.
+    small
+        .run(
+            "alter schema acme rename to was_acme; alter schema bolt rename to acme;
+             alter schema coil rename to bolt; alter schema was_acme rename to coil",
+        )
+        .await;
+    let shard = main_shard();
+    let import = async |tenant| provision::import(&small.fleet, &name(tenant), &shard).await;
+    assert_eq!(import("bolt").await.unwrap(), Imported::Repinned);
+    for tenant in ["acme", "coil"] {
+        assert_eq!(import(tenant).await.unwrap(), Imported::Unchanged);
+        assert_eq!(small.log(tenant).await.len(), 1);
+    }
+    assert_eq!(small.go(Goal::Latest).await.scopes[0].current, 3);
+    assert!(small.go(Goal::Empty).await.is_complete());
+}
+
+#[tokio::test]
+async fn a_new_schema_with_an_oid_that_was_anothers_before_a_restore_is_imported() {
+    let small = small(1).await;
+    small.add("acme").await;
+    small
+        .run("alter schema acme rename to bolt; create schema acme; create table acme.t1 ()")
+        .await;
+    let import = provision::import(&small.fleet, &name("bolt"), &main_shard()).await;
+    assert_eq!(import.unwrap(), Imported::New);
+    assert_eq!(small.log("acme").await.len(), 1);
+    assert!(small.pinned("acme").await.is_intact());
+}
+
+#[tokio::test]
+async fn a_renamed_schema_is_not_imported_under_its_new_name() {
+    let small = small(1).await;
+    small.add("acme").await;
+    small.run("alter schema acme rename to bolt").await;
+    let import = || async { provision::import(&small.fleet, &name("bolt"), &main_shard()).await };
+    let error = import().await.unwrap_err();
+    assert!(matches!(error, ProvisionError::Anothers { .. }), "{error}");
+    assert!(
+        error.to_string().contains("history is that of acme"),
+        "{error}"
+    );
+    // As the error says: when it was no rename, but a restore without acme.
+    small.run("create schema acme").await;
+    assert_eq!(import().await.unwrap(), Imported::New);
+}
+
+#[tokio::test]
+async fn a_restored_shared_schema_gets_its_history_back() {
+    let small = small(1).await;
+    small.write("shared/1-plans.up.sql", "create table plans ();");
+    small.write("shared/1-plans.down.sql", "drop table plans;");
+    let small = small.reopened();
+    assert!(small.tenantry(&["up"]).output().unwrap().status.success());
+    small
+        .run("drop schema shared cascade; create schema shared; create table shared.plans ()")
+        .await;
+    let up = small.text(&["up"]);
+    assert!(
+        up.contains("`tenantry baseline VERSION --scope shared`"),
+        "{up}"
+    );
+    let baseline = small.text(&["baseline", "1", "--scope", "shared"]);
+    assert!(baseline.starts_with("exit code 0"), "{baseline}");
+    let up = small.text(&["up"]);
+    assert!(up.starts_with("exit code 0"), "{up}");
+}
+
+#[tokio::test]
+async fn who_builds_a_tenant_that_is_retired_meanwhile_leaves_nothing_behind() {
+    let small = small(1).await;
+    let mut home = small.fleet.home().await.unwrap();
+    small
+        .run("insert into tenantry.tenants (name, shard, state) values ('acme', 'main', 'provisioning'), ('bolt', 'main', 'provisioning')")
+        .await;
+    let loaded = tenants::in_state(home.connection(), TenantState::Provisioning)
+        .await
+        .unwrap();
+    provision::retire(&small.fleet, &name("acme"))
+        .await
+        .unwrap();
+    small
+        .run("update tenantry.tenants set state = 'retiring' where name = 'bolt'")
+        .await;
+    for tenant in &loaded {
+        let error = provision::resume(&small.fleet, tenant).await.unwrap_err();
+        let expected = matches!(
+            error,
+            ProvisionError::Unknown(_) | ProvisionError::State { .. }
+        );
+        assert!(expected, "{error}");
+    }
+    let left: i64 = sqlx::query_scalar(
+        "select (select count(*) from tenantry.heads) + (select count(*) from pg_namespace where nspname in ('acme', 'bolt'))",
+    )
+    .fetch_one(&mut small.connect().await)
+    .await
+    .unwrap();
+    assert_eq!((loaded.len(), left), (2, 0));
+}
+
+#[tokio::test]
+async fn a_tenant_whose_tables_are_in_use_is_said_to_be_and_not_retired() {
+    let mut small = small(1).await;
+    small.add("acme").await;
+    small.fleet.limits.lock_timeout = std::time::Duration::from_millis(50);
+    let mut application = small.connect().await;
+    sqlx::raw_sql("begin; select * from acme.t1")
+        .execute(&mut application)
+        .await
+        .unwrap();
+    let error = provision::retire(&small.fleet, &name("acme"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ProvisionError::InUse(_)), "{error}");
+    assert_eq!(small.tables("acme").await, ["t1"]);
+    sqlx::raw_sql("rollback")
+        .execute(&mut application)
+        .await
+        .unwrap();
+    provision::retire(&small.fleet, &name("acme"))
+        .await
+        .unwrap();
+}

@@ -230,6 +230,29 @@ async fn only_the_chosen_schemas_are_touched_and_a_thousand_are_few_statements()
 }
 
 #[tokio::test]
+async fn rows_of_a_dropped_schema_are_nobody_elses_history() {
+    let small = small(2).await;
+    small.add("acme").await;
+    small.import("bolt").await;
+    // The server has given the OID of a schema that is no more to another one.
+    small
+        .run(
+            "update tenantry.history set schema_oid = 'bolt'::regnamespace;
+             delete from tenantry.heads where schema_name = 'acme';
+             delete from tenantry.tenants where name = 'acme'",
+        )
+        .await;
+    assert_eq!(log(&small, "bolt").await, [""; 0]);
+    small.go(Goal::UpTo(version(1))).await;
+    let down = small.go(Goal::Empty).await;
+    assert_eq!(
+        (down.is_complete(), down.scopes[0].migrations()),
+        (true, 1),
+        "{down:#?}"
+    );
+}
+
+#[tokio::test]
 async fn the_look_names_everything_that_is_wrong() {
     let small = small(2).await;
     for tenant in ["dirty", "gone", "left", "missing", "renamed", "stray"] {

@@ -143,7 +143,7 @@ pub(in crate::cli) fn blocked(blocked: &Blocked) -> BlockedJson<'_> {
         target: target(&blocked.target),
         kind: match blocked.why {
             Why::Dirty(_) => "dirty",
-            Why::Gone => "gone",
+            Why::Gone | Why::SharedGone => "gone",
             Why::Renamed(_) => "renamed",
             Why::Unknown => "unknown",
         },

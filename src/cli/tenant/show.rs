@@ -73,9 +73,8 @@ async fn look(fleet: &Fleet, tenant: Tenant, entries: u32) -> Result<Shown, CliE
     let pinned = heads::get(session.connection(), tenant.name.schema()).await?;
     let (mut applied, mut log) = (Vec::new(), Vec::new());
     if let Some(pinned) = &pinned {
-        let oid = pinned.head.schema_oid;
-        applied = history::applied(session.connection(), oid).await?;
-        log = history::entries(session.connection(), oid, entries.into()).await?;
+        applied = history::applied(session.connection(), &pinned.head).await?;
+        log = history::entries(session.connection(), &pinned.head, entries.into()).await?;
     }
     session.close().await;
     Ok(Shown {

@@ -166,8 +166,8 @@ impl Small {
 
     /// The log of a tenant, oldest first.
     pub(crate) async fn log(&self, name: &str) -> Vec<Entry> {
-        let oid = self.pinned(name).await.head.schema_oid;
-        let mut entries = history::entries(&mut self.connect().await, oid, 100)
+        let head = self.pinned(name).await.head;
+        let mut entries = history::entries(&mut self.connect().await, &head, 100)
             .await
             .unwrap();
         entries.reverse();
