@@ -119,7 +119,10 @@ impl Observer for Progress {
     }
 
     fn ended(&self, scope: Scope, run: &Run) {
-        self.one_more(scope, matches!(run.ended, Ended::Failed(_)));
+        // What was not begun has come no nearer.
+        if run.ended != Ended::NotStarted {
+            self.one_more(scope, matches!(run.ended, Ended::Failed(_)));
+        }
     }
 
     fn finish(&self, _scope: Scope) {
@@ -133,8 +136,11 @@ impl backfill::Observer for Progress {
     }
 
     fn ended(&self, run: &backfill::Run) {
-        let failed = matches!(run.ended, backfill::Ended::Failed(_));
-        self.one_more(Scope::Tenant, failed);
+        match run.ended {
+            backfill::Ended::Done | backfill::Ended::Before => self.one_more(Scope::Tenant, false),
+            backfill::Ended::Failed(_) => self.one_more(Scope::Tenant, true),
+            backfill::Ended::Stopped | backfill::Ended::NotStarted => {}
+        }
     }
 
     fn finish(&self) {
@@ -200,6 +206,11 @@ fn things(scope: Scope) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        cli::arguments::{ColorWhen, Format, Global},
+        sql::Ident,
+        tenant::{ShardName, Target},
+    };
 
     #[test]
     fn a_line_is_due_at_every_tenth() {
@@ -212,6 +223,36 @@ mod tests {
         assert_eq!(lines.len(), 10);
         assert_eq!(lines[0], "20 of 200 (10 %), 1 failed");
         assert_eq!(lines[9], "200 of 200 (100 %), 1 failed");
+    }
+
+    #[tokio::test]
+    async fn what_was_not_begun_is_not_counted() {
+        let global = Global {
+            config: None,
+            output: Format::Text,
+            verbose: 0,
+            quiet: false,
+            color: ColorWhen::Never,
+        };
+        let progress = Progress {
+            output: Output::new(&global),
+            terminal: false,
+            state: Mutex::default(),
+        };
+        let run = |ended| Run {
+            target: Target {
+                shard: ShardName::new("main"),
+                schema: Ident::new("acme").unwrap(),
+            },
+            from: None,
+            migrations: 0,
+            ended,
+        };
+        Observer::begin(&progress, Scope::Tenant, 3);
+        for ended in [Ended::Done, Ended::NotStarted, Ended::NotStarted] {
+            Observer::ended(&progress, Scope::Tenant, &run(ended));
+        }
+        assert_eq!(progress.state().counted.as_ref().unwrap().done, 1);
     }
 
     #[test]
