@@ -50,6 +50,9 @@ pub(crate) enum CliError {
     /// What was typed makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// A result could not be written.
+    #[error("cannot write to standard output")]
+    Write(#[source] io::Error),
     /// The process cannot even start.
     #[error("cannot start")]
     Runtime(#[source] io::Error),
@@ -65,7 +68,7 @@ impl CliError {
             Self::Daemon(error) => of_daemon(error),
             Self::Selector(_) | Self::Name(_) | Self::Usage(_) => ExitCode::Usage,
             Self::Verify(error) => of_verify(error),
-            Self::Create(_) | Self::Demo(_) | Self::Runtime(_) => ExitCode::Failed,
+            Self::Create(_) | Self::Demo(_) | Self::Write(_) | Self::Runtime(_) => ExitCode::Failed,
         }
     }
 

@@ -57,13 +57,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let output = Output::new(&arguments.global);
-    match carry_out(arguments, &output) {
-        Ok(code) => code,
-        Err(error) => {
-            output.failed(&error);
-            error.exit_code()
-        }
+    let code = carry_out(arguments, &output).unwrap_or_else(|error| failed(&error, &output));
+    match output.delivered() {
+        Ok(()) => code,
+        Err(error) => failed(&error, &output).max(code),
     }
+}
+
+fn failed(error: &CliError, output: &Output) -> ExitCode {
+    output.failed(error);
+    error.exit_code()
 }
 
 fn carry_out(arguments: Arguments, output: &Output) -> Result<ExitCode, CliError> {

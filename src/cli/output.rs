@@ -1,6 +1,9 @@
 //! Where results and messages go: results to standard output, everything else to standard error.
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
@@ -26,6 +29,8 @@ pub(crate) struct Output {
     pub(crate) error_paint: Paint,
     /// Progress bars, above which messages are written.
     pub(super) bars: MultiProgress,
+    /// Why a result could not be written.
+    lost: Arc<Mutex<Option<io::Error>>>,
 }
 
 impl Output {
@@ -36,6 +41,22 @@ impl Output {
             paint: Paint::new(global.color, &io::stdout()),
             error_paint: Paint::new(global.color, &io::stderr()),
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+            lost: Arc::default(),
+        }
+    }
+
+    /// Fails where a result could not be written.
+    pub(super) fn delivered(&self) -> Result<(), CliError> {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.take()
+            .map_or(Ok(()), |error| Err(CliError::Write(error)))
+    }
+
+    fn deliver(&self, text: &str) {
+        let written = written(writeln!(io::stdout().lock(), "{text}"));
+        if let Err(error) = written {
+            let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            lost.get_or_insert(error);
         }
     }
 
@@ -56,16 +77,13 @@ impl Output {
             Format::Json => serde_json::to_string_pretty(json)
                 .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}")),
         };
-        // Whoever closed the pipe has read enough.
-        let _ = writeln!(io::stdout().lock(), "{}", text.trim_end_matches('\n'));
+        self.deliver(text.trim_end_matches('\n'));
     }
 
     /// A part of the result for people that is known before the rest of it.
     pub(crate) fn line(&self, text: impl FnOnce(Paint) -> String) {
         if !self.is_json() {
-            self.bars.suspend(|| {
-                let _ = writeln!(io::stdout().lock(), "{}", text(self.paint));
-            });
+            self.bars.suspend(|| self.deliver(&text(self.paint)));
         }
     }
 
@@ -76,8 +94,7 @@ impl Output {
             Format::Json => serde_json::to_string(json)
                 .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}")),
         };
-        // Whoever closed the pipe has read enough.
-        let _ = writeln!(io::stdout().lock(), "{line}");
+        self.deliver(&line);
     }
 
     /// Something to know; unless less is asked for.
@@ -143,5 +160,13 @@ impl Output {
         } else {
             let _ = self.bars.println(text);
         }
+    }
+}
+
+/// What became of text on its way out: whoever closed the pipe has read enough, and on everything else somebody relies.
+pub(super) fn written(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
     }
 }
