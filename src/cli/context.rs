@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{arguments::Global, error::CliError, output::Output, signals};
+use super::{arguments::Global, error::CliError, output::Output, report::for_shell, signals};
 use crate::{config::Settings, fleet::Fleet, telemetry};
 
 /// What every command has at hand.
@@ -51,6 +51,18 @@ impl<'a> Context<'a> {
     /// Cancelled by the first SIGINT or SIGTERM; the second ends the process at once.
     pub(crate) fn stop(&self) -> CancellationToken {
         signals::watch(self.output.clone())
+    }
+
+    /// The options of every command again that say which fleet it is, as they would be typed.
+    pub(crate) fn typed(&self) -> String {
+        let file = self.global.config.as_deref();
+        // The variable is set the next time, too.
+        let by_variable = std::env::var_os("TENANTRY_CONFIG");
+        let file = file.filter(|file| by_variable.as_deref() != Some(file.as_os_str()));
+        file.map_or_else(String::new, |file| {
+            let file = for_shell(&file.display().to_string());
+            format!(" --config {file}")
+        })
     }
 
     fn verbosity(&self) -> i8 {

@@ -48,10 +48,8 @@ impl Down {
         let selection = Selection::take(&fleet, self.selector.as_deref(), context.output).await?;
         let (goal, typed) = match (self.to, self.steps) {
             (Some(version), _) => (Goal::DownTo(version), format!("--to {version}")),
-            (_, steps) => {
-                let steps = steps.unwrap_or(1);
-                (Goal::Down(steps as usize), format!("--steps {steps}"))
-            }
+            (None, Some(steps)) => (Goal::Down(steps as usize), format!("--steps {steps}")),
+            (None, None) => return Err(CliError::Usage("say --steps or --to".to_owned())),
         };
         let trip = Trip {
             goal,
@@ -59,9 +57,9 @@ impl Down {
             selection,
             options: &self.options,
             retry: Retry {
-                command: "down",
+                command: "down".to_owned(),
                 selector: self.selector.as_deref().or(Some("--all")),
-                arguments: format!("{typed}{}", self.options.typed()),
+                arguments: typed,
                 relative: self.steps.is_some(),
             },
         };

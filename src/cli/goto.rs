@@ -44,9 +44,9 @@ impl Goto {
             selection,
             options: &self.options,
             retry: Retry {
-                command: "goto",
-                selector: self.selector.as_deref(),
-                arguments: format!("{}{}", self.version, self.options.typed()),
+                command: format!("goto {}", self.version),
+                selector: self.selector.as_deref().or(self.all.then_some("--all")),
+                arguments: String::new(),
                 relative: false,
             },
         };

@@ -40,9 +40,9 @@ impl Redo {
             selection,
             options: &self.options,
             retry: Retry {
-                command: "redo",
+                command: "redo".to_owned(),
                 selector: self.selector.as_deref().or(Some("--all")),
-                arguments: self.options.typed(),
+                arguments: String::new(),
                 relative: true,
             },
         };

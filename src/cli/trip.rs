@@ -51,11 +51,13 @@ pub(super) struct Trip<'a> {
 impl Trip<'_> {
     /// Moves the fleet, shows how far it has come, and reports.
     pub(super) async fn run(
-        self,
+        mut self,
         context: &Context<'_>,
         settings: &Settings,
         mut fleet: Fleet,
     ) -> Result<ExitCode, CliError> {
+        self.retry.arguments += &self.options.typed();
+        self.retry.arguments += &context.typed();
         if let Some(concurrency) = self.options.concurrency {
             fleet.at_once(concurrency.into());
         }
@@ -78,10 +80,16 @@ impl Trip<'_> {
 
 impl TripOptions {
     /// The options again, as they would be typed.
-    pub(super) fn typed(&self) -> String {
+    fn typed(&self) -> String {
         let mut typed = String::new();
         if let Some(scope) = self.scope {
             typed.push_str(&format!(" --scope {scope}"));
+        }
+        if let Some(max_failures) = self.max_failures {
+            typed.push_str(&format!(" --max-failures {max_failures}"));
+        }
+        if let Some(concurrency) = self.concurrency {
+            typed.push_str(&format!(" --concurrency {concurrency}"));
         }
         typed
     }

@@ -45,14 +45,16 @@ impl Up {
             (_, Some(steps)) => (Goal::Up(steps as usize), format!("--steps {steps}")),
             _ => (Goal::Latest, String::new()),
         };
-        typed.push_str(&self.options.typed());
+        if self.allow_out_of_order {
+            typed.push_str(" --allow-out-of-order");
+        }
         let scopes: &[Scope] = match (&self.options.scope, self.steps) {
             (Some(scope), _) => std::slice::from_ref(scope),
             (None, Some(_)) => &[Scope::Tenant],
             (None, None) => &[Scope::Shared, Scope::Tenant],
         };
         let retry = Retry {
-            command: "up",
+            command: "up".to_owned(),
             selector: self.selector.as_deref(),
             arguments: typed,
             relative: self.steps.is_some(),

@@ -100,6 +100,22 @@ async fn a_spent_budget_stops() {
 }
 
 #[tokio::test]
+async fn broken_tenants_do_not_starve_the_others() {
+    let shop = with_unique_addresses(FIVE).await;
+    shop.sql(&TWINS.replace("coral", "acme")).await;
+    let options = ["--max-failures", "0", "--concurrency", "1"];
+    let ran = shop.run(&[&["up", "!blue"][..], &options].concat());
+    assert_eq!(standings(&shop), [at("1", 5)], "{}", ran.screen());
+    let again = "to try again: `tenantry up '!blue' --max-failures 0 --concurrency 1`";
+    assert!(ran.stderr.contains(again), "{}", ran.screen());
+    let others = "the others first: `tenantry up '!blue,!acme' --max-failures 0 --concurrency 1`";
+    assert!(ran.stderr.contains(others), "{}", ran.screen());
+    let ran = shop.run(&[&["up", "!blue,!acme"][..], &options].concat());
+    assert_eq!(ran.code, 0, "{}", ran.screen());
+    assert_eq!(standings(&shop), [at("2", 3), at("1", 2)]);
+}
+
+#[tokio::test]
 async fn selectors_choose() {
     let shop = with_unique_addresses(FIVE).await;
     shop.write("names.txt", "# two\ndune\n\nember\n");

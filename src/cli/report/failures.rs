@@ -6,7 +6,8 @@ use crate::{
     fleet::Fleet,
     migration::Scope,
     postgres::Fault,
-    rollout::{FailureGroup, ScopeReport},
+    rollout::{Ended, FailureGroup, ScopeReport},
+    tenant::Target,
 };
 
 /// Shows what failed in a scope, if anything did.
@@ -28,6 +29,31 @@ pub(super) fn show(scope: &ScopeReport, fleet: &Fleet, retry: &Retry<'_>, output
         ),
     };
     output.note(&format!("{}; to try again: {again}", fate(&groups)));
+    if let Some(command) = others(scope, &groups, &failed, retry) {
+        output.note(&format!("the others first: `{command}`"));
+    }
+}
+
+/// How to go on with those that were not begun, where nothing says that they would fail alike.
+fn others(
+    scope: &ScopeReport,
+    groups: &[FailureGroup<'_>],
+    failed: &[&Target],
+    retry: &Retry<'_>,
+) -> Option<String> {
+    let not_begun = scope
+        .runs
+        .iter()
+        .filter(|run| run.ended == Ended::NotStarted);
+    let not_begun: Vec<_> = not_begun.map(|run| &run.target).collect();
+    let alike = [Fault::Author, Fault::Shard, Fault::Connection];
+    let alike = groups
+        .iter()
+        .any(|group| alike.contains(&group.example.fault));
+    if not_begun.is_empty() || alike || scope.scope == Scope::Shared {
+        return None;
+    }
+    retry.others(failed, &not_begun)
 }
 
 /// A heading, the groups, and the first failure of the first of them in full.
@@ -40,10 +66,14 @@ pub(in crate::cli) fn tell(
     let Some(first) = groups.first() else {
         return;
     };
-    let failed = groups.iter().map(|group| group.targets.len()).sum();
+    let failed: usize = groups.iter().map(|group| group.targets.len()).sum();
     output.aside("");
     output.error(&format!("{} failed", targets(scope, failed)));
-    output.aside(&format!("\n{}\n", table(groups, fleet, output)));
+    // Of one failure the excerpt says all that the table would.
+    if failed > 1 {
+        output.aside(&format!("\n{}", table(groups, fleet, output)));
+    }
+    output.aside("");
     let example = first.targets.first().map(|target| name(target, fleet));
     output.aside(&snippet::render(
         first.example,

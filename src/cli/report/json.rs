@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::settled;
+use super::{Retry, settled};
 use crate::{
     apply::Failure,
     fleet::Fleet,
@@ -20,6 +20,8 @@ pub(super) struct ReportJson<'a> {
     stopped: bool,
     scopes: Vec<ScopeJson<'a>>,
     warnings: Vec<ProblemJson<'a>>,
+    /// What to type for what failed; none where nothing has, or where it would have to name too many tenants.
+    retry: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -77,12 +79,20 @@ pub(in crate::cli) struct ProblemJson<'a> {
 }
 
 /// All of the report.
-pub(super) fn report<'a>(report: &'a Report, fleet: &'a Fleet) -> ReportJson<'a> {
+pub(super) fn report<'a>(
+    report: &'a Report,
+    fleet: &'a Fleet,
+    retry: &Retry<'_>,
+) -> ReportJson<'a> {
+    // Nothing is begun behind a scope in which something failed.
+    let failures = report.scopes.iter().flat_map(ScopeReport::failures);
+    let failed: Vec<_> = failures.map(|(target, _)| target).collect();
     ReportJson {
         complete: report.is_complete(),
         stopped: report.stopped,
         scopes: report.scopes.iter().map(scope).collect(),
         warnings: settled(report, fleet).into_iter().map(problem).collect(),
+        retry: (!failed.is_empty()).then(|| retry.typed(&failed)).flatten(),
     }
 }
 

@@ -6,7 +6,7 @@ mod retry;
 mod snippet;
 mod summary;
 
-pub(super) use retry::Retry;
+pub(super) use retry::{Retry, for_shell};
 
 use super::{
     error::{of_fault, of_refusal},
@@ -30,7 +30,7 @@ const WARNINGS: usize = 3;
 
 /// Shows the report: what was done to standard output, what is wrong to standard error.
 pub(super) fn show(report: &Report, fleet: &Fleet, retry: &Retry<'_>, output: &Output) {
-    output.result(&json::report(report, fleet), |paint| {
+    output.result(&json::report(report, fleet, retry), |paint| {
         summary::lines(report, paint).join("\n")
     });
     for scope in &report.scopes {
