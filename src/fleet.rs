@@ -62,7 +62,8 @@ pub enum FleetError {
     },
     /// No file and no history has this version.
     #[error(
-        "version {0} is in no file and in no history; `tenantry status` lists the versions there are"
+        "version {0} is in no file and in no history; `tenantry plan` lists what is pending, `tenantry tenant show NAME` \
+         what is applied"
     )]
     UnknownVersion(Version),
     /// The history of a schema is not the one that its head tells of, however often both are read.

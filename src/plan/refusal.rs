@@ -6,7 +6,9 @@ use crate::migration::{Checksum, Problem, Version};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// A version that no file has.
-    #[error("version {0} is in no file; `tenantry status` lists the versions there are")]
+    #[error(
+        "version {0} is in no file: versions are the numbers that the names of the files begin with"
+    )]
     UnknownVersion(Version),
     /// The file of an applied migration is another one than was run.
     #[error(

@@ -134,7 +134,34 @@ async fn a_plan_that_is_refused_says_why() {
     assert_eq!(plan.code, 64);
     assert!(plan.stdout.contains("F401"), "{}", plan.screen());
     assert_eq!(shop.run(&["plan", "acme", "--to", "3"]).code, 0);
-    assert_eq!(shop.run(&["plan", "acme", "--to", "5"]).code, 2);
+    let unknown = shop.run(&["plan", "acme", "--to", "5"]);
+    assert_eq!(unknown.code, 2);
+    let where_to_look = "in no history; `tenantry plan` lists what is pending";
+    assert!(
+        unknown.stderr.contains(where_to_look),
+        "{}",
+        unknown.screen()
+    );
+}
+
+/// A device that is always full takes nothing.
+#[tokio::test]
+async fn a_result_that_cannot_be_written_is_a_failure() {
+    let shop = Shop::with(&["acme"]).await;
+    for arguments in [&["status"][..], &["tenant", "list", "--output", "json"]] {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_tenantry"))
+            .args(arguments)
+            .current_dir(shop.path())
+            .env("TENANTRY__HOME__URL", &shop.database.url)
+            .env_remove("TENANTRY_CONFIG")
+            .stdout(full)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("cannot write to standard output"), "{said}");
+    }
 }
 
 #[tokio::test]
