@@ -44,6 +44,8 @@ async fn a_tenant_from_beginning_to_end() {
     );
     assert_json!("tenant_list_text", small.text(&["tenant", "list"]));
     assert_json!("tenant_show_text", small.text(&["tenant", "show", "acme"]));
+    let newest = small.text(&["tenant", "show", "acme", "--history", "1"]);
+    assert!(newest.ends_with("1 older one: --history 2\n"), "{newest}");
     let list = small
         .tenantry(&["tenant", "list", "label:tier=free"])
         .assert();

@@ -13,8 +13,11 @@ use crate::{
         error::CliError,
         exit::ExitCode,
         human,
+        paint::Paint,
         table::{Table, caution, faint, good},
     },
+    migration::Scope,
+    rollout::Survey,
 };
 
 /// What `backfill list` takes.
@@ -24,6 +27,8 @@ pub(in crate::cli) struct List {}
 #[derive(Serialize)]
 struct Listed {
     backfills: Vec<Backfill>,
+    /// Tenants that a backfill goes over.
+    tenants: usize,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -52,35 +57,43 @@ impl List {
             backfill.done = found.done;
             backfill.rows_done = found.rows_done;
         }
+        let survey = Survey::take(&fleet).await?;
         let backfills = backfills.into_iter();
         let named = |(name, backfill)| Backfill { name, ..backfill };
         let listed = Listed {
             backfills: backfills.map(named).collect(),
+            tenants: survey.moving(Scope::Tenant).count(),
         };
-        context.output.result(&listed, |paint| {
-            let headings = ["BACKFILL", "BEGUN", "DONE", "ROWS", "FILE"];
-            let mut table = Table::new(paint, headings).numbers(&[1, 2, 3]);
-            for backfill in &listed.backfills {
-                let number =
-                    |count: u64| human::number(usize::try_from(count).unwrap_or(usize::MAX));
-                table.row([
-                    Cell::new(&backfill.name),
-                    Cell::new(number(backfill.begun)),
-                    if backfill.done > 0 && backfill.done == backfill.begun {
-                        good(number(backfill.done))
-                    } else {
-                        Cell::new(number(backfill.done))
-                    },
-                    Cell::new(number(backfill.rows_done)),
-                    if backfill.file {
-                        faint("there")
-                    } else {
-                        caution("gone")
-                    },
-                ]);
-            }
-            table.render()
-        });
+        context.output.result(&listed, |paint| text(&listed, paint));
         Ok(ExitCode::Done)
     }
+}
+
+fn text(listed: &Listed, paint: Paint) -> String {
+    if listed.backfills.is_empty() {
+        return "no backfills: each is a file in backfills/ beside the tenants' migrations"
+            .to_owned();
+    }
+    let headings = ["BACKFILL", "TENANTS", "BEGUN", "DONE", "ROWS", "FILE"];
+    let mut table = Table::new(paint, headings).numbers(&[1, 2, 3, 4]);
+    for backfill in &listed.backfills {
+        let number = |count: u64| human::number(usize::try_from(count).unwrap_or(usize::MAX));
+        table.row([
+            Cell::new(&backfill.name),
+            Cell::new(human::number(listed.tenants)),
+            Cell::new(number(backfill.begun)),
+            if backfill.done > 0 && backfill.done == backfill.begun {
+                good(number(backfill.done))
+            } else {
+                Cell::new(number(backfill.done))
+            },
+            Cell::new(number(backfill.rows_done)),
+            if backfill.file {
+                faint("there")
+            } else {
+                caution("gone")
+            },
+        ]);
+    }
+    table.render()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use comfy_table::Cell;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
@@ -30,16 +31,23 @@ pub(in crate::cli) struct List {
 }
 
 #[derive(Serialize)]
+struct All<'a> {
+    tenants: Vec<Listed<'a>>,
+}
+
+#[derive(Serialize)]
 struct Listed<'a> {
     name: &'a TenantName,
     shard: &'a ShardName,
+    schema: &'a str,
     state: TenantState,
     version: Option<Version>,
     /// None where it cannot be told.
-    pending: Option<usize>,
+    pending_count: Option<usize>,
     /// What is in its way.
     blocked: Option<String>,
     labels: &'a Labels,
+    created_at: Timestamp,
 }
 
 impl List {
@@ -54,16 +62,17 @@ impl List {
             .filter(|standing| selection.holds(standing))
             .collect();
         let places = places(&fleet, &standings).await?;
-        let listed: Vec<_> = standings
+        let tenants: Vec<_> = standings
             .iter()
             .filter_map(|standing| Some(listed(standing, standing.tenant.as_ref()?, &places)))
             .collect();
-        context.output.result(&listed, |paint| {
+        let all = All { tenants };
+        context.output.result(&all, |paint| {
             let mut table = Table::new(
                 paint,
                 ["TENANT", "SHARD", "STATE", "VERSION", "PENDING", "LABELS"],
             );
-            for tenant in &listed {
+            for tenant in &all.tenants {
                 table.row([
                     Cell::new(tenant.name),
                     Cell::new(tenant.shard),
@@ -73,7 +82,7 @@ impl List {
                             .version
                             .map_or_else(|| "-".to_owned(), |v| v.to_string()),
                     ),
-                    pending(tenant.pending),
+                    pending(tenant.pending_count),
                     Cell::new(words(tenant.labels)),
                 ]);
             }
@@ -113,11 +122,13 @@ fn listed<'a>(standing: &Standing, tenant: &'a Tenant, places: &Places) -> Liste
     Listed {
         name: &tenant.name,
         shard: &tenant.shard,
+        schema: tenant.name.schema().as_str(),
         state: tenant.state,
         version: head.and_then(|head| head.version),
-        pending: place.and_then(|place| place.as_ref().ok().copied()),
+        pending_count: place.and_then(|place| place.as_ref().ok().copied()),
         blocked: place.and_then(|place| place.as_ref().err().cloned()),
         labels: &tenant.labels,
+        created_at: tenant.created_at,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
         context::Context,
         error::CliError,
         exit::ExitCode,
+        human,
         paint::Paint,
         table::{Table, faint},
     },
@@ -45,6 +46,8 @@ struct Shown {
     pending: Vec<Pending>,
     drift: Vec<Drift>,
     history: Vec<Entry>,
+    /// Of how many entries those are the newest.
+    history_total: usize,
 }
 
 #[derive(Serialize)]
@@ -74,9 +77,11 @@ async fn look(fleet: &Fleet, tenant: Tenant, entries: u32) -> Result<Shown, CliE
     let (mut applied, mut log) = (Vec::new(), Vec::new());
     if let Some(pinned) = &pinned {
         applied = history::applied(session.connection(), &pinned.head).await?;
-        log = history::entries(session.connection(), &pinned.head, entries.into()).await?;
+        log = history::entries(session.connection(), &pinned.head, i64::MAX).await?;
     }
     session.close().await;
+    let history_total = log.len();
+    log.truncate(usize::try_from(entries).unwrap_or(usize::MAX));
     Ok(Shown {
         version: applied.last().map(|entry| entry.version),
         dirty: pinned.as_ref().and_then(|pinned| pinned.head.dirty),
@@ -84,6 +89,7 @@ async fn look(fleet: &Fleet, tenant: Tenant, entries: u32) -> Result<Shown, CliE
         pending: pending(fleet, &applied),
         drift: drift(&fleet.tenant, &applied),
         history: log,
+        history_total,
         tenant,
     })
 }
@@ -161,6 +167,12 @@ fn text(shown: &Shown, paint: Paint) -> String {
             ]);
         }
         lines.push(format!("\n{}", table.render()));
+    }
+    let older = shown.history_total - shown.history.len();
+    if older > 0 {
+        let ones = human::count(older, "older one", "older ones");
+        let all = shown.history_total;
+        lines.push(paint.faint(format!("{ones}: --history {all}")));
     }
     lines.join("\n")
 }
