@@ -2,6 +2,7 @@
 //!
 //! Never decides anything about the fleet itself: what is refused here is refused by `plan`, `rollout` or `provision`.
 
+mod absent;
 mod arguments;
 mod ask;
 mod backfill;
@@ -35,26 +36,27 @@ mod trip;
 mod up;
 mod verify;
 
-use std::ffi::OsString;
+use std::{
+    ffi::OsString,
+    io::{self, Write as _},
+};
 
 use clap::Parser as _;
 
 pub use self::exit::ExitCode;
-use self::{arguments::Arguments, context::Context, error::CliError, output::Output};
+use self::{
+    arguments::Arguments,
+    context::Context,
+    error::CliError,
+    output::{Output, written},
+};
 
 /// Carries out one command line, and says how the process should end. Writes to standard output and standard error.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let typed: Vec<_> = arguments.into_iter().collect();
+    let arguments = match Arguments::try_parse_from(&typed) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // A closed pipe is nobody's error; help and versions come this way too.
-            let _ = error.print();
-            return if error.use_stderr() {
-                ExitCode::Usage
-            } else {
-                ExitCode::Done
-            };
-        }
+        Err(error) => return unparsed(&error, &typed),
     };
     let output = Output::new(&arguments.global);
     let code = carry_out(arguments, &output).unwrap_or_else(|error| failed(&error, &output));
@@ -62,6 +64,41 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => code,
         Err(error) => failed(&error, &output).max(code),
     }
+}
+
+/// What cannot be parsed; help and versions come this way too.
+fn unparsed(error: &clap::Error, typed: &[OsString]) -> ExitCode {
+    if error.use_stderr() && wants_json(typed) {
+        let message = error.render().to_string();
+        let message = message.strip_prefix("error: ").unwrap_or(&message);
+        let message = message.split("\n\nUsage:").next().unwrap_or_default();
+        let code = ExitCode::Usage;
+        let json = serde_json::json!({ "error": {
+            "exit_code": code.number(),
+            "message": message.trim_end(),
+        }});
+        // Without standard error there is nobody to tell.
+        let _ = writeln!(io::stderr(), "{json}");
+        return code;
+    }
+    match written(error.print()) {
+        _ if error.use_stderr() => ExitCode::Usage,
+        Ok(()) => ExitCode::Done,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: cannot write: {error}");
+            ExitCode::Failed
+        }
+    }
+}
+
+/// Whether JSON is asked for, as far as can be told of what cannot be parsed.
+fn wants_json(typed: &[OsString]) -> bool {
+    let words = typed.iter().take_while(|word| *word != "--");
+    let words: Vec<_> = words.collect();
+    words.iter().any(|word| *word == "--output=json")
+        || words
+            .windows(2)
+            .any(|pair| pair[0] == "--output" && pair[1] == "json")
 }
 
 fn failed(error: &CliError, output: &Output) -> ExitCode {

@@ -12,6 +12,7 @@ use super::{
     arguments::{Format, Global},
     error::CliError,
     paint::Paint,
+    report::json::problem,
 };
 use crate::{
     fleet::FleetError,
@@ -136,10 +137,14 @@ impl Output {
     /// The error that ended the command.
     pub(super) fn failed(&self, error: &CliError) {
         if self.is_json() {
-            let json = serde_json::json!({ "error": {
+            let mut json = serde_json::json!({ "error": {
                 "exit_code": error.exit_code().number(),
                 "message": error.message(),
             }});
+            if let CliError::Fleet(FleetError::Files(problems)) = error {
+                let problems: Vec<_> = problems.as_slice().iter().map(problem).collect();
+                json["error"]["problems"] = serde_json::json!(problems);
+            }
             return self.say(&json.to_string());
         }
         match error {

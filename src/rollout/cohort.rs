@@ -56,6 +56,8 @@ pub enum Why {
     Renamed(String),
     /// It was never pinned.
     Unknown,
+    /// The same, of a shared schema.
+    Unmade,
 }
 
 impl Why {
@@ -66,6 +68,7 @@ impl Why {
             Self::Gone | Self::SharedGone => "its schema was dropped or made anew".to_owned(),
             Self::Renamed(name) => format!("its schema was renamed to {name}"),
             Self::Unknown => "its shard knows nothing of it".to_owned(),
+            Self::Unmade => "it is not there yet".to_owned(),
         }
     }
 
@@ -87,6 +90,7 @@ impl Why {
             Self::Renamed(name) => format!(
                 "rename {name} back, or take another schema of that name with `tenantry tenant import TENANT`"
             ),
+            Self::Unmade => "`tenantry up` makes it".to_owned(),
             Self::Unknown => "`tenantry tenant import TENANT` takes the schema as it is".to_owned(),
         }
     }
@@ -220,7 +224,12 @@ pub(super) fn places<'a>(
 
 /// The head of a standing that can be moved.
 pub(crate) fn ready(standing: &Standing, dirty: Dirty) -> Result<Head, Why> {
-    let pinned = standing.pinned.as_ref().ok_or(Why::Unknown)?;
+    let Some(pinned) = &standing.pinned else {
+        return Err(match standing.scope() {
+            Scope::Shared => Why::Unmade,
+            Scope::Tenant => Why::Unknown,
+        });
+    };
     match (&pinned.present, pinned.head.dirty) {
         (None, _) if standing.tenant.is_none() => Err(Why::SharedGone),
         (None, _) => Err(Why::Gone),

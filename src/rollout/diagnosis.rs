@@ -45,6 +45,7 @@ impl Wrong {
             Self::Blocked(Why::Gone | Why::SharedGone) => "gone",
             Self::Blocked(Why::Renamed(_)) => "renamed",
             Self::Blocked(Why::Unknown) => "unknown",
+            Self::Blocked(Why::Unmade) => "unmade",
             Self::Unfinished => "unfinished",
             Self::Stray => "stray",
             Self::Forgotten => "forgotten",

@@ -136,6 +136,22 @@ async fn errors_are_objects_where_results_are() {
     let error: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
     assert_eq!(error["error"]["exit_code"], 2);
     assert_eq!(ran.stdout, "");
+    for slip in [
+        &["down", "--output", "json"][..],
+        &["--output=json", "upp"],
+        &["up", "--steps", "0", "--output", "json"],
+    ] {
+        let ran = shop.run(slip);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{slip:?}");
+        let error: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+        assert_eq!(error["error"]["exit_code"], 2);
+        let message = error["error"]["message"].as_str().unwrap();
+        assert!(!message.starts_with("error") && !message.contains("Usage:"));
+    }
+    shop.write("migrations/1-plans.down.sql", "\u{0}");
+    std::fs::remove_dir_all(shop.path().join("tenant_migrations")).unwrap();
+    std::fs::remove_file(shop.path().join("migrations/1-plans.up.sql")).unwrap();
+    insta::assert_snapshot!("files_json", shop.run(&["up", "--output", "json"]).screen());
 }
 
 #[tokio::test]

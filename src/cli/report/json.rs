@@ -76,6 +76,7 @@ pub(in crate::cli) struct ProblemJson<'a> {
     path: &'a Path,
     line: Option<usize>,
     column: Option<usize>,
+    help: &'static str,
 }
 
 /// All of the report.
@@ -156,6 +157,7 @@ pub(in crate::cli) fn blocked(blocked: &Blocked) -> BlockedJson<'_> {
             Why::Gone | Why::SharedGone => "gone",
             Why::Renamed(_) => "renamed",
             Why::Unknown => "unknown",
+            Why::Unmade => "unmade",
         },
         message: blocked.why.to_string(),
     }
@@ -176,5 +178,6 @@ pub(in crate::cli) fn problem(problem: &Problem) -> ProblemJson<'_> {
         path: &problem.path,
         line: position.map(|position| position.line),
         column: position.map(|position| position.column),
+        help: problem.code.help,
     }
 }
