@@ -14,7 +14,7 @@ use super::{
         name,
     },
     selection::Selection,
-    trip::{scope, targets},
+    trip::{scope, targets, things},
 };
 use crate::{
     fleet::Fleet,
@@ -177,16 +177,21 @@ fn line(scope: Scope, result: &Corrected) -> String {
             .iter()
             .map(|(_, count)| count)
             .sum::<usize>();
-    let parts = [
-        (result.current, "said so already"),
-        (left, "left as they are"),
-    ];
+    let as_is = if left == 1 {
+        "left as it is"
+    } else {
+        "left as they are"
+    };
+    let parts = [(result.current, "said so already"), (left, as_is)];
     let rest = parts
         .into_iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!(", {} {what}", human::number(count)));
-    let whom = targets(scope, result.moved.len());
-    format!("history of {whom} corrected{}", rest.collect::<String>())
+    let rest: String = rest.collect();
+    match result.moved.len() {
+        0 => format!("no history of {} corrected{rest}", things(scope)),
+        moved => format!("history of {} corrected{rest}", targets(scope, moved)),
+    }
 }
 
 fn exit_code(result: &Corrected) -> ExitCode {

@@ -7,7 +7,7 @@ use super::{
     context::Context,
     error::CliError,
     exit::ExitCode,
-    report::Retry,
+    report::{Retry, Work},
     selection::Selection,
     trip::{Trip, TripOptions},
 };
@@ -61,6 +61,7 @@ impl Down {
                 selector: self.selector.as_deref().or(Some("--all")),
                 arguments: typed,
                 relative: self.steps.is_some(),
+                work: Work::Once,
             },
         };
         if !self.yes && !confirm::backwards(&trip, &fleet, context.output).await? {

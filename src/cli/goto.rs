@@ -7,7 +7,7 @@ use super::{
     context::Context,
     error::CliError,
     exit::ExitCode,
-    report::Retry,
+    report::{Retry, Work},
     selection::Selection,
     trip::{Trip, TripOptions},
 };
@@ -48,6 +48,7 @@ impl Goto {
                 selector: self.selector.as_deref().or(self.all.then_some("--all")),
                 arguments: String::new(),
                 relative: false,
+                work: Work::Once,
             },
         };
         let back = confirm::way_back(&trip, &fleet).await?;

@@ -11,7 +11,7 @@ use crate::{
     config::Settings,
     migration::{
         Scope, Version,
-        create::{NewMigration, create},
+        create::{CreateError, NewMigration, create},
         read,
     },
 };
@@ -49,6 +49,7 @@ impl New {
             let message = format!("`migrations.{}` names no directory", self.scope);
             return Err(CliError::Usage(message));
         };
+        let made = made(directory)?;
         let set = read(self.scope, directories).map_err(crate::fleet::FleetError::from)?;
         let created = create(
             &set,
@@ -60,6 +61,12 @@ impl New {
                 now: Timestamp::now(),
             },
         )?;
+        if made {
+            let directory = directory.display();
+            context
+                .output
+                .note(&format!("made the directory {directory}"));
+        }
         if let Some(notice) = &created.notice {
             context.output.note(notice);
         }
@@ -75,6 +82,18 @@ impl New {
         });
         Ok(ExitCode::Done)
     }
+}
+
+/// Makes the directory of a set that has none yet; whether it had none.
+fn made(directory: &Path) -> Result<bool, CreateError> {
+    if directory.exists() {
+        return Ok(false);
+    }
+    std::fs::create_dir_all(directory).map_err(|source| CreateError::Write {
+        path: directory.to_owned(),
+        source,
+    })?;
+    Ok(true)
 }
 
 fn directories(settings: &Settings, scope: Scope) -> &[std::path::PathBuf] {

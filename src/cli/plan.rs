@@ -6,6 +6,7 @@ mod text;
 use clap::Args;
 
 use super::{
+    absent,
     context::Context,
     error::{CliError, of_refusal},
     exit::ExitCode,
@@ -72,6 +73,10 @@ impl Plan {
         context.output.result(&json::plan(&scopes), |paint| {
             text::plan(&scopes, &fleet, self.sql, paint)
         });
+        for scope in &scopes {
+            let cohorts = scope.cohorts.iter().map(|planned| &planned.cohort);
+            absent::warn(&fleet, scope.scope, cohorts, context.output);
+        }
         let cohorts = scopes.iter().flat_map(|scope| &scope.cohorts);
         let mut refusals = cohorts.filter_map(|planned| planned.cohort.plan.as_ref().err());
         Ok(refusals.next().map_or(ExitCode::Done, of_refusal))

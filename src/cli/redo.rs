@@ -7,7 +7,7 @@ use super::{
     context::Context,
     error::CliError,
     exit::ExitCode,
-    report::Retry,
+    report::{Retry, Work},
     selection::Selection,
     trip::{Trip, TripOptions},
 };
@@ -44,6 +44,7 @@ impl Redo {
                 selector: self.selector.as_deref().or(Some("--all")),
                 arguments: String::new(),
                 relative: true,
+                work: Work::Again,
             },
         };
         if !self.yes && !confirm::backwards(&trip, &fleet, context.output).await? {

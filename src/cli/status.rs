@@ -106,15 +106,19 @@ impl ScopeStatus {
 
     /// Whether a shared schema is not there yet: `up` makes it.
     fn is_unmade(&self) -> bool {
-        self.scope == Scope::Shared && self.blocked.iter().any(|b| b.why == Why::Unknown)
+        self.blocked.iter().any(|b| b.why == Why::Unmade)
+    }
+
+    /// Whether there is no shared set to speak of.
+    fn is_unused(&self, group: &Group, fleet: &Fleet) -> bool {
+        self.scope == Scope::Shared && group.version.is_none() && fleet.shared.is_empty()
     }
 
     /// Whether a schema is not what the history says.
     fn is_absent(&self) -> bool {
         let absent = |why: &Why| match why {
-            Why::Dirty(_) => false,
-            Why::Unknown => self.scope == Scope::Tenant,
-            Why::Gone | Why::SharedGone | Why::Renamed(_) => true,
+            Why::Dirty(_) | Why::Unmade => false,
+            Why::Unknown | Why::Gone | Why::SharedGone | Why::Renamed(_) => true,
         };
         self.blocked.iter().any(|blocked| absent(&blocked.why))
     }
@@ -162,11 +166,26 @@ async fn scope(
     // The newest first: where the fleet should be.
     let mut standings: Vec<_> = groups.collect();
     standings.reverse();
+    standings.extend(unmade(set, &cohorts.blocked));
     Ok(ScopeStatus {
         scope,
         latest: set.latest().map(|migration| migration.version),
         standings,
         blocked: cohorts.blocked,
+    })
+}
+
+/// Shared schemas that are not there yet: everything is pending in them.
+fn unmade(set: &MigrationSet, blocked: &[Blocked]) -> Option<Group> {
+    let unmade = blocked.iter().filter(|b| b.why == Why::Unmade);
+    let targets: Vec<_> = unmade.map(|blocked| blocked.target.clone()).collect();
+    (!targets.is_empty()).then(|| Group {
+        version: None,
+        name: None,
+        pending: pending(set, &[]),
+        drift: Vec::new(),
+        repeatables_pending: !set.repeatables.is_empty(),
+        targets,
     })
 }
 

@@ -6,6 +6,7 @@ use clap::{
 };
 
 use super::{
+    absent,
     context::Context,
     error::CliError,
     exit::ExitCode,
@@ -74,6 +75,10 @@ impl Trip<'_> {
         let progress = Progress::new(context.output);
         let report = travel(&fleet, &request, &stop, &progress).await?;
         report::show(&report, &fleet, &self.retry, context.output);
+        // The way back does not need the files.
+        if self.goal == Goal::Latest {
+            absent::look(&fleet, self.scopes, &self.selection, context.output).await?;
+        }
         Ok(report::exit_code(&report))
     }
 }

@@ -6,7 +6,7 @@ use super::{
     context::Context,
     error::CliError,
     exit::ExitCode,
-    report::Retry,
+    report::{Retry, Work},
     selection::Selection,
     trip::{Trip, TripOptions},
 };
@@ -58,6 +58,7 @@ impl Up {
             selector: self.selector.as_deref(),
             arguments: typed,
             relative: self.steps.is_some(),
+            work: Work::Once,
         };
         let trip = Trip {
             goal,

@@ -137,7 +137,7 @@ fn number(
 ) -> Result<(u128, Option<String>), CreateError> {
     let next = latest.map_or(1, |latest| latest.number() + 1);
     if new.sequence {
-        return Ok((next, None));
+        return Ok((next, latest.and_then(in_sequence)));
     }
     let time = new
         .now
@@ -154,6 +154,15 @@ fn number(
         }
         _ => Ok((number, None)),
     }
+}
+
+/// What there is to say of a number that follows a time.
+fn in_sequence(latest: Version) -> Option<String> {
+    // As long as a time to the second, and of a year that is one.
+    let is_time = (19_700_101_000_000..=99_991_231_235_959).contains(&latest.number());
+    is_time.then(|| {
+        format!("{latest} is a time, so the version is one above that; without --seq it would be the present one")
+    })
 }
 
 /// Letters and digits in lower case, one separator between words. None where nothing is left.
@@ -252,6 +261,14 @@ mod tests {
         assert_eq!(created.version, Version::new(20_260_301_123_457));
         let notice = created.notice.unwrap();
         assert!(notice.contains("20260301123456"), "{notice}");
+    }
+
+    #[test]
+    fn a_sequence_that_goes_on_from_a_time_is_told() {
+        let (directory, set) = directory(&["20260301123456-a"]);
+        let created = create(&set, new(directory.path(), "b", true)).unwrap();
+        assert_eq!(created.version, Version::new(20_260_301_123_457));
+        assert!(created.notice.unwrap().contains("20260301123456 is a time"));
     }
 
     #[test]

@@ -54,6 +54,11 @@ impl MigrationSet {
         }
     }
 
+    /// Whether it has neither migrations nor repeatables.
+    pub fn is_empty(&self) -> bool {
+        self.migrations.is_empty() && self.repeatables.is_empty()
+    }
+
     /// The migration of this version.
     pub fn get(&self, version: Version) -> Option<&Arc<Migration>> {
         let found = self

@@ -158,6 +158,9 @@ async fn down_goes_back_and_forth() {
             .screen()
     );
     drop(bound);
+    let redone = shop.run(&["redo", "a*,blue,coral,dune", "--yes"]);
+    let again = ", 1 migration each back and up again\n";
+    assert!(redone.stdout.contains(again), "{}", redone.screen());
     assert_eq!(shop.run(&["goto", "2"]).code, 0);
     assert_eq!(standings(&shop), [at("2", 5)]);
 }

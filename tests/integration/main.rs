@@ -3,6 +3,7 @@
 
 mod backfill;
 mod cli_daemon;
+mod cli_first;
 mod cli_record;
 mod cli_refuse;
 mod cli_run;

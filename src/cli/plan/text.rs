@@ -10,7 +10,7 @@ use crate::{
         trip::{targets, things},
     },
     fleet::Fleet,
-    migration::{Problem, Severity},
+    migration::{Problem, Scope, Severity},
     plan::{Plan, Refusal},
 };
 
@@ -19,7 +19,7 @@ pub(super) fn plan(scopes: &[PlannedScope], fleet: &Fleet, sql: bool, paint: Pai
     let shown = |text: String| if sql { commented(&text) } else { text };
     let mut blocks = Vec::new();
     for scope in scopes {
-        for planned in &scope.cohorts {
+        for planned in scope.cohorts.iter().filter(|p| !is_idle(scope, p, fleet)) {
             blocks.push(shown(cohort(scope, planned, sql, paint)));
             let messages = planned.messages.iter().flatten().enumerate();
             let example = planned.cohort.targets.first();
@@ -41,6 +41,15 @@ pub(super) fn plan(scopes: &[PlannedScope], fleet: &Fleet, sql: bool, paint: Pai
         }
     }
     blocks.join("\n\n")
+}
+
+/// Whether there is no shared set to speak of.
+fn is_idle(scope: &PlannedScope, planned: &Planned, fleet: &Fleet) -> bool {
+    let nothing = planned.cohort.plan.as_ref().is_ok_and(Plan::is_empty);
+    scope.scope == Scope::Shared
+        && nothing
+        && planned.cohort.applied.is_empty()
+        && fleet.shared.is_empty()
 }
 
 fn cohort(scope: &PlannedScope, planned: &Planned, sql: bool, paint: Paint) -> String {

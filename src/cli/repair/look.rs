@@ -25,7 +25,10 @@ pub(super) async fn look(
     fleet: &Fleet,
     survey: &Survey,
 ) -> Result<ExitCode, CliError> {
-    let findings = diagnose(fleet, survey).await?;
+    let mut findings = diagnose(fleet, survey).await?;
+    for finding in &mut findings {
+        finding.targets.sort();
+    }
     let look = Look {
         findings: findings
             .iter()

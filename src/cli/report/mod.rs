@@ -7,6 +7,7 @@ mod snippet;
 mod summary;
 
 pub(super) use retry::{Retry, for_shell};
+pub(super) use summary::Work;
 
 use super::{
     error::{of_fault, of_refusal},
@@ -31,7 +32,7 @@ const WARNINGS: usize = 3;
 /// Shows the report: what was done to standard output, what is wrong to standard error.
 pub(super) fn show(report: &Report, fleet: &Fleet, retry: &Retry<'_>, output: &Output) {
     output.result(&json::report(report, fleet, retry), |paint| {
-        summary::lines(report, paint).join("\n")
+        summary::lines(report, fleet, retry.work, paint).join("\n")
     });
     for scope in &report.scopes {
         for (refusal, count) in merged(&scope.refusals) {

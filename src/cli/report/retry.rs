@@ -1,5 +1,6 @@
 //! How to ask again for what failed.
 
+use super::Work;
 use crate::tenant::Target;
 
 /// The command that was given, as far as it has to be typed again.
@@ -12,6 +13,8 @@ pub(in crate::cli) struct Retry<'a> {
     pub(in crate::cli) arguments: String,
     /// The goal is counted from where a tenant stands: those that have moved would move again.
     pub(in crate::cli) relative: bool,
+    /// What it does with each migration.
+    pub(in crate::cli) work: Work,
 }
 
 /// Stands where a selector would, and cannot be joined with one.
@@ -110,6 +113,7 @@ mod tests {
             selector: Some("--all"),
             arguments: "--steps 1".to_owned(),
             relative: true,
+            work: Work::Once,
         };
         let (acme, strange) = (target("acme"), target("it's, \"big\""));
         let typed = retry.typed(&[&acme, &strange]).unwrap();
@@ -127,6 +131,7 @@ mod tests {
             selector: None,
             arguments: "--max-failures 1".to_owned(),
             relative: false,
+            work: Work::Once,
         };
         let (acme, blue) = (target("acme"), target("blue"));
         let others = |retry: &Retry<'_>| retry.others(&[&acme, &blue], &[&acme]).unwrap();
@@ -150,6 +155,7 @@ mod tests {
             selector: Some("label:tier=free,!acme"),
             arguments: String::new(),
             relative: false,
+            work: Work::Once,
         };
         assert_eq!(
             retry.typed(&[]).unwrap(),

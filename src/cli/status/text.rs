@@ -25,6 +25,9 @@ pub(super) fn status(status: &Fleetwide, fleet: &Fleet, paint: Paint) -> String 
     .numbers(&[3, 4, 5]);
     for scope in &status.scopes {
         for group in &scope.standings {
+            if scope.is_unused(group, fleet) {
+                continue;
+            }
             table.row(row(scope, group));
         }
         if scope.standings.is_empty() {

@@ -77,6 +77,14 @@ impl Small {
         std::fs::remove_file(self.directory.path().join(file)).unwrap();
     }
 
+    pub(crate) fn make_directory(&self, directory: &str) {
+        std::fs::create_dir(self.directory.path().join(directory)).unwrap();
+    }
+
+    pub(crate) fn remove_directory(&self, directory: &str) {
+        std::fs::remove_dir_all(self.directory.path().join(directory)).unwrap();
+    }
+
     /// With the files as they are now.
     pub(crate) fn reopened(self) -> Self {
         Self {
