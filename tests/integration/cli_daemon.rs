@@ -93,6 +93,9 @@ async fn a_backfill_of_the_samples() {
         (&report["rows"], &report["batches"]),
         (&1200.into(), &3.into())
     );
+    let mut shown = report.clone();
+    shown["elapsed_ms"] = "[ms]".into();
+    insta::assert_json_snapshot!("backfill_start", shown);
     let split: i64 = sqlx::query_scalar(
         "select count(*) from acme.users where given_name = 'Ada' and family_name = substr(full_name, 5)",
     )
@@ -114,6 +117,7 @@ async fn a_backfill_of_the_samples() {
         &database,
         &["backfill", "list", "--output", "json"],
     ));
+    insta::assert_json_snapshot!("backfill_list", list);
     let listed = &list["backfills"][0];
     assert_eq!(
         (&listed["name"], &listed["done"], &listed["rows_done"]),

@@ -119,3 +119,19 @@ async fn the_first_migration_makes_its_directory() {
     let (code, _, said) = run(&small, &["new", "orders", "--seq"]);
     assert_eq!((code, said.as_str()), (0, ""));
 }
+
+#[tokio::test]
+async fn what_verify_proves_is_an_object() {
+    let small = small(1).await;
+    small.write("tenant/2-kept.up.sql", "create table kept ();");
+    small.write("tenant/2-kept.down.sql", "select 1;");
+    let arguments = [
+        "verify",
+        "--server",
+        &small.database.url,
+        "--scope",
+        "tenant",
+    ];
+    let report = run_json(&small, &arguments);
+    insta::assert_json_snapshot!("verify_json", report);
+}

@@ -54,3 +54,29 @@ impl Summary {
 fn rounded<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64((number * 1000.0).round() / 1000.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_rely_on_the_keys() {
+        let summary = serde_json::to_value(Summary::default()).unwrap();
+        let keys: Vec<_> = summary.as_object().unwrap().keys().collect();
+        assert_eq!(
+            keys,
+            [
+                "backfill_rows",
+                "backfill_seconds",
+                "migrations_applied",
+                "postgres",
+                "provision_seconds",
+                "rollout_seconds",
+                "roundtrip_migrations",
+                "roundtrip_ok",
+                "tenants",
+                "tenants_per_second",
+            ]
+        );
+    }
+}

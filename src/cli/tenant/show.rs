@@ -153,6 +153,13 @@ fn text(shown: &Shown, paint: Paint) -> String {
             .iter()
             .map(|p| format!("pending: {} {}", p.version, p.name)),
     );
+    lines.extend(history_text(shown, paint));
+    lines.join("\n")
+}
+
+/// The newest entries, and how many older ones there are.
+fn history_text(shown: &Shown, paint: Paint) -> Vec<String> {
+    let mut lines = Vec::new();
     if !shown.history.is_empty() {
         let mut table = Table::new(paint, ["WHEN", "VERSION", "NAME", "STATE", "HOW", "WHO"]);
         for entry in &shown.history {
@@ -174,5 +181,5 @@ fn text(shown: &Shown, paint: Paint) -> String {
         let all = shown.history_total;
         lines.push(paint.faint(format!("{ones}: --history {all}")));
     }
-    lines.join("\n")
+    lines
 }
