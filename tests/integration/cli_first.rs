@@ -93,19 +93,24 @@ async fn backfills_are_listed_with_the_tenants_there_are() {
     assert_eq!(words(rows[1]), ["fill", "2", "0", "0", "0", "there"]);
 }
 
+/// Whichever of two cohorts is looked at first.
 #[tokio::test]
 async fn what_is_wrong_names_its_schemas_in_order() {
-    let small = small(1).await;
-    for tenant in ["dune", "acme", "coral", "blue"] {
+    let mut small = small(1).await;
+    for tenant in ["acme", "coral", "ember"] {
         small.add(tenant).await;
     }
-    small
-        .run("update tenantry.heads set dirty_version = '1' where schema_name in ('dune', 'acme', 'blue')")
-        .await;
+    small.write("tenant/2-t2.up.sql", "create table t2 ();");
+    small.write("tenant/2-t2.down.sql", "drop table t2;");
+    small = small.reopened();
+    for tenant in ["blue", "dune"] {
+        small.add(tenant).await;
+    }
+    small.write("tenant/1-t1.up.sql", "create table t1 (id int);");
     let findings = run_json(&small, &["repair"])["findings"].clone();
     let targets = findings[0]["targets"].as_array().unwrap().clone();
     let names: Vec<_> = targets.iter().map(|target| &target["schema"]).collect();
-    assert_eq!(names, ["acme", "blue", "dune"]);
+    assert_eq!(names, ["acme", "blue", "coral", "dune", "ember"]);
 }
 
 #[tokio::test]
