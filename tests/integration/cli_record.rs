@@ -45,6 +45,9 @@ async fn force_by_command() {
         .success();
     assert_eq!(small.pinned("acme").await.head.version, None);
     small.tenantry(&["force", "x", "--all"]).assert().code(2);
+    let nowhere = small.text(&["force", "99", "acme", "--yes"]);
+    let none = "\nno history of tenants corrected, 1 left as it is\n";
+    assert!(nowhere.contains(none), "{nowhere}");
 }
 
 #[tokio::test]
