@@ -1,6 +1,6 @@
 //! `/healthz` and `/readyz`: whether the process is alive, and whether it can be relied on.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State};
 use futures::future::join_all;
@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Problem;
+use crate::fleet::Fleet;
 
 /// Longer than this, and whoever asks has given up.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -19,8 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Readiness {
     /// Every database, with a small pool for nothing but this.
     pub databases: Vec<PgPool>,
-    /// Whether what was pending at the start is applied.
-    pub caught_up: watch::Receiver<bool>,
+    /// The fleet, once what was pending at the start is applied.
+    pub caught_up: watch::Receiver<Option<Arc<Fleet>>>,
     /// Cancelled when the daemon is asked to end.
     pub stop: CancellationToken,
 }
@@ -34,7 +35,7 @@ impl Readiness {
         if !join_all(answers).await.into_iter().all(|answers| answers) {
             return Err(Problem::unavailable("a database does not answer"));
         }
-        if !*self.caught_up.borrow() {
+        if self.caught_up.borrow().is_none() {
             let detail = "what was pending at the start is not applied yet";
             return Err(Problem::unavailable(detail));
         }

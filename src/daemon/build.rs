@@ -5,7 +5,10 @@ use std::{io, net::SocketAddr, time::Duration};
 use tokio::net::TcpListener;
 
 use super::DaemonError;
-use crate::{config::Settings, fleet::Fleet};
+use crate::{
+    config::Settings,
+    fleet::{Fleet, FleetError},
+};
 
 /// A daemon that holds its port and does nothing yet.
 #[derive(Debug)]
@@ -21,9 +24,7 @@ pub async fn build(settings: Settings) -> Result<Built, DaemonError> {
     if !address.ip().is_loopback() {
         return Err(DaemonError::Open(address));
     }
-    let mut fleet = Fleet::open(&settings)?;
-    // The next pass comes back to whoever is busy; waiting within one would only make the end late.
-    fleet.limits.busy_wait = Duration::ZERO;
+    let fleet = fleet(&settings)?;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|source| DaemonError::Listen { address, source })?;
@@ -32,6 +33,14 @@ pub async fn build(settings: Settings) -> Result<Built, DaemonError> {
         fleet,
         settings,
     })
+}
+
+/// The fleet as its files are now.
+pub(super) fn fleet(settings: &Settings) -> Result<Fleet, FleetError> {
+    let mut fleet = Fleet::open(settings)?;
+    // The next pass comes back to whoever is busy; waiting within one would only make the end late.
+    fleet.limits.busy_wait = Duration::ZERO;
+    Ok(fleet)
 }
 
 impl Built {

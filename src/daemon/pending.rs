@@ -1,4 +1,4 @@
-//! What is pending when the daemon starts: applied once, by the same code as `up`.
+//! What is pending when the daemon starts: applied by the same code as `up`, and looked at again until that is done.
 
 use std::sync::Arc;
 
@@ -6,8 +6,9 @@ use anyhow::{Context as _, bail};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::build::fleet;
 use crate::{
-    config::MaxFailures,
+    config::Settings,
     fleet::Fleet,
     migration::Scope,
     plan::Goal,
@@ -18,33 +19,29 @@ use crate::{
 
 /// Applies what is pending.
 pub(super) struct Pending {
-    fleet: Arc<Fleet>,
-    max_failures: MaxFailures,
-    caught_up: watch::Sender<bool>,
+    settings: Settings,
+    caught_up: watch::Sender<Option<Arc<Fleet>>>,
 }
 
 impl Pending {
-    /// `caught_up` becomes true when the shared schemas are where they should be and every tenant had its turn.
-    pub(super) fn new(
-        fleet: Arc<Fleet>,
-        max_failures: MaxFailures,
-        caught_up: watch::Sender<bool>,
-    ) -> Self {
+    /// `caught_up` is given the fleet when its shared schemas are where they should be and every tenant had its turn.
+    pub(super) fn new(settings: Settings, caught_up: watch::Sender<Option<Arc<Fleet>>>) -> Self {
         Self {
-            fleet,
-            max_failures,
+            settings,
             caught_up,
         }
     }
 
     async fn apply(&self, stop: &CancellationToken) -> anyhow::Result<Next> {
+        // Whoever mends the files is not asked to restart us, too.
+        let fleet = fleet(&self.settings).context("cannot apply what is pending")?;
         let request = Request {
             goal: Goal::Latest,
             scopes: &[Scope::Shared, Scope::Tenant],
             select: &|_| true,
-            max_failures: self.max_failures,
+            max_failures: self.settings.apply.max_failures,
         };
-        let report = travel(&self.fleet, &request, stop, &Log)
+        let report = travel(&fleet, &request, stop, &Log)
             .await
             .context("cannot apply what is pending")?;
         if report.stopped {
@@ -60,13 +57,10 @@ impl Pending {
             .scopes
             .iter()
             .all(|scope| scope.scope == Scope::Tenant || scope.is_complete());
-        if is_shared_done && !has_refusals {
-            self.caught_up.send_replace(true);
-        } else {
-            tracing::error!(
-                "not ready: what is pending could not be applied; `tenantry up` tells more"
-            );
+        if !is_shared_done || has_refusals {
+            bail!("not ready: what is pending could not be applied; `tenantry up` tells more");
         }
+        self.caught_up.send_replace(Some(Arc::new(fleet)));
         Ok(Next::Never)
     }
 }

@@ -28,8 +28,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs
 
 /// Makes the schemas of tenants in state *provisioning*.
 pub(super) struct Provisioning {
-    fleet: Arc<Fleet>,
-    caught_up: watch::Receiver<bool>,
+    caught_up: watch::Receiver<Option<Arc<Fleet>>>,
     failed: Mutex<HashMap<TenantName, Failed>>,
 }
 
@@ -41,10 +40,9 @@ struct Failed {
 }
 
 impl Provisioning {
-    /// Begins when `caught_up` is true: tenants' migrations may need the shared ones.
-    pub(super) fn new(fleet: Arc<Fleet>, caught_up: watch::Receiver<bool>) -> Self {
+    /// Begins when `caught_up` has a fleet, and with that one: tenants' migrations may need the shared ones.
+    pub(super) fn new(caught_up: watch::Receiver<Option<Arc<Fleet>>>) -> Self {
         Self {
-            fleet,
             caught_up,
             failed: Mutex::default(),
         }
@@ -52,16 +50,21 @@ impl Provisioning {
 
     async fn look(&self, stop: &CancellationToken) -> anyhow::Result<Next> {
         let mut caught_up = self.caught_up.clone();
-        let caught_up = stop.run_until_cancelled(caught_up.wait_for(|is| *is)).await;
-        // Nobody will say it any more: what is pending could not be applied.
-        if !matches!(caught_up, Some(Ok(_))) {
+        let fleet = caught_up.wait_for(Option::is_some);
+        let fleet = match stop.run_until_cancelled(fleet).await {
+            Some(Ok(fleet)) => fleet.clone(),
+            _ => None,
+        };
+        // Asked to end before there was one.
+        let Some(fleet) = fleet else {
             return Ok(Next::Never);
-        }
-        let waiting = self.waiting().await.context("cannot read the registry")?;
+        };
+        let waiting = self.waiting(&fleet).await;
+        let waiting = waiting.context("cannot read the registry")?;
         stream::iter(waiting)
             .for_each_concurrent(AT_ONCE, async |tenant| {
                 if !stop.is_cancelled() {
-                    self.provision(&tenant).await;
+                    self.provision(&fleet, &tenant).await;
                 }
             })
             .await;
@@ -69,8 +72,8 @@ impl Provisioning {
     }
 
     /// Those whose turn it is.
-    async fn waiting(&self) -> anyhow::Result<Vec<Tenant>> {
-        let mut home = self.fleet.home().await?;
+    async fn waiting(&self, fleet: &Fleet) -> anyhow::Result<Vec<Tenant>> {
+        let mut home = fleet.home().await?;
         let mut waiting = tenants::in_state(home.connection(), TenantState::Provisioning).await?;
         home.close().await;
         let mut failed = self.failed();
@@ -84,9 +87,9 @@ impl Provisioning {
         Ok(waiting)
     }
 
-    async fn provision(&self, tenant: &Tenant) {
+    async fn provision(&self, fleet: &Fleet, tenant: &Tenant) {
         let (name, shard) = (&tenant.name, &tenant.shard);
-        match provision::resume(&self.fleet, tenant).await {
+        match provision::resume(fleet, tenant).await {
             Ok(_) => {
                 self.failed().remove(name);
                 tracing::info!(tenant = %name, %shard, "provisioned");

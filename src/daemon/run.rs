@@ -1,6 +1,6 @@
 //! The daemon's life: everything starts, everything runs, everything ends.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::{sync::watch, task::LocalSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -31,7 +31,7 @@ impl Built {
             settings,
         } = self;
         let (stop, close) = (CancellationToken::new(), CancellationToken::new());
-        let (caught_up, is_caught_up) = watch::channel(false);
+        let (caught_up, is_caught_up) = watch::channel(None);
         let readiness = Readiness {
             databases: databases(&fleet),
             caught_up: is_caught_up.clone(),
@@ -44,13 +44,12 @@ impl Built {
             .with_graceful_shutdown(close.clone().cancelled_owned());
         let mut http = tokio::spawn(http.into_future());
 
-        let fleet = Arc::new(fleet);
         let crew = Crew::new(stop.clone());
-        let max_failures = settings.apply.max_failures;
-        let pending = Pending::new(fleet.clone(), max_failures, caught_up);
+        let (grace, interval) = (settings.daemon.grace, settings.daemon.provision_interval);
+        let pending = Pending::new(settings, caught_up);
         crew.start(Loop::new(pending, Duration::ZERO));
-        let provisioning = Provisioning::new(fleet, is_caught_up);
-        crew.start(Loop::new(provisioning, settings.daemon.provision_interval));
+        let provisioning = Provisioning::new(is_caught_up);
+        crew.start(Loop::new(provisioning, interval));
 
         let ended = tokio::select! {
             () = shutdown => None,
@@ -58,7 +57,6 @@ impl Built {
         };
         tracing::info!("ending: nothing new is begun");
         stop.cancel();
-        let grace = settings.daemon.grace;
         let in_order = crew.end(grace).await;
         // Last, so that whoever asks meanwhile hears that it is not ready.
         close.cancel();

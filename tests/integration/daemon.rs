@@ -216,12 +216,12 @@ async fn lives_without_a_database_and_is_not_ready() {
 }
 
 #[tokio::test]
-async fn is_not_ready_while_a_shared_migration_fails() {
+async fn is_not_ready_while_a_shared_migration_fails_until_it_is_mended() {
     let files = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(files.path().join(name), text).unwrap();
     // What a sequence has given is not taken back: so it is seen that the migration was tried.
-    let up = "select 1 / (nextval('public.tried') - 1)";
-    std::fs::write(files.path().join("1-broken.up.sql"), up).unwrap();
-    std::fs::write(files.path().join("1-broken.down.sql"), "select 1").unwrap();
+    write("1-plans.up.sql", "select nextval('public.tried') / 0");
+    write("1-plans.down.sql", "select 1");
     let database = database().await;
     sqlx::raw_sql("create sequence public.tried")
         .execute(&mut database.connect().await)
@@ -244,6 +244,19 @@ async fn is_not_ready_while_a_shared_migration_fails() {
             "{answer}"
         );
         assert_eq!(count(&mut connection, ACTIVE).await, 0);
+
+        // No table of this name would be there if the text from the start were tried again.
+        write("1-plans.up.sql", "create table plans (id int)");
+        until("it is ready", async || {
+            get(address, "/readyz").await.0 == 200
+        })
+        .await;
+        let plans = "select count(*) from pg_tables where tablename = 'plans'";
+        assert_eq!(count(&mut connection, plans).await, 1);
+        until("acme is active", async || {
+            count(&mut connection, ACTIVE).await == 1
+        })
+        .await;
     })
     .await;
     is_quiet(&database).await;
