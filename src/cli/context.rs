@@ -50,7 +50,15 @@ impl<'a> Context<'a> {
 
     /// Cancelled by the first SIGINT or SIGTERM; the second ends the process at once.
     pub(crate) fn stop(&self) -> CancellationToken {
-        signals::watch(self.output.clone())
+        let output = self.output.clone();
+        signals::watch(move || {
+            output.note("stopping: what is running is finished first; once more stops at once");
+        })
+    }
+
+    /// The same for what tells of its end in another way, or ends without finishing anything.
+    pub(crate) fn stop_unsaid(&self) -> CancellationToken {
+        signals::watch(|| {})
     }
 
     /// The options of every command again that say which fleet it is, as they would be typed.

@@ -12,7 +12,13 @@ pub(super) struct Serve {}
 impl Serve {
     pub(super) async fn run(self, context: &Context<'_>) -> Result<ExitCode, CliError> {
         let built = daemon::build(context.logged_settings()?).await?;
-        built.run(context.stop().cancelled_owned()).await?;
+        let stop = context.stop_unsaid();
+        if let Err(error) = built.run(stop.cancelled_owned()).await {
+            let error = CliError::from(error);
+            // From here on the log is all it says.
+            tracing::error!("{}", error.message());
+            return Ok(error.exit_code());
+        }
         Ok(ExitCode::Done)
     }
 }

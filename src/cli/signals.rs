@@ -3,10 +3,10 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{exit::ExitCode, output::Output};
+use super::exit::ExitCode;
 
-/// A token that the first signal cancels. Must be called on a runtime.
-pub(super) fn watch(output: Output) -> CancellationToken {
+/// A token that the first signal cancels, whereupon `told` is called. Must be called on a runtime.
+pub(super) fn watch(told: impl Fn() + Send + 'static) -> CancellationToken {
     let token = CancellationToken::new();
     let stop = token.clone();
     tokio::spawn(async move {
@@ -24,8 +24,8 @@ pub(super) fn watch(output: Output) -> CancellationToken {
                 _ = terminate.recv() => {}
             }
             if first {
-                output.note("stopping: what is running is finished first; once more stops at once");
                 stop.cancel();
+                told();
             }
         }
         std::process::exit(ExitCode::Interrupted.number().into());

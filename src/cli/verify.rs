@@ -4,7 +4,9 @@ mod junit;
 mod text;
 
 use std::{
-    path::PathBuf,
+    fs::File,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
@@ -43,7 +45,9 @@ impl Verify {
     pub(super) async fn run(self, context: &Context<'_>) -> Result<ExitCode, CliError> {
         let settings = context.settings()?;
         let prepare = self.prepare()?;
-        let stop = context.stop();
+        // Before anything is started: a report that has no place is not worth the wait.
+        let mut file = self.report.as_deref().map(ReportFile::create).transpose()?;
+        let stop = context.stop_unsaid();
         let report = tokio::select! {
             report = self.prove(&settings, prepare.as_deref(), context.output) => report?,
             // The server goes with the future, whatever it was at.
@@ -52,10 +56,8 @@ impl Verify {
         context
             .output
             .result(&report, |paint| text::summary(&report, paint));
-        if let Some(path) = &self.report {
-            std::fs::write(path, junit::document(&report)).map_err(|error| {
-                CliError::Usage(format!("cannot write {}: {error}", path.display()))
-            })?;
+        if let Some(file) = &mut file {
+            file.write(&report)?;
         }
         Ok(if report.is_ok() {
             ExitCode::Done
@@ -111,6 +113,28 @@ impl Verify {
         };
         self.prepare.as_ref().map(read).transpose()
     }
+}
+
+/// The file for a build server.
+struct ReportFile<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+impl<'a> ReportFile<'a> {
+    fn create(path: &'a Path) -> Result<Self, CliError> {
+        let file = File::create(path).map_err(|error| cannot_write(path, &error))?;
+        Ok(Self { path, file })
+    }
+
+    fn write(&mut self, report: &Report) -> Result<(), CliError> {
+        let written = self.file.write_all(junit::document(report).as_bytes());
+        written.map_err(|error| cannot_write(self.path, &error))
+    }
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> CliError {
+    CliError::Usage(format!("cannot write {}: {error}", path.display()))
 }
 
 fn junit_file(text: &str) -> Result<PathBuf, String> {

@@ -78,8 +78,13 @@ impl Roundtrip<'_> {
             last = Some(migration.version);
             self.stands.insert(last, left);
             // What a faulty way back leaves behind must not be laid at the next one's door.
-            if !sound && let Some(again) = self.rebuild(migration.version).await? {
-                std::mem::replace(&mut trial, again).close().await;
+            if !sound {
+                trial.close().await;
+                let Some(again) = self.rebuild(migration.version).await? else {
+                    self.not_tried(&migrations[index + 1..]);
+                    return Ok(());
+                };
+                trial = again;
             }
         }
         let tops = self.whole(&mut trial, &migrations).await?;
@@ -108,14 +113,18 @@ impl Roundtrip<'_> {
         Ok(Some(trial))
     }
 
-    /// A new schema that the ups alone brought to `version`.
+    /// A new schema that the ups alone brought to `version`; none where they do not come up on a server that they have been
+    /// on before, as with roles, which databases share.
     async fn rebuild(&mut self, version: Version) -> Result<Option<Trial>, VerifyError> {
         let Some(mut trial) = self.begin().await? else {
             return Ok(None);
         };
         match trial.go(Goal::UpTo(version)).await? {
             None => Ok(Some(trial)),
-            Some(_) => Ok(None),
+            Some(_) => {
+                trial.close().await;
+                Ok(None)
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use tenantry::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Database, database, until};
+use crate::support::{self, Database, database, until};
 
 fn environment(database: &Database) -> Vec<(&'static str, String)> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -33,7 +33,7 @@ fn environment(database: &Database) -> Vec<(&'static str, String)> {
 }
 
 fn tenantry(database: &Database, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tenantry"))
+    support::tenantry()
         .args(arguments)
         .envs(environment(database))
         .output()
@@ -148,9 +148,10 @@ async fn a_backfill_of_the_samples() {
 #[tokio::test]
 async fn the_daemon_ends_at_sigterm() {
     let database = database().await;
-    let mut daemon = Command::new(env!("CARGO_BIN_EXE_tenantry"))
+    let mut daemon = support::tenantry()
         .arg("serve")
         .envs(environment(&database))
+        .env("TENANTRY__LOG__FORMAT", "json")
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -172,17 +173,21 @@ async fn the_daemon_ends_at_sigterm() {
     assert_eq!(ended.unwrap().unwrap().code(), Some(0), "{lines:#?}");
     let said = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
     assert_eq!(
-        (said("listening on http://127.0.0.1:"), said(" ended")),
+        (said("listening on http://127.0.0.1:"), said("\"ended\"")),
         (1, 1),
         "{lines:#?}"
     );
+    // Nothing stands between the objects.
+    for line in &lines {
+        assert!(serde_json::from_str::<Value>(line).is_ok(), "{lines:#?}");
+    }
     let secret = database.url.split('@').next().unwrap();
     assert_eq!(said(secret), 0);
 }
 
 #[tokio::test]
 async fn the_daemon_refuses_to_be_open() {
-    let refused = Command::new(env!("CARGO_BIN_EXE_tenantry"))
+    let refused = support::tenantry()
         .arg("serve")
         .env("TENANTRY__HOME__URL", "postgres://")
         .env("TENANTRY__DAEMON__LISTEN", "[::]:0")

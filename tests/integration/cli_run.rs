@@ -6,9 +6,9 @@ use std::{
 };
 
 use serde_json::json;
-use sqlx::Row;
+use sqlx::{PgConnection, Row};
 
-use crate::support::{Shop, snapshots};
+use crate::support::{self, Shop, snapshots};
 
 const FIVE: &[&str] = &["acme", "blue", "coral", "dune", "ember"];
 
@@ -185,12 +185,17 @@ async fn down_to_zero_takes_both_scopes_back_without_files() {
     assert_eq!(row.get::<i64, _>(0), 0);
 }
 
-/// `up`, one tenant at a time, once the first of them sleeps.
-async fn asleep(shop: &Shop, seconds: u32, output: &str) -> Child {
-    let sleep = format!("SELECT pg_sleep({seconds});\n");
-    shop.migration(2, "slow", &sleep, "SELECT 1;\n");
-    let child = Command::new(env!("CARGO_BIN_EXE_tenantry"))
-        .args(["up", "--concurrency", "1", "--output", output])
+/// `up`, one tenant at a time, once the first of them waits for the lock that the connection holds.
+async fn held_up(shop: &Shop) -> (Child, PgConnection) {
+    let mut lock = shop.database.connect().await;
+    sqlx::raw_sql("select pg_advisory_lock(4242)")
+        .execute(&mut lock)
+        .await
+        .unwrap();
+    let wait = "-- tenantry: lock-timeout=10min\nSELECT pg_advisory_xact_lock(4242);\n";
+    shop.migration(2, "slow", wait, "SELECT 1;\n");
+    let child = support::tenantry()
+        .args(["up", "--concurrency", "1"])
         .current_dir(shop.path())
         .env("TENANTRY__HOME__URL", &shop.database.url)
         .stdout(Stdio::piped())
@@ -198,11 +203,11 @@ async fn asleep(shop: &Shop, seconds: u32, output: &str) -> Child {
         .spawn()
         .unwrap();
     shop.wait_for(
-        "select exists (select from pg_stat_activity
-                         where datname = current_database() and wait_event = 'PgSleep')",
+        "select exists (select from pg_locks l join pg_database d on d.oid = l.database
+                         where d.datname = current_database() and objid = 4242 and not granted)",
     )
     .await;
-    child
+    (child, lock)
 }
 
 fn interrupt(child: &Child) {
@@ -214,23 +219,22 @@ fn interrupt(child: &Child) {
 #[tokio::test]
 async fn an_interrupt_finishes_what_is_running() {
     let shop = Shop::with(FIVE).await;
-    let child = asleep(&shop, 1, "json").await;
+    let (mut child, lock) = held_up(&shop).await;
     interrupt(&child);
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130));
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let scope = &report["scopes"][1];
-    assert_eq!(
-        (&scope["moved"], &scope["not_started"]),
-        (&json!(1), &json!(4))
-    );
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    assert!(first.contains("is finished first"), "{first}");
+    // Only now, when it has heard, may the first tenant go on.
+    drop(lock);
+    let rest: Vec<_> = lines.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:#?}");
     assert_eq!(standings(&shop), [at("2", 1), at("1", 4)]);
 }
 
 #[tokio::test]
 async fn a_second_interrupt_ends_at_once() {
     let shop = Shop::with(&["acme"]).await;
-    let mut child = asleep(&shop, 600, "text").await;
+    let (mut child, _lock) = held_up(&shop).await;
     interrupt(&child);
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let first = lines.next().unwrap().unwrap();

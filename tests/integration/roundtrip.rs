@@ -1,9 +1,6 @@
 //! Up, down and up again: sound sets are exact, faulty ones are caught, in words that name what is wrong.
 
-use std::{
-    path::PathBuf,
-    process::{Command, Output},
-};
+use std::{path::PathBuf, process::Output};
 
 use tenantry::{
     config::Settings,
@@ -107,6 +104,34 @@ async fn faulty_ways_back_are_caught() {
 }
 
 #[tokio::test]
+async fn nothing_is_tried_where_the_ups_do_not_come_up_once_more() {
+    let files = tempfile::TempDir::new().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(files.path().join(name), text).unwrap();
+    // Roles are the whole server's: the next database finds this one there already.
+    let role = format!("verify_left_{}", std::process::id());
+    write("1-role.up.sql", &format!("create role {role};"));
+    write("1-role.down.sql", "select 1;");
+    write("2-plans.up.sql", "create table plans (id int);");
+    write("2-plans.down.sql", "drop table plans;");
+    let shared = files.path().to_str().unwrap();
+    let report = roundtrip(shared, "tenant_migrations", &[Scope::Shared]).await;
+    let verdicts: Vec<_> = report.scopes[0].proofs().map(|p| p.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Fails, Verdict::NotTried]);
+}
+
+#[tokio::test]
+async fn a_report_that_has_no_place_is_noticed_before_the_server_starts() {
+    let mut command = crate::support::tenantry();
+    command
+        .args(["verify", "--report", "junit=/nowhere/at/all.xml"])
+        .args(["--server", "postgres://nobody@127.0.0.1:1/nothing"])
+        .envs(environment("migrations", "tenant_migrations"));
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("cannot write /nowhere/at/all.xml"), "{said}");
+}
+
+#[tokio::test]
 async fn nothing_is_tried_after_an_up_that_fails() {
     let stops = "tests/fixtures/roundtrip/stops";
     let empty = "tests/fixtures/roundtrip/empty";
@@ -179,7 +204,7 @@ async fn an_extension_lands_in_the_first_tenants_schema_unless_it_is_there_befor
 
 /// The command, on the server of the tests.
 async fn command(shared: &str, tenant: &str, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
+    let mut command = crate::support::tenantry();
     command
         .arg("verify")
         .args(arguments)

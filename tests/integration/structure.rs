@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use sqlx::{AssertSqlSafe, Connection, PgConnection, raw_sql};
 use tenantry::{
     sql::Ident,
@@ -259,7 +257,7 @@ async fn hostile_functions_and_operators_are_not_called() {
 }
 
 #[tokio::test]
-async fn twenty_tables_are_read_in_no_time() {
+async fn twenty_tables_are_read_whole() {
     let mut conn = database().await.connect().await;
     let acme = ident("acme");
     let tables: String = (0..20)
@@ -272,14 +270,9 @@ async fn twenty_tables_are_read_in_no_time() {
         })
         .collect();
     create(&mut conn, &acme, &tables).await;
-    let mut times = Vec::new();
-    for _ in 0..5 {
-        let start = Instant::now();
-        let structure = snapshot(&mut conn, &acme).await.unwrap();
-        times.push(start.elapsed());
-        assert_eq!(count(&structure, Kind::Table), 20);
-    }
-    println!("a snapshot of 20 tables: {times:?}");
+    let structure = snapshot(&mut conn, &acme).await.unwrap();
+    assert_eq!(count(&structure, Kind::Table), 20);
+    assert_eq!(count(&structure, Kind::Column), 20 * 5);
 }
 
 #[tokio::test]

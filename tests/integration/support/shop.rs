@@ -80,12 +80,11 @@ impl Shop {
 
     /// The command, to be run in the shop's directory.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = assert_cmd::cargo::cargo_bin_cmd!("tenantry");
+        let mut command = Command::from_std(super::tenantry());
         command
             .args(arguments)
             .current_dir(self.path())
-            .env("TENANTRY__HOME__URL", &self.database.url)
-            .env_remove("TENANTRY_CONFIG");
+            .env("TENANTRY__HOME__URL", &self.database.url);
         command
     }
 

@@ -121,7 +121,7 @@ impl Small {
 
     /// The command, on this fleet and without a terminal.
     pub(crate) fn tenantry(&self, arguments: &[&str]) -> assert_cmd::Command {
-        let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_tenantry"));
+        let mut command = assert_cmd::Command::from_std(super::tenantry());
         command
             .args(arguments)
             .current_dir(self.directory.path())
