@@ -2,12 +2,10 @@
 //!
 //! Knows nothing of migrations. A pass may be cut off between two things, never within one.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::future::LocalBoxFuture;
-use jiff::Timestamp;
-use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 /// One pass, running. It waits for databases all the time, so that one thread is enough for all of them.
@@ -28,40 +26,16 @@ pub trait Reconciler {
 /// When to look again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// After the interval, or when somebody wakes it.
+    /// After the interval.
     Later,
     /// Never: it was a thing to be done once.
     Never,
-}
-
-/// How a reconciler is doing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Status {
-    /// Passes that ended without an error.
-    pub passes: u64,
-    /// When the last pass ended.
-    pub last_pass: Option<Timestamp>,
-    /// Why the last pass ended early; none where it did not.
-    pub last_error: Option<String>,
-}
-
-/// Asks a loop to look now.
-#[derive(Debug, Clone, Default)]
-pub struct Waker(Arc<Notify>);
-
-impl Waker {
-    /// Looks now, or again after the pass that is running.
-    pub fn wake(&self) {
-        self.0.notify_one();
-    }
 }
 
 /// A reconciler and what its loop needs.
 pub struct Loop<R> {
     reconciler: R,
     interval: Duration,
-    waker: Waker,
-    status: watch::Sender<Status>,
 }
 
 /// The longest pause after errors.
@@ -73,19 +47,7 @@ impl<R: Reconciler> Loop<R> {
         Self {
             reconciler,
             interval,
-            waker: Waker::default(),
-            status: watch::Sender::default(),
         }
-    }
-
-    /// Asks it to look now.
-    pub fn waker(&self) -> Waker {
-        self.waker.clone()
-    }
-
-    /// How it is doing, from now on.
-    pub fn status(&self) -> watch::Receiver<Status> {
-        self.status.subscribe()
     }
 
     /// Pass after pass, until there is nothing more to do or `stop` is cancelled; a pass that runs then ends by itself.
@@ -102,7 +64,6 @@ impl<R: Reconciler> Loop<R> {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = self.waker.0.notified() => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -111,16 +72,13 @@ impl<R: Reconciler> Loop<R> {
     /// One pass; none where it failed.
     async fn pass(&self, stop: &CancellationToken) -> Option<Next> {
         let passed = self.reconciler.pass(stop).await;
-        // With its causes, on one line.
-        let error = passed.as_ref().err().map(|error| format!("{error:#}"));
-        if let Some(error) = &error {
-            tracing::warn!(reconciler = self.reconciler.name(), "{error}; trying again");
+        if let Err(error) = &passed {
+            // With its causes, on one line.
+            tracing::warn!(
+                reconciler = self.reconciler.name(),
+                "{error:#}; trying again"
+            );
         }
-        self.status.send_modify(|status| {
-            status.passes += u64::from(error.is_none());
-            status.last_pass = Some(Timestamp::now());
-            status.last_error = error;
-        });
         passed.ok()
     }
 }
@@ -140,8 +98,8 @@ mod tests {
 
     use super::*;
 
-    /// Ends its passes as it was told, one after the other.
-    struct Script(Mutex<Vec<anyhow::Result<Next>>>);
+    /// Ends its passes as it was told, one after the other, and asks to stop where nothing is left to be told.
+    struct Script(Mutex<Vec<anyhow::Result<Next>>>, CancellationToken);
 
     impl Reconciler for Script {
         fn name(&self) -> &'static str {
@@ -149,40 +107,33 @@ mod tests {
         }
 
         fn pass<'a>(&'a self, _stop: &'a CancellationToken) -> Passing<'a> {
-            Box::pin(async { self.0.lock().unwrap().remove(0) })
+            let mut left = self.0.lock().unwrap();
+            let next = left.remove(0);
+            if left.is_empty() {
+                self.1.cancel();
+            }
+            Box::pin(async { next })
         }
     }
 
-    fn script(passes: Vec<anyhow::Result<Next>>) -> Loop<Script> {
-        Loop::new(Script(Mutex::new(passes)), Duration::from_secs(3600))
+    fn script(passes: Vec<anyhow::Result<Next>>, last: &CancellationToken) -> Loop<Script> {
+        let script = Script(Mutex::new(passes), last.clone());
+        Loop::new(script, Duration::from_secs(3600))
     }
 
     #[tokio::test]
     async fn goes_on_after_errors_and_ends_when_nothing_is_left() {
-        let failed = || Err(anyhow::anyhow!("no server").context("cannot look"));
-        let script = script(vec![failed(), failed(), Ok(Next::Never)]);
-        let mut status = script.status();
-        let watch = async {
-            let first = status.wait_for(|status| status.last_error.is_some()).await;
-            let error = first.unwrap().last_error.clone();
-            assert_eq!(error.as_deref(), Some("cannot look: no server"));
-            let last = status.wait_for(|status| status.passes == 1).await;
-            assert_eq!(last.unwrap().last_error, None);
-        };
-        futures::join!(script.run(CancellationToken::new()), watch);
+        let failed = || Err(anyhow::anyhow!("no server"));
+        let last = CancellationToken::new();
+        let script = script(vec![failed(), failed(), Ok(Next::Never)], &last);
+        script.run(CancellationToken::new()).await;
+        assert!(last.is_cancelled());
     }
 
     #[tokio::test]
-    async fn is_woken_and_stopped_in_its_pause() {
-        let script = script(vec![Ok(Next::Later), Ok(Next::Later)]);
-        let (waker, mut status) = (script.waker(), script.status());
+    async fn is_stopped_in_its_pause() {
         let stop = CancellationToken::new();
-        let wake = async {
-            status.wait_for(|status| status.passes == 1).await.unwrap();
-            waker.wake();
-            status.wait_for(|status| status.passes == 2).await.unwrap();
-            stop.cancel();
-        };
-        futures::join!(script.run(stop.clone()), wake);
+        script(vec![Ok(Next::Later)], &stop).run(stop.clone()).await;
+        assert!(stop.is_cancelled());
     }
 }

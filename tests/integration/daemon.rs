@@ -1,10 +1,6 @@
 //! The daemon: what it does by itself, what it answers, and how it ends.
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, path::PathBuf};
 
 use futures::future::try_join;
 use sqlx::PgConnection;
@@ -49,7 +45,7 @@ async fn get(address: SocketAddr, path: &str) -> (u16, String) {
     (status, answer)
 }
 
-/// Runs a daemon while `test` runs, then asks it to end, which must not take long.
+/// Runs a daemon while `test` runs, then asks it to end, which must not take longer than its grace.
 async fn with_daemon(settings: Settings, test: impl AsyncFnOnce(SocketAddr)) {
     end_daemon(settings, test).await.unwrap();
 }
@@ -65,11 +61,9 @@ async fn end_daemon(
     let test = async {
         test(address).await;
         stop.cancel();
-        Instant::now()
     };
-    let (asked, ended) = futures::join!(test, run);
-    assert!(asked.elapsed() < Duration::from_secs(10));
-    ended
+    // An end that is late is no Ok: `daemon.grace` sees to it.
+    futures::join!(test, run).1
 }
 
 /// Settings with a shared migration that takes so long; returns the files too.
