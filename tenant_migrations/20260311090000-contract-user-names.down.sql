@@ -18,6 +18,7 @@ alter table users
     drop column family_name_before;
 
 alter table users
-    add constraint users_name_is_split check (full_name is null or given_name is not null);
+    add constraint users_name_is_split check (full_name is null or given_name is not null) not valid;
+alter table users validate constraint users_name_is_split;
 
 comment on column users.full_name is 'Going away: see given_name and family_name.';

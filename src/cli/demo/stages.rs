@@ -11,10 +11,11 @@ use crate::{
     cli::{error::CliError, human, output::Output},
     config::{MaxFailures, Settings},
     fleet::Fleet,
-    migration::{Scope, Version},
+    history::{Applied, Digest},
+    migration::{MigrationSet, Scope, Version},
     plan::Goal,
     provision,
-    rollout::{self, Report, ScopeReport, Standing, travel},
+    rollout::{self, Report, ScopeReport, Standing, Survey, travel},
     sql::Ident,
     store::tenants::Labels,
     tenant::{ShardName, TenantName},
@@ -56,6 +57,11 @@ impl Stages<'_> {
             self.rollout(&mut summary).await?;
             self.backfill(&mut summary).await?;
             self.contract(&mut summary).await?;
+            let at_the_head = self.standing_at(&self.fleet.tenant).await?;
+            if at_the_head < tenants {
+                let late = format!("only {at_the_head} of {tenants} tenants are at the head");
+                return Err(CliError::Demo(late));
+            }
             self.roundtrip(&mut summary).await
         };
         tokio::select! {
@@ -102,7 +108,8 @@ impl Stages<'_> {
             .await?;
         let took = start.elapsed();
         summary.provision_seconds = took.as_secs_f64();
-        summary.migrations_applied += summary.tenants * before.tenant.migrations.len();
+        let signed_up = self.standing_at(&before.tenant).await?;
+        summary.migrations_applied += signed_up * before.tenant.migrations.len();
         self.say(
             &format!(
                 "{} signed up",
@@ -250,6 +257,15 @@ impl Stages<'_> {
             &human::duration(start.elapsed()),
         );
         Ok(())
+    }
+
+    /// How many tenants have applied exactly this set, as their shards tell.
+    async fn standing_at(&self, set: &MigrationSet) -> Result<usize, CliError> {
+        let applied: Vec<_> = set.migrations.iter().map(|m| Applied::of(m)).collect();
+        let digest = Digest::of(&applied);
+        let survey = Survey::take(&self.fleet).await?;
+        let heads = survey.tenants.iter().filter_map(|t| t.pinned.as_ref());
+        Ok(heads.filter(|pinned| pinned.head.digest == digest).count())
     }
 
     /// A demo that meets a failure is over: nothing in the sample sets may fail.
