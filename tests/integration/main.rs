@@ -1,6 +1,7 @@
 //! Tests of whole texts and sets, and against a real PostgreSQL: one binary, one server, a database for each test.
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod audit;
 mod backfill;
 mod cli_daemon;
 mod cli_first;
@@ -14,6 +15,7 @@ mod docs;
 mod economy;
 mod fixtures;
 mod fleet;
+mod groups;
 mod kinds;
 mod protocol;
 mod provision;
