@@ -414,9 +414,9 @@ async fn a_head_that_a_script_deletes_lets_nothing_through() {
     let head = small.pinned("acme").await.head;
     let text = "create table a (); delete from tenantry.heads";
     assert_eq!(failure(&small, text).await.fault, Fault::Foreign);
-    let (plan, mut carrier) = (opaque(&[text]), carrier(&small));
+    let plan = opaque(&[text]);
     let unwatched = compile(&plan, &small.fleet.limits, Cut::Coarse, Audit::None);
-    let unwatched = carrier.carry(&plan, &unwatched, &head).await;
+    let unwatched = carrier(&small).carry(&plan, &unwatched, &head).await;
     assert_eq!(unwatched.failure.unwrap().fault, Fault::Gone);
     assert_eq!(small.tables("acme").await, [""; 0]);
 
