@@ -431,7 +431,7 @@ async fn a_head_that_a_script_deletes_lets_nothing_through() {
         ..Plan::default()
     };
     let carried = carry(&small, &mut carrier(&small), &plan, &head).await;
-    assert_eq!(carried.failure.unwrap().fault, Fault::Gone);
+    assert_eq!(carried.failure.unwrap().fault, Fault::Foreign);
     assert_eq!(small.pinned("acme").await.head, head);
 }
 
