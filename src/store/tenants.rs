@@ -129,6 +129,7 @@ fn tenant(row: &PgRow) -> Result<Tenant, StoreError> {
         "provisioning" => TenantState::Provisioning,
         "active" => TenantState::Active,
         "suspended" => TenantState::Suspended,
+        "renaming" => TenantState::Renaming,
         "retiring" => TenantState::Retiring,
         _ => return Err(unreadable(state, "a tenant's state")),
     };

@@ -20,6 +20,7 @@ mod provision;
 mod real_sets;
 mod record;
 mod refusals;
+mod retire;
 mod roundtrip;
 mod scratch;
 mod sets;

@@ -3,6 +3,7 @@
 mod add;
 mod import;
 mod list;
+mod many;
 mod retire;
 mod show;
 
@@ -21,7 +22,7 @@ pub(super) enum TenantCommand {
     Show(show::Show),
     /// Takes over a schema that is there already, or was restored
     Import(import::Import),
-    /// Drops a tenant's schema with everything in it, and forgets the tenant
+    /// Drops tenants' schemas with everything in them, and forgets the tenants
     Retire(retire::Retire),
 }
 
