@@ -22,6 +22,7 @@ const BUILD_SQL: &[&str] = &[
     "src/postgres/message.rs",
     "src/postgres/session.rs",
     "src/provision/guarded.rs",
+    "src/provision/rename.rs",
     "src/provision/retire/drop.rs",
     "src/provision/schema.rs",
     "src/verify/scratch/database.rs",

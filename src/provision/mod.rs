@@ -4,17 +4,21 @@ mod add;
 mod each;
 mod guarded;
 mod import;
+mod rename;
 mod retire;
 mod schema;
 mod shard;
 mod shared;
+mod suspend;
 
 pub use add::{add, resume};
 pub use each::{Each, each};
 pub use import::{Imported, import, import_shared};
+pub use rename::rename;
 pub use retire::retire;
 pub use schema::shared_schema;
 pub use shard::choose_shard;
+pub use suspend::{suspend, unsuspend};
 
 use crate::{
     apply::Failure,
@@ -64,6 +68,12 @@ pub enum ProvisionError {
         /// Its name.
         schema: String,
     },
+    /// The schema of a tenant is not there.
+    #[error("the schema {schema} is not there; `tenantry repair` says what to do about that")]
+    Absent {
+        /// Its name.
+        schema: String,
+    },
     /// The schema has another name now.
     #[error(
         "the schema {schema} was renamed to {now}; rename it back (`alter schema`), then try again"
@@ -73,6 +83,16 @@ pub enum ProvisionError {
         schema: String,
         /// The name that it has.
         now: String,
+    },
+    /// It is about to have another name than the one that was asked for.
+    #[error(
+        "tenant {name} is being renamed to {to}: finish that first, with `tenantry tenant rename {name} {to}`"
+    )]
+    BeingRenamed {
+        /// Its name.
+        name: String,
+        /// The name that it is about to have.
+        to: String,
     },
     /// The schema is the one that another head has pinned.
     #[error(

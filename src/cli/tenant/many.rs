@@ -21,20 +21,20 @@ use crate::{
 
 /// One thing that is done to tenants, in words.
 pub(super) struct Many {
-    /// The word for programs of what was done.
+    /// The command's word.
+    pub(super) action: &'static str,
+    /// What becomes of tenants by it.
     pub(super) done: &'static str,
     /// That it was done to this tenant.
     pub(super) told: fn(&str) -> String,
-    /// That it was done to so many.
-    pub(super) told_many: fn(&str) -> String,
 }
 
 #[derive(Serialize)]
 struct ManyJson<'a> {
-    done: &'static str,
-    done_count: usize,
-    failed_count: usize,
-    not_started_count: usize,
+    action: &'static str,
+    done: usize,
+    failed: usize,
+    not_started: usize,
     tenants: Vec<EachJson<'a>>,
 }
 
@@ -84,16 +84,23 @@ impl Many {
         let failed = count(ended, |ended| matches!(ended, Some(Err(_))));
         let not_started = count(ended, Option::is_none);
         let json = ManyJson {
-            done: self.done,
-            done_count: done,
-            failed_count: failed,
-            not_started_count: not_started,
+            action: self.action,
+            done,
+            failed,
+            not_started,
             tenants: ended.iter().map(json).collect(),
         };
         output.result(&json, |paint| {
             let mut line = match ended {
                 [one] if done == 1 => (self.told)(one.tenant.name.as_str()),
-                _ => (self.told_many)(&human::count(done, "tenant", "tenants")),
+                all => {
+                    let of = match done == all.len() {
+                        true => String::new(),
+                        false => format!("{} of ", human::number(done)),
+                    };
+                    let all = human::count(all.len(), "tenant", "tenants");
+                    format!("{of}{all} {}", self.done)
+                }
             };
             for (count, what) in [(failed, "failed"), (not_started, "not begun")] {
                 if count > 0 {

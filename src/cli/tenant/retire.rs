@@ -34,9 +34,9 @@ impl Retire {
             return Ok(ExitCode::Failed);
         }
         let many = Many {
+            action: "retire",
             done: "retired",
             told: |one| format!("tenant {one} is no more"),
-            told_many: |many| format!("{many} are no more"),
         };
         many.each(context, &fleet, tenants, async |tenant| {
             provision::retire(&fleet, &tenant.name).await
