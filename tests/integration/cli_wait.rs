@@ -1,11 +1,14 @@
 //! `wait`, as deploys and init containers use it.
 
-use std::process::{Child, Command, Stdio};
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    process::{Child, ChildStderr, Command, Stdio},
+};
 
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::support::{Small, small, snapshots, until};
+use crate::support::{Small, small, snapshots};
 
 fn json(small: &Small, arguments: &[&str]) -> (i32, Value) {
     let arguments = [arguments, &["--output", "json"]].concat();
@@ -17,34 +20,46 @@ fn json(small: &Small, arguments: &[&str]) -> (i32, Value) {
     (output.status.code().unwrap(), json)
 }
 
-/// The command in the background.
-fn waiting(small: &Small, arguments: &[&str]) -> Child {
-    let command = small.tenantry(arguments);
-    let mut background = Command::new(command.get_program());
-    background
-        .args(command.get_args())
-        .current_dir(command.get_current_dir().unwrap());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => background.env(name, value),
-            None => background.env_remove(name),
-        };
-    }
-    background
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+/// The command in the background, once it has looked and found that it has to wait.
+struct Gate {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    said: String,
 }
 
-/// How a command ended, and all that it has written.
-fn ended(child: Child) -> (i32, String) {
-    let output = child.wait_with_output().unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    (
-        output.status.code().unwrap(),
-        String::from_utf8(text).unwrap(),
-    )
+impl Gate {
+    fn shut(small: &Small, arguments: &[&str]) -> Self {
+        let command = small.tenantry(arguments);
+        let mut background = Command::new(command.get_program());
+        background
+            .args(command.get_args())
+            .current_dir(command.get_current_dir().unwrap());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => background.env(name, value),
+                None => background.env_remove(name),
+            };
+        }
+        let piped = background.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        stderr.read_line(&mut said).unwrap();
+        assert!(said.starts_with("note: waiting: "), "{said}");
+        Self {
+            child,
+            stderr,
+            said,
+        }
+    }
+
+    /// Waits for its end; gives its exit code and all that it has written.
+    fn open(mut self) -> (i32, String) {
+        self.stderr.read_to_string(&mut self.said).unwrap();
+        let output = self.child.wait_with_output().unwrap();
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        (output.status.code().unwrap(), self.said + &stdout)
+    }
 }
 
 #[tokio::test]
@@ -53,7 +68,7 @@ async fn who_has_arrived_is_let_through_at_once() {
     small.add("acme").await;
     snapshots().bind(|| {
         let json = small.json(&["wait"]);
-        let json = regex_free(&json);
+        let json = without_time(&json);
         assert_snapshot!("wait_json", json);
     });
     let (code, json) = json(&small, &["wait", "acme", "--version", "2"]);
@@ -64,7 +79,7 @@ async fn who_has_arrived_is_let_through_at_once() {
 }
 
 /// The one time in it is left out.
-fn regex_free(text: &str) -> String {
+fn without_time(text: &str) -> String {
     let lines = text.lines().map(|line| match line.contains("waited_ms") {
         true => "  \"waited_ms\": 0,",
         false => line,
@@ -81,34 +96,29 @@ async fn a_deploy_waits_until_somebody_has_moved_the_fleet() {
     small.write("tenant/2-t2.up.sql", "create table t2 ();");
     small.write("tenant/2-t2.down.sql", "drop table t2;");
     small = small.reopened();
-    let gate = waiting(&small, &["wait", "--interval", "50ms"]);
-    let one = waiting(
-        &small,
-        &[
-            "wait",
-            "version<2,!bolt",
-            "--version",
-            "2",
-            "--interval",
-            "50ms",
-        ],
-    );
-    until("both look at the fleet", async || {
-        let sessions = "select count(*) from pg_stat_activity where application_name = 'tenantry' and datname = current_database()";
-        let count: i64 = sqlx::query_scalar(sessions).fetch_one(&mut small.connect().await).await.unwrap();
-        count > 0
-    })
-    .await;
+    let gate = Gate::shut(&small, &["wait", "--interval", "50ms"]);
+    let arguments = [
+        "wait",
+        "version<2,!bolt",
+        "--version",
+        "2",
+        "--interval",
+        "50ms",
+    ];
+    let one = Gate::shut(&small, &arguments);
     let moved = small.text(&["up", "acme"]);
     assert!(moved.starts_with("exit code 0"), "{moved}");
-    let (code, text) = ended(one);
+    let (code, text) = one.open();
     assert_eq!(code, 0, "{text}");
     let moved = small.text(&["up"]);
     assert!(moved.starts_with("exit code 0"), "{moved}");
-    let (code, text) = ended(gate);
+    let (code, text) = gate.open();
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("tenants: 2 of 2 there after"), "{text}");
-    assert!(text.contains("note: waiting: "), "{text}");
+    assert!(
+        text.contains("shared schemas: 0 of 0, tenants: 0 of 2 there"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -158,13 +168,13 @@ async fn tenants_are_waited_for_from_their_registration_on_and_not_while_suspend
         .await;
     assert_eq!(json(&small, &["wait", "--timeout", "0s"]).0, 0);
     assert_eq!(json(&small, &["wait", "bolt", "--timeout", "0s"]).0, 3);
-    let gate = waiting(&small, &["wait", "bolt", "--interval", "50ms"]);
+    let gate = Gate::shut(&small, &["wait", "bolt", "--interval", "50ms"]);
     assert!(
         small
             .text(&["tenant", "add", "bolt"])
             .starts_with("exit code 0")
     );
-    let (code, text) = ended(gate);
+    let (code, text) = gate.open();
     assert_eq!(code, 0, "{text}");
     small.write("tenant/2-t2.up.sql", "create table t2 ();");
     small.write("tenant/2-t2.down.sql", "drop table t2;");
