@@ -297,7 +297,7 @@ async fn who_planned_for_a_tenant_cannot_move_what_is_left_of_it() {
 /// Acceptance: default settings have room for a hundred times the locks of this server, for as many times the tenants.
 #[tokio::test]
 async fn many_tenants_are_retired_on_a_server_with_little_room_and_nobody_runs_out_of_it() {
-    const TENANTS: usize = 10;
+    const TENANTS: usize = 6;
     let options = options()
         .max_connections(20)
         .setting("max_locks_per_transaction", "10")

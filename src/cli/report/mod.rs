@@ -237,6 +237,7 @@ mod tests {
                 elapsed: Duration::ZERO,
             }],
             stopped: false,
+            suspended: 0,
         }
     }
 

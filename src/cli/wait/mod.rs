@@ -26,6 +26,10 @@ use crate::{
 
 /// What `wait` takes.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 all have arrived, 3 not within the time, 5 who is missing has stopped half-way, \
+                        69 a database could not be reached within the time"
+)]
 pub(super) struct Wait {
     /// Which tenants, as for `up` [default: all]
     selector: Option<String>,
@@ -45,6 +49,9 @@ pub(super) struct Wait {
 
 /// The time before the second look.
 const FIRST: Duration = Duration::from_millis(100);
+
+/// The shortest time between two looks.
+const SHORTEST: Duration = Duration::from_millis(20);
 
 #[derive(Serialize)]
 struct WaitJson<'a> {
@@ -115,7 +122,9 @@ impl Wait {
         start: Instant,
         stop: &CancellationToken,
     ) -> Result<Option<Arrival>, CliError> {
-        let mut pause = FIRST.min(self.interval);
+        // Whoever asks for no pause at all gets a short one.
+        let longest = self.interval.max(SHORTEST);
+        let mut pause = FIRST.min(longest);
         let mut told = String::new();
         let mut chosen = None;
         loop {
@@ -144,7 +153,7 @@ impl Wait {
             if stop.run_until_cancelled(sleep).await.is_none() {
                 return Ok(None);
             }
-            pause = pause.mul_f64(1.5).min(self.interval);
+            pause = pause.mul_f64(1.5).min(longest);
         }
     }
 
