@@ -197,3 +197,19 @@ async fn a_database_that_is_not_there_yet_is_waited_for() {
     assert_eq!(output.status.code(), Some(69), "{text}");
     assert!(text.contains("waiting: cannot connect to"), "{text}");
 }
+
+#[tokio::test]
+async fn a_deploy_that_is_called_off_waits_no_longer() {
+    let mut small = small(1).await;
+    small.add("acme").await;
+    small.write("tenant/2-t2.up.sql", "create table t2 ();");
+    small.write("tenant/2-t2.down.sql", "drop table t2;");
+    small = small.reopened();
+    let gate = Gate::shut(&small, &["wait"]);
+    let ended = Command::new("kill")
+        .arg(gate.child.id().to_string())
+        .status()
+        .unwrap();
+    assert!(ended.success());
+    assert_eq!(gate.open().0, 130);
+}
