@@ -11,7 +11,7 @@ use super::{
     backfill::BackfillCommand, baseline::Baseline, config::ConfigCommand, context::Context,
     demo::Demo, down::Down, error::CliError, exit::ExitCode, force::Force, goto::Goto, new::New,
     plan::Plan, redo::Redo, repair::Repair, serve::Serve, status::Status, tenant::TenantCommand,
-    up::Up, verify::Verify,
+    up::Up, verify::Verify, wait::Wait,
 };
 
 /// Moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
@@ -89,6 +89,8 @@ pub(super) enum Command {
     Plan(Plan),
     /// Applies what is pending: the shared schema first, then the tenants
     Up(Up),
+    /// Waits until all that is pending is applied, by whomever: a gate for deploys
+    Wait(Wait),
     /// Takes migrations back, by the texts that the history has stored
     Down(Down),
     /// Takes the last migration back and applies it again, as its file is now
@@ -101,7 +103,7 @@ pub(super) enum Command {
     Baseline(Baseline),
     /// Looks at the record and says what is wrong with it; with an option, mends it
     Repair(Repair),
-    /// Makes, lists, shows, takes over and takes away tenants
+    /// Makes, lists, shows, labels, renames, suspends, takes over and takes away tenants
     #[command(subcommand)]
     Tenant(TenantCommand),
     /// Changes data in small batches, tenant by tenant
@@ -126,6 +128,7 @@ impl Command {
             Self::Status(command) => command.run(context).await,
             Self::Plan(command) => command.run(context).await,
             Self::Up(command) => command.run(context).await,
+            Self::Wait(command) => command.run(context).await,
             Self::Down(command) => command.run(context).await,
             Self::Redo(command) => command.run(context).await,
             Self::Goto(command) => command.run(context).await,

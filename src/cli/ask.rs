@@ -23,6 +23,15 @@ pub(super) fn name_again(output: &Output, about: &str, name: &str) -> Result<boo
     Ok(heed(output, answer == name))
 }
 
+/// Asks for a number of tenants to be typed after `about` was said. True when it was.
+///
+/// # Errors
+/// There is nobody to ask.
+pub(super) fn number_again(output: &Output, about: &str, number: usize) -> Result<bool, CliError> {
+    let answer = answer(output, about, "Type how many tenants these are to go on:")?;
+    Ok(heed(output, answer == number.to_string()))
+}
+
 fn answer(output: &Output, about: &str, question: &str) -> Result<String, CliError> {
     output.aside(about);
     if output.is_json() || !io::stdin().is_terminal() || !io::stderr().is_terminal() {

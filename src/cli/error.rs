@@ -132,7 +132,8 @@ fn of_store(error: &StoreError) -> ExitCode {
     }
 }
 
-fn of_provision(error: &ProvisionError) -> ExitCode {
+/// What one tenant that could not be worked on makes of the process.
+pub(crate) fn of_provision(error: &ProvisionError) -> ExitCode {
     match error {
         ProvisionError::Fleet(error) => of_fleet(error),
         ProvisionError::Busy(_) | ProvisionError::InUse(_) => ExitCode::Busy,

@@ -35,6 +35,7 @@ mod tenant;
 mod trip;
 mod up;
 mod verify;
+mod wait;
 
 use std::{
     ffi::OsString,

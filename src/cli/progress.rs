@@ -67,7 +67,7 @@ impl Progress {
 }
 
 impl Progress {
-    fn begun(&self, scope: Scope, targets: usize) {
+    pub(super) fn begun(&self, scope: Scope, targets: usize) {
         if self.output.is_quiet() || targets == 0 {
             return;
         }
@@ -81,7 +81,7 @@ impl Progress {
         };
     }
 
-    fn one_more(&self, scope: Scope, failed: bool) {
+    pub(super) fn one_more(&self, scope: Scope, failed: bool) {
         let mut state = self.state();
         if let Some(bar) = &state.bar {
             if failed {
@@ -98,7 +98,7 @@ impl Progress {
         }
     }
 
-    fn finished(&self) {
+    pub(super) fn finished(&self) {
         let state = std::mem::take(&mut *self.state());
         if let Some(reveal) = state.reveal {
             reveal.abort();

@@ -6,9 +6,9 @@ use super::{error::CliError, output::Output};
 use crate::{
     fleet::Fleet,
     rollout::{Standing, Survey},
-    store::tenants::Tenant,
+    store::tenants::{self, Tenant},
     tenant::{
-        TenantState,
+        TenantName, TenantState,
         selector::{Candidate, Selector},
     },
 };
@@ -69,6 +69,32 @@ impl Selection {
         Ok(Self {
             names: Some(names.collect()),
         })
+    }
+
+    /// The registered tenants that a command on the registry is about: the one of exactly this name, whatever characters
+    /// are in it and wherever its shard is, else those that the selector finds.
+    pub(crate) async fn tenants(
+        fleet: &Fleet,
+        selector: &str,
+        output: &Output,
+    ) -> Result<Vec<Tenant>, CliError> {
+        if let Ok(name) = TenantName::new(selector) {
+            let mut home = fleet.home().await?;
+            let named = tenants::get(home.connection(), &name).await?;
+            home.close().await;
+            if let Some(tenant) = named {
+                return Ok(vec![tenant]);
+            }
+        }
+        let survey = Survey::take(fleet).await?;
+        let selection = Self::of(&survey, Some(selector), output)?;
+        let chosen = survey
+            .tenants
+            .iter()
+            .filter(|standing| selection.holds(standing));
+        Ok(chosen
+            .filter_map(|standing| standing.tenant.clone())
+            .collect())
     }
 
     /// Whether a tenant is one of them.

@@ -1,17 +1,24 @@
 //! Makes, takes over and takes away the schemas of tenants.
 
 mod add;
+mod each;
+mod guarded;
 mod import;
+mod rename;
 mod retire;
 mod schema;
 mod shard;
 mod shared;
+mod suspend;
 
 pub use add::{add, resume};
+pub use each::{Each, each};
 pub use import::{Imported, import, import_shared};
+pub use rename::rename;
 pub use retire::retire;
 pub use schema::shared_schema;
 pub use shard::choose_shard;
+pub use suspend::{suspend, unsuspend};
 
 use crate::{
     apply::Failure,
@@ -61,6 +68,12 @@ pub enum ProvisionError {
         /// Its name.
         schema: String,
     },
+    /// The schema of a tenant is not there.
+    #[error("the schema {schema} is not there; `tenantry repair` says what to do about that")]
+    Absent {
+        /// Its name.
+        schema: String,
+    },
     /// The schema has another name now.
     #[error(
         "the schema {schema} was renamed to {now}; rename it back (`alter schema`), then try again"
@@ -70,6 +83,16 @@ pub enum ProvisionError {
         schema: String,
         /// The name that it has.
         now: String,
+    },
+    /// It is about to have another name than the one that was asked for.
+    #[error(
+        "tenant {name} is being renamed to {to}: finish that first, with `tenantry tenant rename {name} {to}`"
+    )]
+    BeingRenamed {
+        /// Its name.
+        name: String,
+        /// The name that it is about to have.
+        to: String,
     },
     /// The schema is the one that another head has pinned.
     #[error(
@@ -114,6 +137,16 @@ pub enum ProvisionError {
          (pg_stat_activity shows them), then try again"
     )]
     InUse(String),
+    /// Things of other schemas would be dropped as well.
+    #[error(
+        "other schemas need something of the schema {schema}: {by}; drop or change that first, then try again"
+    )]
+    Needed {
+        /// Its name.
+        schema: String,
+        /// Them, as PostgreSQL names them.
+        by: String,
+    },
     /// No shard of that name, or more than one to choose from.
     #[error("{0}")]
     Shard(String),
@@ -125,6 +158,22 @@ pub enum ProvisionError {
     Failed(Box<Failure>),
 }
 
+impl ProvisionError {
+    /// So many things in the way are named.
+    const SHOWN: usize = 10;
+
+    fn needed(schema: &str, mut by: Vec<String>) -> Self {
+        let more = by.len().saturating_sub(Self::SHOWN);
+        by.truncate(Self::SHOWN);
+        let mut by = by.join(", ");
+        if more > 0 {
+            by.push_str(&format!(" and {more} more"));
+        }
+        let schema = schema.to_owned();
+        Self::Needed { schema, by }
+    }
+}
+
 /// What can be done with a tenant that is in a state where something else cannot be.
 fn way_out(name: &str, state: TenantState) -> String {
     match state {
@@ -132,6 +181,9 @@ fn way_out(name: &str, state: TenantState) -> String {
             format!("`tenantry tenant add {name}` goes on where it stopped")
         }
         TenantState::Retiring => format!("`tenantry tenant retire {name}` finishes that"),
+        TenantState::Renaming => format!(
+            "`tenantry tenant rename {name} NEW` finishes that, with the name it was to have (`tenant show` tells it)"
+        ),
         TenantState::Active | TenantState::Suspended => {
             format!(
                 "somebody else changed it meanwhile; `tenantry tenant show {name}`, then try again"

@@ -138,11 +138,12 @@ pub async fn diagnose(fleet: &Fleet, survey: &Survey) -> Result<Vec<Finding>, Fl
     Ok(findings.0)
 }
 
-/// Whether the record should know the target: a shared schema is made by the first `up`, a tenant may be on its way out.
+/// Whether the record should know the target: a shared schema is made by the first `up`, a tenant may be on its way out, or
+/// to another name.
 fn is_expected(standing: &Standing) -> bool {
     match state(standing) {
         None => standing.pinned.is_some(),
-        Some(state) => state != TenantState::Retiring,
+        Some(state) => !matches!(state, TenantState::Retiring | TenantState::Renaming),
     }
 }
 

@@ -12,6 +12,8 @@ pub struct Report {
     pub scopes: Vec<ScopeReport>,
     /// Somebody asked to stop before the end.
     pub stopped: bool,
+    /// How many of the tenants that were asked for stay where they are, because they are suspended.
+    pub suspended: usize,
 }
 
 /// The same for one scope.

@@ -20,7 +20,7 @@ use crate::{
     plan::{Goal, Plan},
     postgres::Fault,
     provision,
-    tenant::Target,
+    tenant::{Target, TenantState},
 };
 
 /// Where which part of the fleet should go.
@@ -72,7 +72,10 @@ pub async fn travel(
     journey.check_version(&plans)?;
     refuse_tenants_left_behind(request, &survey, &plans)?;
     refuse_shared_behind(fleet, request, &survey, &plans).await?;
-    let mut report = Report::default();
+    let mut report = Report {
+        suspended: journey.suspended(&survey),
+        ..Report::default()
+    };
     if plans
         .iter()
         .any(|cohorts| cohorts.refusals().next().is_some())
@@ -121,6 +124,18 @@ impl Journey<'_> {
             provision::shared_schema(self.fleet, &standing.target).await?;
         }
         Survey::take(self.fleet).await
+    }
+
+    /// How many tenants that were asked for are not moved for now.
+    fn suspended(&self, survey: &Survey) -> usize {
+        let is_suspended = |standing: &&Standing| {
+            let state = standing.tenant.as_ref().map(|tenant| tenant.state);
+            state == Some(TenantState::Suspended) && (self.request.select)(standing)
+        };
+        match self.request.scopes.contains(&Scope::Tenant) {
+            true => survey.tenants.iter().filter(is_suspended).count(),
+            false => 0,
+        }
     }
 
     /// The cohorts of a scope; of `only` these targets, where given.

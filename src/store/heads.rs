@@ -169,6 +169,29 @@ pub async fn forget(connection: &mut PgConnection, schema_oid: u32) -> Result<()
     Ok(())
 }
 
+/// What belongs to other schemas and would be dropped with this one, as PostgreSQL names it.
+pub async fn outsiders(
+    connection: &mut PgConnection,
+    schema_oid: u32,
+) -> Result<Vec<String>, StoreError> {
+    sqlx::query_scalar("select tenantry.outsiders($1)")
+        .bind(Oid(schema_oid))
+        .fetch_all(connection)
+        .await
+        .map_err(StoreError::query("look at what depends on a schema"))
+}
+
+/// How many locks the whole server has room for, by its settings.
+pub async fn lock_room(connection: &mut PgConnection) -> Result<i64, StoreError> {
+    sqlx::query_scalar(
+        "select current_setting('max_locks_per_transaction')::bigint
+                * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint)",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(StoreError::query("read the server's limits"))
+}
+
 /// Marks a schema as stopped half-way at `version`, so that nothing more is carried to it.
 pub async fn mark_dirty(
     connection: &mut PgConnection,

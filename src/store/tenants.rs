@@ -67,7 +67,7 @@ pub async fn get(
     row.as_ref().map(tenant).transpose()
 }
 
-/// Registers a tenant. False when the name is taken.
+/// Registers a tenant. False when the name is taken, or is about to be by a tenant that is being renamed.
 pub async fn insert(
     connection: &mut PgConnection,
     name: &TenantName,
@@ -76,7 +76,10 @@ pub async fn insert(
     labels: &Labels,
 ) -> Result<bool, StoreError> {
     let inserted = sqlx::query(
-        "insert into tenantry.tenants (name, shard, state, labels) values ($1, $2, $3, $4) on conflict do nothing",
+        "insert into tenantry.tenants (name, shard, state, labels)
+         select $1, $2, $3, $4
+          where not exists (select from tenantry.tenants where new_name = $1)
+             on conflict do nothing",
     )
     .bind(name.as_str())
     .bind(shard.as_str())
@@ -106,6 +109,106 @@ pub async fn set_state(
     Ok(moved.rows_affected() == 1)
 }
 
+/// Sets labels on tenants, and takes others away. Gives those tenants with the labels that they have then, by name.
+pub async fn label(
+    connection: &mut PgConnection,
+    names: &[&str],
+    set: &Labels,
+    remove: &[String],
+) -> Result<Vec<Tenant>, StoreError> {
+    let rows = sqlx::query(
+        "with labelled as (
+             update tenantry.tenants set labels = (labels || $2) - $3::text[], updated_at = clock_timestamp()
+              where name = any($1)
+             returning name, shard, state, labels, created_at
+         )
+         select * from labelled order by name",
+    )
+    .bind(names)
+    .bind(Json(set))
+    .bind(remove)
+    .fetch_all(connection)
+    .await
+    .map_err(StoreError::query("label tenants"))?;
+    rows.iter().map(tenant).collect()
+}
+
+/// Notes that a tenant is about to have another name. False when it is not in the state that was expected, or the name is
+/// taken.
+pub async fn begin_rename(
+    connection: &mut PgConnection,
+    name: &TenantName,
+    state: TenantState,
+    new: &TenantName,
+) -> Result<bool, StoreError> {
+    let begun = sqlx::query(
+        "update tenantry.tenants
+            set state = 'renaming', new_name = $3, after = state, updated_at = clock_timestamp()
+          where name = $1 and state = $2
+            and not exists (select from tenantry.tenants where name = $3 or new_name = $3)",
+    )
+    .bind(name.as_str())
+    .bind(state.as_str())
+    .bind(new.as_str())
+    .execute(connection)
+    .await;
+    match begun {
+        Ok(begun) => Ok(begun.rows_affected() == 1),
+        // Two for the same name at the same moment.
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
+        Err(error) => Err(StoreError::query("begin to rename a tenant")(error)),
+    }
+}
+
+/// The name that a tenant is about to have; none when it is not being renamed.
+pub async fn new_name(
+    connection: &mut PgConnection,
+    name: &TenantName,
+) -> Result<Option<String>, StoreError> {
+    let row: Option<Option<String>> =
+        sqlx::query_scalar("select new_name from tenantry.tenants where name = $1")
+            .bind(name.as_str())
+            .fetch_optional(connection)
+            .await
+            .map_err(StoreError::query("read a tenant's new name"))?;
+    Ok(row.flatten())
+}
+
+/// Gives a tenant its new name, and the state that it had before. False when it is not being renamed to that.
+pub async fn end_rename(
+    connection: &mut PgConnection,
+    name: &TenantName,
+    new: &TenantName,
+) -> Result<bool, StoreError> {
+    let ended = sqlx::query(
+        "update tenantry.tenants
+            set name = new_name, state = after, new_name = null, after = null, updated_at = clock_timestamp()
+          where name = $1 and new_name = $2",
+    )
+    .bind(name.as_str())
+    .bind(new.as_str())
+    .execute(connection)
+    .await
+    .map_err(StoreError::query("rename a tenant"))?;
+    Ok(ended.rows_affected() == 1)
+}
+
+/// Takes back what [`begin_rename`] has noted.
+pub async fn cancel_rename(
+    connection: &mut PgConnection,
+    name: &TenantName,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "update tenantry.tenants set state = after, new_name = null, after = null, updated_at = clock_timestamp()
+          where name = $1 and state = 'renaming'",
+    )
+    .bind(name.as_str())
+    .execute(connection)
+    .await
+    .map_err(StoreError::query("leave a tenant its name"))?;
+    Ok(())
+}
+
 /// Forgets a tenant that is being retired.
 pub async fn delete(connection: &mut PgConnection, name: &TenantName) -> Result<bool, StoreError> {
     let gone = sqlx::query("delete from tenantry.tenants where name = $1 and state = 'retiring'")
@@ -129,6 +232,7 @@ fn tenant(row: &PgRow) -> Result<Tenant, StoreError> {
         "provisioning" => TenantState::Provisioning,
         "active" => TenantState::Active,
         "suspended" => TenantState::Suspended,
+        "renaming" => TenantState::Renaming,
         "retiring" => TenantState::Retiring,
         _ => return Err(unreadable(state, "a tenant's state")),
     };

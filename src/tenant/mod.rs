@@ -123,6 +123,8 @@ pub enum TenantState {
     Active,
     /// Out of use for now: left where it stands.
     Suspended,
+    /// Its schema is being renamed; not moved meanwhile.
+    Renaming,
     /// Its schema is being taken away.
     Retiring,
 }
@@ -134,6 +136,7 @@ impl TenantState {
             Self::Provisioning => "provisioning",
             Self::Active => "active",
             Self::Suspended => "suspended",
+            Self::Renaming => "renaming",
             Self::Retiring => "retiring",
         }
     }

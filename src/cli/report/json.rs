@@ -18,6 +18,7 @@ use crate::{
 pub(super) struct ReportJson<'a> {
     complete: bool,
     stopped: bool,
+    suspended: usize,
     scopes: Vec<ScopeJson<'a>>,
     warnings: Vec<ProblemJson<'a>>,
     /// What to type for what failed; none where nothing has, or where it would have to name too many tenants.
@@ -91,6 +92,7 @@ pub(super) fn report<'a>(
     ReportJson {
         complete: report.is_complete(),
         stopped: report.stopped,
+        suspended: report.suspended,
         scopes: report.scopes.iter().map(scope).collect(),
         warnings: settled(report, fleet).into_iter().map(problem).collect(),
         retry: (!failed.is_empty()).then(|| retry.typed(&failed)).flatten(),

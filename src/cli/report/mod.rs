@@ -12,6 +12,7 @@ pub(super) use summary::Work;
 use super::{
     error::{of_fault, of_refusal},
     exit::ExitCode,
+    human,
     output::Output,
     trip::targets,
 };
@@ -45,6 +46,19 @@ pub(super) fn show(report: &Report, fleet: &Fleet, retry: &Retry<'_>, output: &O
         if scope.left_in_place > 0 && scope.migrations() > 0 {
             output.note(&left_in_place(scope.left_in_place));
         }
+    }
+    // Whoever names tenants is told of each of them before.
+    if report.suspended > 0 && retry.selector.is_none() {
+        let note = match report.suspended {
+            1 => "1 tenant is suspended and stays where it is".to_owned(),
+            many => format!(
+                "{} tenants are suspended and stay where they are",
+                human::number(many)
+            ),
+        };
+        output.note(&format!(
+            "{note} (`tenantry tenant list` shows which, `tenantry tenant resume` takes back)"
+        ));
     }
     warnings(report, fleet, output);
 }
@@ -223,6 +237,7 @@ mod tests {
                 elapsed: Duration::ZERO,
             }],
             stopped: false,
+            suspended: 0,
         }
     }
 

@@ -148,7 +148,7 @@ fn pending(pending: Option<usize>) -> Cell {
     }
 }
 
-fn words(labels: &Labels) -> String {
+pub(super) fn words(labels: &Labels) -> String {
     let words: Vec<_> = labels
         .iter()
         .map(|(key, value)| format!("{key}={value}"))

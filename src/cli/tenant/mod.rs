@@ -1,10 +1,14 @@
-//! `tenant`: the registry, and the schemas of tenants made, taken over and taken away.
+//! `tenant`: the registry, and the schemas of tenants made, taken over, renamed and taken away.
 
 mod add;
 mod import;
+mod label;
 mod list;
+mod many;
+mod rename;
 mod retire;
 mod show;
+mod suspend;
 
 use clap::Subcommand;
 
@@ -21,7 +25,15 @@ pub(super) enum TenantCommand {
     Show(show::Show),
     /// Takes over a schema that is there already, or was restored
     Import(import::Import),
-    /// Drops a tenant's schema with everything in it, and forgets the tenant
+    /// Sets labels on tenants, or takes them away
+    Label(label::Label),
+    /// Gives a tenant and its schema another name; what was cut off is finished by the same again
+    Rename(rename::Rename),
+    /// Leaves tenants where they stand: they are not moved with the fleet
+    Suspend(suspend::Suspend),
+    /// Has suspended tenants moved with the fleet again
+    Resume(suspend::Resume),
+    /// Drops tenants' schemas with everything in them, and forgets the tenants
     Retire(retire::Retire),
 }
 
@@ -32,6 +44,10 @@ impl TenantCommand {
             Self::List(command) => command.run(context).await,
             Self::Show(command) => command.run(context).await,
             Self::Import(command) => command.run(context).await,
+            Self::Label(command) => command.run(context).await,
+            Self::Rename(command) => command.run(context).await,
+            Self::Suspend(command) => command.run(context).await,
+            Self::Resume(command) => command.run(context).await,
             Self::Retire(command) => command.run(context).await,
         }
     }

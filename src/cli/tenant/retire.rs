@@ -1,56 +1,71 @@
-//! `tenant retire`: drops a tenant's schema with everything in it.
+//! `tenant retire`: drops tenants' schemas with everything in them.
 
 use clap::Args;
-use serde::Serialize;
 
+use super::many::Many;
 use crate::{
-    cli::{ask, context::Context, error::CliError, exit::ExitCode},
-    provision::{self, ProvisionError},
-    store::tenants,
+    cli::{ask, context::Context, error::CliError, exit::ExitCode, human, selection::Selection},
+    fleet::Fleet,
+    provision,
+    store::tenants::Tenant,
 };
 
 /// What `tenant retire` takes.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Retire {
-    /// The tenant
-    name: String,
+    /// Which tenants: a name, or a selector as for `up`
+    #[arg(value_name = "NAME|SELECTOR")]
+    selector: String,
     /// Do not ask
     #[arg(long)]
     yes: bool,
 }
 
-#[derive(Serialize)]
-struct Retired<'a> {
-    name: &'a str,
-    retired: bool,
-}
+/// So many tenants are named before they go.
+const SHOWN: usize = 5;
 
 impl Retire {
     pub(super) async fn run(self, context: &Context<'_>) -> Result<ExitCode, CliError> {
         let settings = context.settings()?;
-        let name = settings.tenant_name(&self.name)?;
         // The way out must work whatever the files are like.
-        let fleet = crate::fleet::Fleet::without_files(&settings)?;
-        let mut home = fleet.home().await?;
-        let tenant = tenants::get(home.connection(), &name).await?;
-        home.close().await;
-        let tenant = tenant.ok_or_else(|| ProvisionError::Unknown(name.to_string()))?;
-        let about = format!(
-            "This drops the schema {} on shard {}, with all the data in it.",
-            name.schema(),
-            tenant.shard
-        );
-        if !self.yes && !ask::name_again(context.output, &about, name.as_str())? {
+        let fleet = Fleet::without_files(&settings)?;
+        let tenants = Selection::tenants(&fleet, &self.selector, context.output).await?;
+        if !tenants.is_empty() && !self.yes && !asked(context, &tenants)? {
             return Ok(ExitCode::Failed);
         }
-        provision::retire(&fleet, &name).await?;
-        let retired = Retired {
-            name: name.as_str(),
-            retired: true,
+        let many = Many {
+            action: "retire",
+            done: "retired",
+            told: |one| format!("tenant {one} is no more"),
         };
-        context
-            .output
-            .result(&retired, |_| format!("tenant {name} is no more"));
-        Ok(ExitCode::Done)
+        many.each(context, &fleet, tenants, async |tenant| {
+            provision::retire(&fleet, &tenant.name).await
+        })
+        .await
     }
+}
+
+fn asked(context: &Context<'_>, tenants: &[Tenant]) -> Result<bool, CliError> {
+    if let [tenant] = tenants {
+        let about = format!(
+            "This drops the schema {} on shard {}, with all the data in it.",
+            tenant.name.schema(),
+            tenant.shard
+        );
+        return ask::name_again(context.output, &about, tenant.name.as_str());
+    }
+    let mut names: Vec<_> = tenants.iter().map(|t| t.name.as_str()).collect();
+    names.truncate(SHOWN);
+    let mut names = names.join(", ");
+    if tenants.len() > SHOWN {
+        names.push_str(&format!(
+            " and {} more",
+            human::number(tenants.len() - SHOWN)
+        ));
+    }
+    let about = format!(
+        "This drops the schemas of {}, with all the data in them: {names}.",
+        human::count(tenants.len(), "tenant", "tenants")
+    );
+    ask::number_again(context.output, &about, tenants.len())
 }

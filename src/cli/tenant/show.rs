@@ -10,6 +10,7 @@ use crate::{
         exit::ExitCode,
         human,
         paint::Paint,
+        report::for_shell,
         table::{Table, faint},
     },
     fleet::Fleet,
@@ -38,6 +39,8 @@ pub(in crate::cli) struct Show {
 struct Shown {
     #[serde(flatten)]
     tenant: Tenant,
+    /// The name that it is about to have, where a renaming was cut off.
+    new_name: Option<String>,
     version: Option<Version>,
     /// The version at which it stopped half-way.
     dirty: Option<Version>,
@@ -63,9 +66,11 @@ impl Show {
         let fleet = context.fleet(&settings)?;
         let mut home = fleet.home().await?;
         let tenant = tenants::get(home.connection(), &name).await?;
+        let new_name = tenants::new_name(home.connection(), &name).await?;
         home.close().await;
         let tenant = tenant.ok_or_else(|| ProvisionError::Unknown(name.to_string()))?;
-        let shown = look(&fleet, tenant, self.history).await?;
+        let mut shown = look(&fleet, tenant, self.history).await?;
+        shown.new_name = new_name;
         context.output.result(&shown, |paint| text(&shown, paint));
         Ok(ExitCode::Done)
     }
@@ -83,6 +88,7 @@ async fn look(fleet: &Fleet, tenant: Tenant, entries: u32) -> Result<Shown, CliE
     let history_total = log.len();
     log.truncate(usize::try_from(entries).unwrap_or(usize::MAX));
     Ok(Shown {
+        new_name: None,
         version: applied.last().map(|entry| entry.version),
         dirty: pinned.as_ref().and_then(|pinned| pinned.head.dirty),
         intact: pinned.as_ref().is_some_and(heads::Pinned::is_intact),
@@ -134,7 +140,12 @@ fn text(shown: &Shown, paint: Paint) -> String {
     if let Some(dirty) = shown.dirty {
         lines.push(paint.bad(format!("dirty: it stopped half-way at {dirty}; look at it, then `tenantry repair` or `tenantry force`")));
     }
-    if !shown.intact {
+    if let Some(new) = &shown.new_name {
+        let (old, new) = (for_shell(tenant.name.as_str()), for_shell(new));
+        lines.push(paint.caution(format!(
+            "being renamed: `tenantry tenant rename {old} {new}` finishes that"
+        )));
+    } else if !shown.intact {
         lines.push(
             paint.bad(
                 "its schema is not the one that its history is of; `tenantry repair` tells more",
