@@ -19,6 +19,11 @@ pub struct Compiled {
 }
 
 impl Compiled {
+    /// How many statements of scripts they have together.
+    pub fn statements(&self) -> usize {
+        self.messages.iter().map(Template::statements).sum()
+    }
+
     /// The messages' texts as they are sent to the schema of `head`, in order.
     ///
     /// # Errors
@@ -109,6 +114,7 @@ impl<'a> Draft<'a> {
 
     fn step(&mut self, step: &Step) {
         self.locks += cut::locks(&step.script);
+        self.template.relations += cut::relations(&step.script);
         self.template.search_path(&self.limits.extra_search_path);
         self.timeouts(&step.script);
         let origin = Origin {
@@ -156,6 +162,7 @@ impl<'a> Draft<'a> {
             .own("SET LOCAL check_function_bodies = off");
         for repeatable in &plan.repeatables {
             self.timeouts(&repeatable.script);
+            self.template.relations += cut::relations(&repeatable.script);
             let origin = Origin {
                 version: None,
                 name: repeatable.name.clone(),

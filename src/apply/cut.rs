@@ -73,6 +73,15 @@ pub(super) fn locks(script: &Script) -> u32 {
         .sum()
 }
 
+/// How many relations a script touches, by estimate. Many statements of data work on the same few tables.
+pub(super) fn relations(script: &Script) -> u32 {
+    const DATA: u32 = 200;
+    let kinds = script.statements.iter().map(|s| kind(script.statement(s)));
+    let (data, structure): (Vec<_>, Vec<_>) = kinds.partition(|kind| *kind == Kind::Other);
+    let sum = |kinds: Vec<Kind>| -> u32 { kinds.into_iter().map(Kind::estimated_relations).sum() };
+    sum(data).min(DATA) + sum(structure)
+}
+
 #[cfg(test)]
 mod tests {
     use super::outlives;

@@ -218,6 +218,7 @@ mod tests {
             busy_wait: Duration::ZERO,
             extra_search_path: Vec::new(),
             locks: 1,
+            relations: 1,
             who: String::new(),
         };
         let head = Head {

@@ -18,7 +18,7 @@ use crate::{
     history::Head,
     migration::{Script, Version},
     plan::Plan,
-    postgres::{Fault, ServerError, SessionError, Shard},
+    postgres::{Fault, ServerError, Shard},
     store::{StoreError, scripts},
     tenant::{ShardName, Target},
 };
@@ -119,6 +119,10 @@ impl Conductor<'_> {
     }
 
     async fn run<'s>(&'s self, desk: &Desk<'s>, work: Work<'_>) -> Run {
+        let statements = u32::try_from(work.compiled.statements()).unwrap_or(u32::MAX);
+        let paced = desk.shard.wait_for(statements);
+        // Whoever asks to stop meanwhile is heard below.
+        let _ = desk.halt.run_until_cancelled(paced).await;
         if self.is_over() || desk.unwell.load(Ordering::Relaxed) {
             return self.ended(work, 0, Ended::NotStarted);
         }
@@ -157,8 +161,7 @@ impl Conductor<'_> {
         }
         let mut carrier = desk.take(self.fleet);
         let session = carrier.session().await.map_err(|error| {
-            let (SessionError::Connect { error, .. } | SessionError::Lost(error)) = error;
-            Failure::without_place(Fault::Connection, error)
+            Failure::without_place(Fault::Connection, error.into_server_error())
         })?;
         scripts::put(session.connection(), texts.into_values())
             .await

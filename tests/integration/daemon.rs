@@ -90,11 +90,12 @@ async fn is_asleep(database: &Database) {
     .await;
 }
 
-async fn register(connection: &mut PgConnection, name: &str) {
+async fn register(database: &Database, name: &str) {
+    let mut connection = database.connect().await.into();
     let (name, shard) = (TenantName::new(name).unwrap(), ShardName::new("main"));
     let state = TenantState::Provisioning;
     assert!(
-        tenants::insert(connection, &name, &shard, state, &Labels::new())
+        tenants::insert(&mut connection, &name, &shard, state, &Labels::new())
             .await
             .unwrap()
     );
@@ -133,8 +134,8 @@ async fn applies_what_is_pending_and_makes_schemas() {
         let shared = "select count(*) from tenantry.heads where schema_name = 'shared' and version is not null";
         assert_eq!(count(&mut connection, shared).await, 1);
 
-        register(&mut connection, r#"we"ird; drop schema public cascade--"#).await;
-        register(&mut connection, "acme").await;
+        register(&database, r#"we"ird; drop schema public cascade--"#).await;
+        register(&database, "acme").await;
         until("both are active", async || count(&mut connection, ACTIVE).await == 2).await;
         let applied = "select count(*) from tenantry.history h join tenantry.heads using (schema_oid)
                         where h.schema_name = 'acme' and h.state = 'applied'";
@@ -170,7 +171,7 @@ async fn two_daemons_share_the_work() {
         }
         let mut connection = database.connect().await;
         for number in 0..8 {
-            register(&mut connection, &format!("tenant{number}")).await;
+            register(&database, &format!("tenant{number}")).await;
         }
         until("all are active", async || {
             count(&mut connection, ACTIVE).await == 8
@@ -230,7 +231,7 @@ async fn is_not_ready_while_a_shared_migration_fails_until_it_is_mended() {
             count(&mut connection, tried).await == 1
         })
         .await;
-        register(&mut connection, "acme").await;
+        register(&database, "acme").await;
         let (status, answer) = get(address, "/readyz").await;
         assert_eq!(status, 503);
         assert!(

@@ -166,7 +166,7 @@ impl Small {
 
     pub(crate) async fn pinned(&self, name: &str) -> Pinned {
         let name = TenantName::new(name).unwrap();
-        heads::get(&mut self.connect().await, name.schema())
+        heads::get(&mut self.connect().await.into(), name.schema())
             .await
             .unwrap()
             .unwrap()
@@ -175,7 +175,7 @@ impl Small {
     /// The log of a tenant, oldest first.
     pub(crate) async fn log(&self, name: &str) -> Vec<Entry> {
         let head = self.pinned(name).await.head;
-        let mut entries = history::entries(&mut self.connect().await, &head, 100)
+        let mut entries = history::entries(&mut self.connect().await.into(), &head, 100)
             .await
             .unwrap();
         entries.reverse();
