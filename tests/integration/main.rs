@@ -14,6 +14,7 @@ mod docs;
 mod economy;
 mod fixtures;
 mod fleet;
+mod killed;
 mod kinds;
 mod pooler;
 mod protocol;
