@@ -474,7 +474,7 @@ mod tests {
             format!("[home]\nurl = \"{url}"),
             format!("home = \"{url}\""),
             format!("[home.url]\neu1 = \"{url}\""),
-            format!("[home]\ndirect_url = \"{url}\""),
+            format!("[home]\nurl = \"{url}\"\ndirect_url = \"{url}\""),
             format!("[shards.eu1]\nurl = \"{url}\"\ndirect_url = \"{url}\""),
             format!("[shards.eu1]\nurl = \"{url}\"\ndirect_url = \"mysql{url}\""),
             format!("[home]\nurl = [\"{url}\"]"),

@@ -65,12 +65,4 @@ impl Kind {
             _ => 2,
         }
     }
-
-    /// About how many relations such a statement touches. Nobody can tell what a function or a `DO` block does.
-    pub fn estimated_relations(self) -> u32 {
-        match self {
-            Self::Other => 50,
-            kind => kind.estimated_locks(),
-        }
-    }
 }

@@ -9,6 +9,7 @@ mod cli_refuse;
 mod cli_run;
 mod cli_show;
 mod cli_tenant;
+mod connections;
 mod daemon;
 mod docs;
 mod economy;

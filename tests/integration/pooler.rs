@@ -1,5 +1,11 @@
 //! Through pgbouncer in transaction mode: what is a transaction works, the rest says what to configure.
 
+use tenantry::{
+    config::Settings,
+    fleet::Fleet,
+    postgres::{SessionError, Shard},
+};
+
 use crate::support::{Small, pooler::Pooler, small};
 
 /// As it comes, and as people set it who met a driver that asks for more: what is asked for at the start is then
@@ -70,5 +76,96 @@ async fn transactions_work() {
         assert_eq!(small.log("tenant7").await.len(), 4);
         run(&["tenant", "retire", "tenant7", "--yes"]);
         assert_eq!(small.tables("tenant7").await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn what_needs_a_session_says_what_to_configure() {
+    for settings in KINDS {
+        let small = small(0).await;
+        let direct = &small.database.url;
+        let Some(pooler) = Pooler::start(direct, settings).await else {
+            return;
+        };
+        let pooled = pooler.url_for(direct);
+        let message = refused(&shard(&[("TENANTRY__HOME__URL", &pooled)])).await;
+        assert!(message.contains("set `home.direct_url`"), "{message}");
+        assert!(message.contains("(`home.url`)"), "{message}");
+
+        let shards = [
+            ("TENANTRY__HOME__URL", direct.as_str()),
+            ("TENANTRY__SHARDS__EU1__URL", &pooled),
+        ];
+        let message = refused(&shard(&shards)).await;
+        assert!(
+            message.starts_with("eu1 is reached through a pooler at 127.0.0.1:"),
+            "{message}"
+        );
+        assert!(message.contains("set `shards.eu1.direct_url`"), "{message}");
+
+        // The way past it may not lead to it again.
+        let again = [
+            shards[0],
+            shards[1],
+            ("TENANTRY__SHARDS__EU1__DIRECT_URL", &pooled),
+        ];
+        let message = refused(&shard(&again)).await;
+        assert!(message.contains("(`shards.eu1.direct_url`)"), "{message}");
+
+        let past = [
+            shards[0],
+            shards[1],
+            ("TENANTRY__SHARDS__EU1__DIRECT_URL", direct),
+        ];
+        let shard = shard(&past);
+        let session = shard.connect_directly().await.unwrap();
+        assert!(!session.is_pooled());
+        session.close().await;
+        let session = shard.connect().await.unwrap();
+        assert!(session.is_pooled());
+        session.close().await;
+    }
+}
+
+/// The only shard of these settings.
+fn shard(environment: &[(&'static str, &str)]) -> Shard {
+    let environment = environment
+        .iter()
+        .map(|(name, value)| (*name, (*value).to_owned()));
+    let settings = Settings::load(None, environment).unwrap();
+    let fleet = Fleet::without_files(&settings).unwrap();
+    fleet.shards.iter().next().unwrap().clone()
+}
+
+/// What it says to somebody who needs a session.
+async fn refused(shard: &Shard) -> String {
+    let error = shard.connect_directly().await.unwrap_err();
+    assert!(matches!(error, SessionError::Pooled { .. }), "{error}");
+    error.to_string()
+}
+
+#[tokio::test]
+async fn an_error_is_found_where_it_is() {
+    let small = small(1).await;
+    let Some(pooler) = Pooler::start(&small.database.url, "").await else {
+        return;
+    };
+    small.import("acme").await;
+    // All but how long it took.
+    let error = |screen: String| screen[screen.find("\n\n").unwrap()..].to_owned();
+    // By position, and by the number of statements that were completed.
+    let wrongs = [
+        ("select 1;\n\nselect nope;", "2-wrong.up.sql:3:8"),
+        (
+            "select 1;\nselect 1 / (count(*) - count(*)) from t1;",
+            "2-wrong.up.sql:2:1",
+        ),
+    ];
+    for (wrong, place) in wrongs {
+        small.write("tenant/2-wrong.up.sql", wrong);
+        small.write("tenant/2-wrong.down.sql", "select 1;");
+        let screen = error(through(&pooler, &small, &["up"]));
+        assert_eq!(screen, error(small.text(&["up"])));
+        assert!(screen.contains(place), "{screen}");
     }
 }

@@ -82,7 +82,10 @@ impl Pooler {
         let mut clients = Vec::new();
         for _ in 0..SERVERS {
             let mut client = PgConnection::connect_with(&options).await.unwrap();
-            raw_sql("begin; select 1").execute(&mut client).await.unwrap();
+            raw_sql("begin; select 1")
+                .execute(&mut client)
+                .await
+                .unwrap();
             clients.push(client);
         }
         for mut client in clients {
