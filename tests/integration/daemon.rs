@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Database, database, until};
+use crate::support::{Database, database, pooler::Pooler, until};
 
 fn settings(url: &str, more: &[(&str, &str)]) -> Settings {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -119,6 +119,31 @@ async fn is_quiet(database: &Database) {
         let locks = "select count(*) from pg_locks l join pg_database d on d.oid = l.database
                       where d.datname = current_database() and l.locktype = 'advisory'";
         count(&mut connection, sessions).await == 0 && count(&mut connection, locks).await == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn works_through_a_pooler() {
+    let database = database().await;
+    let Some(pooler) = Pooler::start(&database.url, "").await else {
+        return;
+    };
+    let settings = settings(&pooler.url_for(&database.url), &[]);
+    with_daemon(settings, async |address| {
+        until("it is ready", async || {
+            get(address, "/readyz").await.0 == 200
+        })
+        .await;
+        for name in ["acme", "blue", "coral", "dune"] {
+            register(&database, name).await;
+        }
+        let mut connection = database.connect().await;
+        until("all are active", async || {
+            count(&mut connection, ACTIVE).await == 4
+        })
+        .await;
+        assert_eq!(get(address, "/readyz").await.0, 200);
     })
     .await;
 }

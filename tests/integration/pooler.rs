@@ -6,7 +6,7 @@ use tenantry::{
     postgres::{SessionError, Shard},
 };
 
-use crate::support::{Small, pooler::Pooler, small};
+use crate::support::{Small, pooler::Pooler, small, until};
 
 /// As it comes, and as people set it who met a driver that asks for more: what is asked for at the start is then
 /// dropped in silence.
@@ -15,8 +15,8 @@ const KINDS: [&str; 2] = ["", "ignore_startup_parameters = extra_float_digits,op
 /// What a command says that goes through the pooler.
 fn through(pooler: &Pooler, small: &Small, arguments: &[&str]) -> String {
     let url = pooler.url_for(&small.database.url);
-    let output = small
-        .tenantry(arguments)
+    let mut command = small.tenantry(arguments);
+    let output = command
         .env("TENANTRY__HOME__URL", url)
         .env("TENANTRY__APPLY__BUSY_WAIT", "10s")
         .output()
@@ -168,4 +168,39 @@ async fn an_error_is_found_where_it_is() {
         assert_eq!(screen, error(small.text(&["up"])));
         assert!(screen.contains(place), "{screen}");
     }
+}
+
+/// How many sessions on the server are asleep in a migration.
+async fn asleep(small: &Small) -> i64 {
+    sqlx::query_scalar(
+        "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'",
+    )
+    .fetch_one(&mut small.connect().await)
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_killed_clients_statement_ends_behind_it_too() {
+    let small = small(0).await;
+    let Some(pooler) = Pooler::start(&small.database.url, "").await else {
+        return;
+    };
+    small.import("acme").await;
+    small.write(
+        "tenant/1-slow.up.sql",
+        "create table slow (); select pg_sleep(600);",
+    );
+    small.write("tenant/1-slow.down.sql", "drop table slow;");
+    let url = pooler.url_for(&small.database.url);
+    let mut up = small.spawn(&["up"], &url);
+    until("it is asleep", async || asleep(&small).await == 1).await;
+    up.kill().unwrap();
+    up.wait().unwrap();
+    until("nobody is asleep", async || asleep(&small).await == 0).await;
+    assert_eq!(small.tables("acme").await, [""; 0]);
+    small.write("tenant/1-slow.up.sql", "create table slow ();");
+    let screen = through(&pooler, &small, &["up"]);
+    assert!(screen.starts_with("exit 0"), "{screen}");
+    assert_eq!(small.tables("acme").await, ["slow"]);
 }
