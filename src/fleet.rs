@@ -135,6 +135,7 @@ impl Fleet {
                 also_writes: settings.migrations.also_writes.clone(),
                 group_time: apply.group_time,
                 locks: locks_a_transaction(&shards),
+                relations: apply.relations_per_connection.into(),
                 who: who(),
             },
             out_of_order: settings.migrations.allow_out_of_order,
@@ -217,13 +218,26 @@ fn shards(settings: &Settings) -> Result<Shards, FleetError> {
         PgConnectOptions::from_str(url.expose_secret()).map_err(|_| FleetError::Url(key.to_owned()))
     };
     let timeout = settings.home.connect_timeout;
+    let direct = |table: &str, url: &Option<SecretString>| {
+        let url = url.as_ref();
+        url.map(|url| options(&format!("{table}.direct_url"), url))
+            .transpose()
+    };
     let home = options("home.url", settings.home_url()?)?;
-    let home = Shard::new(ShardName::new("home"), home, 1).connect_timeout(timeout);
+    let home = Shard::new(ShardName::new("home"), home, 1)
+        .direct(direct("home", &settings.home.direct_url)?)
+        .connect_timeout(timeout);
     let mut shards = Vec::new();
     for shard in settings.shards()? {
-        let options = options(&shard.setting, &shard.url)?;
-        let database = Shard::new(shard.name, options, shard.concurrency);
-        shards.push(database.setting(shard.setting).connect_timeout(timeout));
+        let options = options(&format!("{}.url", shard.table), &shard.url)?;
+        let direct = direct(&shard.table, &shard.direct_url)?;
+        let database = Shard::new(shard.name, options, shard.concurrency).direct(direct);
+        shards.push(
+            database
+                .table(shard.table)
+                .connect_timeout(timeout)
+                .pace(settings.apply.ddl_per_second),
+        );
     }
     Ok(Shards::new(home, shards))
 }

@@ -60,6 +60,6 @@ pub(super) async fn ready(State(readiness): State<Readiness>) -> Result<Json<Val
 }
 
 async fn answers(pool: &PgPool) -> bool {
-    let query = sqlx::query("select 1").execute(pool);
+    let query = sqlx::raw_sql("select 1").execute(pool);
     matches!(tokio::time::timeout(PATIENCE, query).await, Ok(Ok(_)))
 }

@@ -89,8 +89,13 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    /// A session on the shard: the one at hand, or a new one.
+    /// A session on the shard: the one at hand, or a new one where there is none or where that one has touched so much
+    /// that the server remembers too much for it.
     pub async fn session(&mut self) -> Result<&mut Session, SessionError> {
+        let most = self.limits.relations;
+        if let Some(worn) = self.session.take_if(|session| session.touched() >= most) {
+            worn.close().await;
+        }
         let session = match self.session.take() {
             Some(session) => session,
             None => self.shard.connect().await?,
@@ -259,6 +264,10 @@ fn lost(error: SessionError) -> Failure {
             error,
             ..
         } => (format!("cannot connect to {shard} at {address}"), error),
+        pooled @ SessionError::Pooled { .. } => {
+            // No tenant of the shard can be carried that way.
+            return Failure::without_place(Fault::Author, pooled.into_server_error());
+        }
     };
     let error = ServerError {
         message: format!("{what}: {}", error.message),

@@ -21,6 +21,11 @@ pub struct Compiled {
 }
 
 impl Compiled {
+    /// How many statements of scripts they have together.
+    pub fn statements(&self) -> usize {
+        self.messages.iter().map(Template::statements).sum()
+    }
+
     /// The messages' texts as they are sent to the schema of `head`, in order.
     ///
     /// # Errors
@@ -174,6 +179,7 @@ impl<'a> Draft<'a> {
 
     fn step(&mut self, step: &Step) {
         self.locks += cut::locks(&step.script);
+        self.template.relations += cut::relations(&step.script);
         self.template.search_path(&self.limits.extra_search_path);
         self.timeouts(&step.script);
         self.template.script(Origin::of_step(step));
@@ -213,6 +219,7 @@ impl<'a> Draft<'a> {
             .own("SET LOCAL check_function_bodies = off");
         for repeatable in &plan.repeatables {
             self.timeouts(&repeatable.script);
+            self.template.relations += cut::relations(&repeatable.script);
             self.template.script(Origin::of_repeatable(repeatable));
         }
         self.template

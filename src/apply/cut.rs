@@ -87,9 +87,58 @@ pub(super) fn locks(script: &Script) -> u32 {
         .sum()
 }
 
+/// How many relations a script touches, by estimate and rather too many: a connection is made anew a little early then.
+pub(super) fn relations(script: &Script) -> u32 {
+    /// The tables of one statement of data, with their indexes and those they refer to.
+    const DATA: u32 = 10;
+    /// Many such statements work on the same few tables.
+    const ALL_DATA: u32 = 200;
+    /// What is done inside a function is anything: all of a large schema.
+    const HIDDEN: u32 = 500;
+    let (mut structure, mut data, mut hidden) = (0, 0, 0);
+    for statement in &script.statements {
+        let text = script.statement(statement);
+        match kind(text) {
+            Kind::Other if calls(text) => hidden = HIDDEN,
+            Kind::Other => data += DATA,
+            kind => structure += kind.estimated_locks(),
+        }
+    }
+    structure + data.min(ALL_DATA) + hidden
+}
+
+/// Whether a statement may be there for what the functions do that it calls.
+fn calls(statement: &str) -> bool {
+    let mut tokens = Lexer::new(statement).map_while(Result::ok);
+    let first = tokens.find(|token| !token.kind.is_blank());
+    let first = first.map(|token| statement[token.span].to_ascii_lowercase());
+    !matches!(
+        first.as_deref(),
+        Some("insert" | "update" | "delete" | "merge" | "copy" | "values" | "set")
+    )
+}
+
 #[cfg(test)]
 mod tests {
-    use super::outlives;
+    use super::{outlives, relations};
+    use crate::migration::Script;
+
+    #[test]
+    fn estimates_what_is_touched() {
+        let of = |text: &str| relations(&Script::parse("a.sql", text));
+        assert!(of("alter table a add b int; alter table c add d int") < 20);
+        let many = "create table t (id int primary key);".repeat(100);
+        assert!(of(&many) >= 500);
+        // Three hundred rows go into the same table.
+        assert!(of(&"insert into a values (1);".repeat(300)) <= 200);
+        for hidden in [
+            "do $$ begin end $$",
+            "select everything()",
+            "/* x */ call p()",
+        ] {
+            assert!(of(hidden) >= 500, "{hidden}");
+        }
+    }
 
     #[test]
     fn tells_what_lasts_to_the_end_of_the_transaction() {

@@ -29,6 +29,8 @@ pub struct Group {
     record: String,
     /// How many targets one transaction may hold locks for.
     most: usize,
+    /// How many relations one target's part touches, by estimate.
+    relations: u32,
     /// How long one target's part may run; none where that is not limited.
     longest: Option<Duration>,
 }
@@ -58,6 +60,7 @@ impl Group {
             limits: settings(limits),
             record: record(plan, limits),
             most,
+            relations: plan.steps.iter().map(|s| cut::relations(&s.script)).sum(),
             longest: longest(plan, limits),
         })
     }
@@ -96,7 +99,8 @@ impl Group {
             self.record,
             RESET.join(";\n")
         );
-        Ok(Message::vouched(message))
+        let targets = u32::try_from(heads.len()).unwrap_or(u32::MAX);
+        Ok(Message::vouched(message).touching(self.relations.saturating_mul(targets)))
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Limits {
     pub group_time: Duration,
     /// How many locks one transaction may take, by estimate; a plan that needs more is cut.
     pub locks: u32,
+    /// How many relations a connection may touch before a new one takes its place.
+    pub relations: u64,
     /// Who the history says did it.
     pub who: String,
 }

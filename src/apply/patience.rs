@@ -106,6 +106,7 @@ mod tests {
             also_writes: Vec::new(),
             group_time: Duration::ZERO,
             locks: 1,
+            relations: 1,
             who: String::new(),
         };
         let mut patience = Patience::new(&limits);

@@ -25,6 +25,8 @@ pub struct Template {
     pub(super) leaves: Option<(Option<Version>, Digest)>,
     /// The hash of the repeatables that it leaves; none where it leaves them alone.
     pub(super) repeatables: Option<Digest>,
+    /// How many relations it touches, by estimate.
+    pub(super) relations: u32,
     /// How long its statements may run together; none where that is not limited.
     pub(super) longest: Option<Duration>,
     /// How many statements stand before the COMMIT.
@@ -161,6 +163,12 @@ impl Template {
         completed > 0 && completed != self.commit
     }
 
+    /// How many statements of scripts it has.
+    pub(super) fn statements(&self) -> usize {
+        let is_statement = |piece: &&Piece| matches!(piece, Piece::Statement(_));
+        self.pieces.iter().filter(is_statement).count()
+    }
+
     /// Adds a statement of a script.
     pub(super) fn statement(&mut self, origin: Origin) -> &mut Self {
         // Its semicolon goes on a line of its own: the statement may end in a comment.
@@ -222,7 +230,8 @@ impl Template {
 
     /// The message for the schema of `head`, to be found as it is there.
     pub fn stamp(&self, head: &Head) -> Result<Message, InvalidIdent> {
-        self.stamp_text(head).map(Message::vouched)
+        let text = self.stamp_text(head)?;
+        Ok(Message::vouched(text).touching(self.relations))
     }
 
     /// The text of the message, or of a part of one.

@@ -1,12 +1,12 @@
 //! The column by which a table is cut into batches: unique, never null, with an index of its own.
 
-use sqlx::{PgConnection, postgres::types::Oid};
+use sqlx::postgres::types::Oid;
 
 use super::Definition;
 use crate::{
     apply::Failure,
     history::Head,
-    postgres::{Fault, ServerError},
+    postgres::{Connection, Fault, ServerError},
     sql::Ident,
 };
 
@@ -33,7 +33,7 @@ struct Found {
 impl Key {
     /// Finds the key of the definition's table in a schema.
     pub(super) async fn find(
-        connection: &mut PgConnection,
+        connection: &mut Connection,
         head: &Head,
         definition: &Definition,
     ) -> Result<Self, Failure> {

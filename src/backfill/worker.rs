@@ -122,6 +122,10 @@ impl Worker<'_> {
     }
 
     async fn session(&mut self) -> Result<&mut Session, Failure> {
+        let most = self.order.limits.relations;
+        if let Some(worn) = self.session.take_if(|session| session.touched() >= most) {
+            worn.close().await;
+        }
         let session = match self.session.take() {
             Some(session) => session,
             None => self.shard.connect().await.map_err(lost)?,
@@ -202,8 +206,7 @@ async fn batch(
 }
 
 fn lost(error: SessionError) -> Failure {
-    let (SessionError::Connect { error, .. } | SessionError::Lost(error)) = error;
-    Failure::without_place(Fault::Connection, error)
+    Failure::without_place(Fault::Connection, error.into_server_error())
 }
 
 /// A query over our own tables: a lost connection has no SQLSTATE.

@@ -10,7 +10,7 @@ use crate::{
     fleet::FleetError,
     migration::create::CreateError,
     plan::Refusal,
-    postgres::{Fault, ServerError},
+    postgres::{Fault, ServerError, SessionError},
     provision::ProvisionError,
     store::StoreError,
     tenant::{InvalidTenantName, selector::SelectorError},
@@ -112,6 +112,7 @@ fn of_fleet(error: &FleetError) -> ExitCode {
         FleetError::Settings(_)
         | FleetError::Files(_)
         | FleetError::Url(_)
+        | FleetError::Session(SessionError::Pooled { .. })
         | FleetError::UnknownShard { .. } => ExitCode::Configuration,
         FleetError::Session(_) => ExitCode::Unreachable,
         FleetError::Store(error) => of_store(error),
@@ -197,7 +198,7 @@ fn is_unreachable(error: &ServerError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{migration::Version, postgres::SessionError};
+    use crate::migration::Version;
 
     #[test]
     fn what_scripts_rely_on() {

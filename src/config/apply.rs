@@ -26,6 +26,10 @@ pub struct Apply {
     /// How long to come back to a tenant that somebody else is moving.
     #[serde(deserialize_with = "duration::friendly")]
     pub busy_wait: Duration,
+    /// How many tables, indexes and other relations one connection may touch before a new one takes its place.
+    pub relations_per_connection: u32,
+    /// How many statements of scripts a second are begun on one shard; 0 for as many as can be.
+    pub ddl_per_second: u32,
     /// How many tenants may fail before no further one is started.
     pub max_failures: MaxFailures,
 }
@@ -34,6 +38,10 @@ impl Apply {
     pub(super) fn check(&self, checks: &mut Checks) {
         checks.at_least_one(self.concurrency as u64, "apply.concurrency");
         checks.at_least_one(self.lock_tries.into(), "apply.lock_tries");
+        checks.at_least_one(
+            self.relations_per_connection.into(),
+            "apply.relations_per_connection",
+        );
         checks.timeout(self.lock_timeout, "apply.lock_timeout");
         checks.timeout(self.statement_timeout, "apply.statement_timeout");
         checks.require(

@@ -14,6 +14,9 @@ pub struct Home {
     /// Where it is; none where it was not set. `Settings::home_url` says how to set it.
     #[serde(deserialize_with = "unless_empty")]
     pub url: Option<SecretString>,
+    /// The same database past a pooler; none where `url` goes straight to the server.
+    #[serde(deserialize_with = "unless_empty")]
+    pub direct_url: Option<SecretString>,
     /// How long opening one connection may take, on shards too.
     #[serde(deserialize_with = "duration::friendly")]
     pub connect_timeout: Duration,
@@ -23,6 +26,9 @@ impl Home {
     pub(super) fn check(&self, checks: &mut Checks) {
         if let Some(url) = &self.url {
             checks.url(url, "home.url");
+        }
+        if let Some(url) = &self.direct_url {
+            checks.url(url, "home.direct_url");
         }
         checks.require(
             !self.connect_timeout.is_zero(),

@@ -23,7 +23,7 @@ pub(super) fn unknown(key: &[String], known: &BTreeSet<Key>) -> Option<String> {
     }
     let section = key.first()?;
     if section == "shards" {
-        let keys = shards::KEYS.join(" and ");
+        let keys = shards::KEYS.join(", ");
         return Some(format!(
             "a shard is a table [shards.NAME] with the keys {keys}"
         ));
@@ -50,7 +50,8 @@ pub(super) fn unknown(key: &[String], known: &BTreeSet<Key>) -> Option<String> {
 
 /// Whether the value of `key` may hold a password.
 pub(super) fn is_secret(key: &[String]) -> bool {
-    key.last().is_some_and(|last| last == "url")
+    key.last()
+        .is_some_and(|last| ["url", "direct_url"].contains(&last.as_str()))
 }
 
 fn is_of_shard(key: &[String]) -> bool {

@@ -95,14 +95,16 @@ impl Settings {
             return Ok(vec![Shard {
                 name: ShardName::new(ONLY_SHARD),
                 url: self.home_url()?.clone(),
-                setting: "home.url".to_owned(),
+                direct_url: self.home.direct_url.clone(),
+                table: "home".to_owned(),
                 concurrency: self.apply.concurrency,
             }]);
         }
         let shard = |(name, table): (&ShardName, &ShardTable)| Shard {
             name: name.clone(),
             url: table.url.clone(),
-            setting: format!("shards.{name}.url"),
+            direct_url: table.direct_url.clone(),
+            table: format!("shards.{name}"),
             concurrency: table.concurrency.unwrap_or(self.apply.concurrency),
         };
         Ok(self.shards.iter().map(shard).collect())
@@ -395,7 +397,7 @@ mod tests {
         );
         assert_eq!(
             complaint(file("[shards]\neu1 = \"postgres://eu1/shop\"")),
-            "`shards.eu1` (FILE): a shard is a table [shards.NAME] with the keys url and concurrency"
+            "`shards.eu1` (FILE): a shard is a table [shards.NAME] with the keys url, direct_url, concurrency"
         );
     }
 
@@ -473,6 +475,9 @@ mod tests {
             format!("[home]\nurl = \"{url}"),
             format!("home = \"{url}\""),
             format!("[home.url]\neu1 = \"{url}\""),
+            format!("[home]\nurl = \"{url}\"\ndirect_url = \"{url}\""),
+            format!("[shards.eu1]\nurl = \"{url}\"\ndirect_url = \"{url}\""),
+            format!("[shards.eu1]\nurl = \"{url}\"\ndirect_url = \"mysql{url}\""),
             format!("[home]\nurl = [\"{url}\"]"),
             format!("[home]\nurl = \"mysql{url}\""),
             format!("[shards.eu1]\nurl = \"{}\"", url.replace("db.", "db:port.")),

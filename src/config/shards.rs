@@ -15,8 +15,10 @@ pub struct Shard {
     pub name: ShardName,
     /// Where it is.
     pub url: SecretString,
-    /// The key that says so.
-    pub setting: String,
+    /// The same database past a pooler; none where `url` goes straight to the server.
+    pub direct_url: Option<SecretString>,
+    /// The table that says so: `home`, or `shards.NAME`.
+    pub table: String,
     /// How many tenants are moved at once.
     pub concurrency: usize,
 }
@@ -26,11 +28,12 @@ pub struct Shard {
 #[serde(deny_unknown_fields)]
 pub(super) struct ShardTable {
     pub(super) url: SecretString,
+    pub(super) direct_url: Option<SecretString>,
     pub(super) concurrency: Option<usize>,
 }
 
 /// The keys of a shard's table.
-pub(super) const KEYS: [&str; 2] = ["url", "concurrency"];
+pub(super) const KEYS: [&str; 3] = ["url", "direct_url", "concurrency"];
 
 pub(super) fn check(shards: &BTreeMap<ShardName, ShardTable>, checks: &mut Checks) {
     for (name, shard) in shards {
@@ -41,6 +44,9 @@ pub(super) fn check(shards: &BTreeMap<ShardName, ShardTable>, checks: &mut Check
             "names of shards have letters, digits, \"-\" and \"_\" only",
         );
         checks.url(&shard.url, &format!("{key}.url"));
+        if let Some(url) = &shard.direct_url {
+            checks.url(url, &format!("{key}.direct_url"));
+        }
         if let Some(concurrency) = shard.concurrency {
             checks.at_least_one(concurrency as u64, &format!("{key}.concurrency"));
         }

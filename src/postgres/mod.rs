@@ -2,11 +2,14 @@
 //!
 //! Knows nothing of migrations.
 
+mod connection;
 mod fault;
 mod message;
 mod session;
+mod settings;
 mod shards;
 
+pub use connection::Connection;
 pub use fault::{Fault, ServerError};
 pub use message::Message;
 pub use session::{Outcome, Session, SessionError};

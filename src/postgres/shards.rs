@@ -1,13 +1,19 @@
 //! The databases of the fleet, by name.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    num::NonZeroU32,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{ServerError, Session, SessionError};
+use super::{ServerError, Session, SessionError, settings};
 use crate::tenant::ShardName;
 
 /// One database that holds tenants.
@@ -19,9 +25,15 @@ pub struct Shard {
     pub concurrency: usize,
     // Never in a log: the driver prints the password with the options.
     options: PgConnectOptions,
+    /// Past a pooler, where that is another way.
+    direct: Option<PgConnectOptions>,
     connect_timeout: Duration,
-    /// Which setting its URL is from.
-    setting: String,
+    /// Which table of the configuration it is from.
+    table: String,
+    /// Whether the way there leads through a pooler, once somebody went it: of the way, and of the direct one.
+    is_pooled: Arc<[OnceLock<bool>; 2]>,
+    /// How many statements a second may be begun, of all who share this; none for as many as can be.
+    pace: Option<Arc<DefaultDirectRateLimiter>>,
 }
 
 /// As long as a person waits.
@@ -34,16 +46,28 @@ impl Shard {
             name,
             concurrency,
             options: options.application_name("tenantry"),
+            direct: None,
             connect_timeout: CONNECT_TIMEOUT,
-            setting: "home.url".to_owned(),
+            table: "home".to_owned(),
+            is_pooled: Arc::default(),
+            pace: None,
         }
     }
 
-    /// Which setting its URL is from, where that is not `home.url`.
+    /// Which table of the configuration it is from, where that is not `home`.
     #[must_use]
-    pub fn setting(self, setting: impl Into<String>) -> Self {
+    pub fn table(self, table: impl Into<String>) -> Self {
         Self {
-            setting: setting.into(),
+            table: table.into(),
+            ..self
+        }
+    }
+
+    /// The way past a pooler, where there is one on the other.
+    #[must_use]
+    pub fn direct(self, direct: Option<PgConnectOptions>) -> Self {
+        Self {
+            direct: direct.map(|options| options.application_name("tenantry")),
             ..self
         }
     }
@@ -57,35 +81,91 @@ impl Shard {
         }
     }
 
-    /// A new session on this shard.
+    /// So many statements of migrations may be begun a second; 0 for as many as can be.
+    #[must_use]
+    pub fn pace(self, statements: u32) -> Self {
+        let pace = NonZeroU32::new(statements).map(Quota::per_second);
+        Self {
+            pace: pace.map(|pace| Arc::new(RateLimiter::direct(pace))),
+            ..self
+        }
+    }
+
+    /// Waits until so many statements more may be begun.
+    pub async fn wait_for(&self, statements: u32) {
+        let Some(pace) = &self.pace else { return };
+        // One at a time: a message may have more of them than a second allows.
+        for _ in 0..statements {
+            pace.until_ready().await;
+        }
+    }
+
+    /// A new session on this shard, for transactions: there may be a pooler in between.
     pub async fn connect(&self) -> Result<Session, SessionError> {
-        let connecting = Session::connect(&self.options);
+        self.connect_by(&self.options, "url", &self.is_pooled[0])
+            .await
+    }
+
+    /// A new session on this shard for whatever needs one of its own: statements outside a transaction, locks and settings
+    /// of the session, `LISTEN`, the process to be cancelled.
+    ///
+    /// # Errors
+    /// Among others: the only way there leads through a pooler.
+    pub async fn connect_directly(&self) -> Result<Session, SessionError> {
+        let (options, key, is_pooled) = match &self.direct {
+            Some(direct) => (direct, "direct_url", &self.is_pooled[1]),
+            None => (&self.options, "url", &self.is_pooled[0]),
+        };
+        let session = self.connect_by(options, key, is_pooled).await?;
+        if !session.is_pooled() {
+            return Ok(session);
+        }
+        session.close().await;
+        Err(SessionError::Pooled {
+            shard: self.name.to_string(),
+            address: address(options),
+            setting: format!("{}.{key}", self.table),
+            table: self.table.clone(),
+        })
+    }
+
+    async fn connect_by(
+        &self,
+        options: &PgConnectOptions,
+        key: &str,
+        is_pooled: &OnceLock<bool>,
+    ) -> Result<Session, SessionError> {
+        let connecting = Session::connect(options, is_pooled.get().copied());
         let late = |_| ServerError::local(format!("no answer within {:?}", self.connect_timeout));
         let connected = tokio::time::timeout(self.connect_timeout, connecting).await;
-        connected
+        let session = connected
             .map_err(late)
             .and_then(|connected| connected)
             .map_err(|error| SessionError::Connect {
                 shard: self.name.to_string(),
-                address: self.address(),
-                setting: self.setting.clone(),
+                address: address(options),
+                setting: format!("{}.{key}", self.table),
                 error,
-            })
-    }
-
-    /// Where the server is, for people.
-    fn address(&self) -> String {
-        match self.options.get_socket() {
-            Some(directory) => directory.display().to_string(),
-            None => format!("{}:{}", self.options.get_host(), self.options.get_port()),
+            })?;
+        if is_pooled.set(session.is_pooled()).is_ok() && session.is_pooled() {
+            tracing::info!(shard = %self.name, address = address(options), "goes through a pooler");
         }
+        Ok(session)
     }
 
-    /// A small pool for queries over our own tables.
+    /// A small pool, to ask whether the server answers. It may lead through a pooler, hence nothing may be prepared on it.
     pub fn pool(&self, connections: u32) -> PgPool {
         PgPoolOptions::new()
             .max_connections(connections)
-            .connect_lazy_with(self.options.clone())
+            .connect_lazy_with(settings::behind_a_pooler(&self.options))
+    }
+}
+
+/// Where the server is, for people.
+fn address(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(directory) => directory.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
     }
 }
 

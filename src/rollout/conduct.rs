@@ -19,7 +19,7 @@ use crate::{
     history::Head,
     migration::{Script, Version},
     plan::Plan,
-    postgres::{Fault, ServerError, SessionError, Shard},
+    postgres::{Fault, ServerError, Shard},
     store::{StoreError, scripts},
     tenant::{ShardName, Target},
 };
@@ -91,6 +91,7 @@ impl Conductor<'_> {
     ) -> Vec<Run> {
         let workers = shard.concurrency.min(works.len());
         let desk = Desk {
+            shard,
             queue: Queue::new(works, workers, self.fleet.limits.group_time),
             halt,
             unwell: AtomicBool::new(false),
@@ -113,6 +114,10 @@ impl Conductor<'_> {
     async fn worker<'w>(&self, desk: &Desk<'w>, mut carrier: Carrier<'_>) -> Vec<Run> {
         let mut runs = Vec::new();
         while let Some(job) = desk.queue.next() {
+            let statements = u32::try_from(job.statements()).unwrap_or(u32::MAX);
+            // Whoever asks to stop meanwhile is heard below.
+            let paced = desk.shard.wait_for(statements);
+            let _ = desk.halt.run_until_cancelled(paced).await;
             let is_over = self.is_over() || desk.unwell.load(Ordering::Relaxed);
             match job {
                 Job::One { work, .. } if is_over => {
@@ -249,10 +254,10 @@ async fn store_scripts(carrier: &mut Carrier<'_>, queue: &Queue<'_>) -> Result<(
     for script in queue.plans().into_iter().flat_map(Plan::texts) {
         texts.insert(script.checksum, script);
     }
-    let session = carrier.session().await.map_err(|error| {
-        let (SessionError::Connect { error, .. } | SessionError::Lost(error)) = error;
-        Failure::without_place(Fault::Connection, error)
-    })?;
+    let session = carrier
+        .session()
+        .await
+        .map_err(|error| Failure::without_place(Fault::Connection, error.into_server_error()))?;
     scripts::put(session.connection(), texts.into_values())
         .await
         .map_err(not_stored)
@@ -274,6 +279,7 @@ fn not_stored(error: StoreError) -> Failure {
 
 /// What the runs on one shard share.
 struct Desk<'a> {
+    shard: &'a Shard,
     queue: Queue<'a>,
     halt: &'a CancellationToken,
     unwell: AtomicBool,

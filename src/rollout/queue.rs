@@ -55,6 +55,17 @@ pub(super) enum Job<'a> {
     Several(&'a Group, Vec<Work<'a>>),
 }
 
+impl Job<'_> {
+    /// How many statements of scripts it runs.
+    pub(super) fn statements(&self) -> usize {
+        let of = |work: &Work<'_>| work.prepared.others.statements();
+        match self {
+            Self::One { work, .. } => of(work),
+            Self::Several(_, works) => works.iter().map(of).sum(),
+        }
+    }
+}
+
 /// How one target, or several together, came to be carried alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Alone {
@@ -264,6 +275,7 @@ mod tests {
             also_writes: Vec::new(),
             group_time: TARGET_TIME,
             locks: 800,
+            relations: 1_000_000,
             who: String::new(),
         }
     }

@@ -2,10 +2,10 @@
 //!
 //! A cursor is moved by `enter_batch` and `leave_batch` alone, in the transaction of the batch.
 
-use sqlx::{PgConnection, Row, postgres::PgRow, postgres::types::Oid};
+use sqlx::{Row, postgres::PgRow, postgres::types::Oid};
 
 use super::{StoreError, heads::bytes};
-use crate::migration::Checksum;
+use crate::{migration::Checksum, postgres::Connection};
 
 /// How far a backfill has come in one schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct Progress {
 
 /// The cursor of a backfill in a schema, made where there is none. It may be that of another definition.
 pub async fn begin(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     schema_oid: u32,
     backfill: &str,
     key: &str,
@@ -77,7 +77,7 @@ pub async fn begin(
 
 /// Puts the cursor of a backfill back to the first row, where there is one, for this definition.
 pub async fn restart(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     schema_oid: u32,
     backfill: &str,
     key: &str,
@@ -101,7 +101,7 @@ pub async fn restart(
 
 /// Those of `schemas` in which the backfill was begun with another definition.
 pub async fn begun_otherwise(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     schemas: &[u32],
     backfill: &str,
     checksum: Checksum,
@@ -120,7 +120,7 @@ pub async fn begun_otherwise(
 }
 
 /// How far every backfill has come on this shard, by name.
-pub async fn progress(connection: &mut PgConnection) -> Result<Vec<Progress>, StoreError> {
+pub async fn progress(connection: &mut Connection) -> Result<Vec<Progress>, StoreError> {
     let failed = StoreError::query("read how far the backfills have come");
     let rows: Vec<(String, i64, i64, i64)> = sqlx::query_as(
         "select backfill, count(*), count(*) filter (where done), sum(rows_done)::bigint

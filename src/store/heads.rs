@@ -1,11 +1,12 @@
 //! `tenantry.heads`: where each schema of a shard stands.
 
-use sqlx::{PgConnection, postgres::types::Oid};
+use sqlx::postgres::types::Oid;
 
 use super::StoreError;
 use crate::{
     history::{Digest, Head},
     migration::Version,
+    postgres::Connection,
     sql::Ident,
 };
 
@@ -38,7 +39,7 @@ type Row = (
 );
 
 /// All heads of a shard, in one query, whatever their number.
-pub async fn list(connection: &mut PgConnection) -> Result<Vec<Pinned>, StoreError> {
+pub async fn list(connection: &mut Connection) -> Result<Vec<Pinned>, StoreError> {
     let rows: Vec<Row> = sqlx::query_as(
         "select h.schema_oid, h.schema_name, h.version, h.digest, h.repeatables_digest, h.revision, h.fence,
                 h.dirty_version, n.nspname::text
@@ -53,7 +54,7 @@ pub async fn list(connection: &mut PgConnection) -> Result<Vec<Pinned>, StoreErr
 
 /// The head of one schema.
 pub async fn get(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     schema: &Ident,
 ) -> Result<Option<Pinned>, StoreError> {
     let row: Option<Row> = sqlx::query_as(
@@ -71,7 +72,7 @@ pub async fn get(
 
 /// The OID of the schema that has this name now.
 pub async fn present_oid(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     schema: &Ident,
 ) -> Result<Option<u32>, StoreError> {
     let oid: Option<Oid> =
@@ -84,7 +85,7 @@ pub async fn present_oid(
 }
 
 /// Pins the schema of this name as it is now, with nothing applied. False when there is no such schema.
-pub async fn pin(connection: &mut PgConnection, schema: &Ident) -> Result<bool, StoreError> {
+pub async fn pin(connection: &mut Connection, schema: &Ident) -> Result<bool, StoreError> {
     let pinned = sqlx::query(
         "insert into tenantry.heads (schema_oid, schema_name)
          select n.oid, n.nspname from pg_catalog.pg_namespace n where n.nspname = $1",
@@ -101,9 +102,11 @@ pub async fn pin(connection: &mut PgConnection, schema: &Ident) -> Result<bool, 
 ///
 /// # Errors
 /// Among others: the OID is that of a head whose own schema is not there; see [`holder`].
-pub async fn repin(connection: &mut PgConnection, schema: &Ident) -> Result<bool, StoreError> {
+pub async fn repin(connection: &mut Connection, schema: &Ident) -> Result<bool, StoreError> {
     let failed = StoreError::query("pin a restored schema again");
-    let mut transaction = sqlx::Connection::begin(connection).await.map_err(&failed)?;
+    let mut transaction = sqlx::Connection::begin(&mut **connection)
+        .await
+        .map_err(&failed)?;
     // OIDs may have been dealt out anew among the same names: all give up theirs before any takes its new one.
     let moved: Vec<(String, Oid)> = sqlx::query_as(
         "with recursive moving as (
@@ -127,6 +130,7 @@ pub async fn repin(connection: &mut PgConnection, schema: &Ident) -> Result<bool
          select schema_name, new from moving",
     )
     .bind(schema.as_str())
+    .persistent(false)
     .fetch_all(&mut *transaction)
     .await
     .map_err(&failed)?;
@@ -136,6 +140,7 @@ pub async fn repin(connection: &mut PgConnection, schema: &Ident) -> Result<bool
         )
         .bind(name)
         .bind(oid)
+        .persistent(false)
         .execute(&mut *transaction)
         .await
         .map_err(&failed)?;
@@ -146,7 +151,7 @@ pub async fn repin(connection: &mut PgConnection, schema: &Ident) -> Result<bool
 
 /// The other head that has the OID of the schema of this name: the name that the schema of that OID had when it was pinned.
 pub async fn holder(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     schema: &Ident,
 ) -> Result<Option<String>, StoreError> {
     sqlx::query_scalar(
@@ -160,7 +165,7 @@ pub async fn holder(
 }
 
 /// Forgets a schema that is no more; its history stays in the log.
-pub async fn forget(connection: &mut PgConnection, schema_oid: u32) -> Result<(), StoreError> {
+pub async fn forget(connection: &mut Connection, schema_oid: u32) -> Result<(), StoreError> {
     sqlx::query("delete from tenantry.heads where schema_oid = $1")
         .bind(Oid(schema_oid))
         .execute(connection)
@@ -171,7 +176,7 @@ pub async fn forget(connection: &mut PgConnection, schema_oid: u32) -> Result<()
 
 /// What belongs to other schemas and would be dropped with this one, as PostgreSQL names it.
 pub async fn outsiders(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     schema_oid: u32,
 ) -> Result<Vec<String>, StoreError> {
     sqlx::query_scalar("select tenantry.outsiders($1)")
@@ -182,7 +187,7 @@ pub async fn outsiders(
 }
 
 /// How many locks the whole server has room for, by its settings.
-pub async fn lock_room(connection: &mut PgConnection) -> Result<i64, StoreError> {
+pub async fn lock_room(connection: &mut Connection) -> Result<i64, StoreError> {
     sqlx::query_scalar(
         "select current_setting('max_locks_per_transaction')::bigint
                 * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint)",
@@ -194,7 +199,7 @@ pub async fn lock_room(connection: &mut PgConnection) -> Result<i64, StoreError>
 
 /// Marks a schema as stopped half-way at `version`, so that nothing more is carried to it.
 pub async fn mark_dirty(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     schema_oid: u32,
     version: Version,
 ) -> Result<(), StoreError> {

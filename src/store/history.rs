@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use sqlx::{PgConnection, Row, postgres::types::Oid};
+use sqlx::{Row, postgres::types::Oid};
 
 use super::{
     StoreError,
@@ -11,6 +11,7 @@ use super::{
 use crate::{
     history::{Applied, Digest, Head},
     migration::{Direction, Version},
+    postgres::Connection,
 };
 
 /// One row of the log, for people.
@@ -74,10 +75,7 @@ pub struct Record<'a> {
 
 /// What is applied in one schema, in ascending order of version. By OID and name: the server uses the OID of a dropped
 /// schema again. Read without a lock: whoever relies on it compares its digest with that of `head`.
-pub async fn applied(
-    connection: &mut PgConnection,
-    head: &Head,
-) -> Result<Vec<Applied>, StoreError> {
+pub async fn applied(connection: &mut Connection, head: &Head) -> Result<Vec<Applied>, StoreError> {
     type AppliedRow = (String, String, Vec<u8>, Option<Vec<u8>>);
     let rows: Vec<AppliedRow> = sqlx::query_as(
         "select version, name, up_checksum, down_checksum
@@ -112,7 +110,7 @@ pub async fn applied(
 
 /// The newest `limit` rows of one schema's log, newest first.
 pub async fn entries(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     head: &Head,
     limit: i64,
 ) -> Result<Vec<Entry>, StoreError> {
@@ -160,7 +158,7 @@ pub struct Recorded {
 /// their heads; a dirty mark on them is gone. Does not wait for whoever holds the schema's own lock; for the rows of the
 /// heads it waits, as for any update.
 pub async fn record(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     schemas: &[u32],
     record: &Record<'_>,
 ) -> Result<Recorded, StoreError> {

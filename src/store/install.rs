@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
+use sqlx::PgExecutor;
 use tokio::time::Instant;
 
 use super::StoreError;
+use crate::postgres::Connection;
 
 /// Which of our tables a database holds. One database may hold both parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +42,8 @@ impl Part {
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Makes sure that `connection`'s database has these parts, as this program knows them. One query when it has.
-pub async fn install(connection: &mut PgConnection, parts: &[Part]) -> Result<(), StoreError> {
-    if missing(parts, &installed(connection).await?)?.is_empty() {
+pub async fn install(connection: &mut Connection, parts: &[Part]) -> Result<(), StoreError> {
+    if missing(parts, &installed(&mut *connection).await?)?.is_empty() {
         return Ok(());
     }
     let start = Instant::now();
@@ -56,10 +57,13 @@ pub async fn install(connection: &mut PgConnection, parts: &[Part]) -> Result<()
 }
 
 /// One try: false when another session is installing.
-async fn install_locked(connection: &mut PgConnection, parts: &[Part]) -> Result<bool, StoreError> {
+async fn install_locked(connection: &mut Connection, parts: &[Part]) -> Result<bool, StoreError> {
     let failed = StoreError::query("install the schema tenantry");
-    let mut transaction = sqlx::Connection::begin(connection).await.map_err(&failed)?;
+    let mut transaction = sqlx::Connection::begin(&mut **connection)
+        .await
+        .map_err(&failed)?;
     let locked: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(1953395321, 0)")
+        .persistent(false)
         .fetch_one(&mut *transaction)
         .await
         .map_err(&failed)?;
@@ -77,7 +81,7 @@ async fn install_locked(connection: &mut PgConnection, parts: &[Part]) -> Result
     .await
     .map_err(&failed)?;
     // Read again under the lock: somebody may have been faster.
-    let present = installed(&mut transaction).await?;
+    let present = installed(&mut *transaction).await?;
     for (part, number) in missing(parts, &present)? {
         sqlx::raw_sql(part.scripts()[number - 1])
             .execute(&mut *transaction)
@@ -86,6 +90,7 @@ async fn install_locked(connection: &mut PgConnection, parts: &[Part]) -> Result
         sqlx::query("insert into tenantry.installed (part, number) values ($1, $2)")
             .bind(part.name())
             .bind(i32::try_from(number).unwrap_or(i32::MAX))
+            .persistent(false)
             .execute(&mut *transaction)
             .await
             .map_err(&failed)?;
@@ -95,9 +100,10 @@ async fn install_locked(connection: &mut PgConnection, parts: &[Part]) -> Result
 }
 
 /// The highest number of each part that the database has; none where the schema is not there at all.
-async fn installed(connection: &mut PgConnection) -> Result<Vec<(String, i32)>, StoreError> {
+async fn installed(executor: impl PgExecutor<'_>) -> Result<Vec<(String, i32)>, StoreError> {
     let rows = sqlx::query_as("select part, max(number) from tenantry.installed group by part")
-        .fetch_all(connection)
+        .persistent(false)
+        .fetch_all(executor)
         .await;
     match rows {
         Err(sqlx::Error::Database(error))

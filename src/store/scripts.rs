@@ -1,17 +1,16 @@
 //! `tenantry.scripts`: each text once a shard.
 
-use sqlx::PgConnection;
-
 use super::StoreError;
 use crate::{
     history::Applied,
     migration::{Checksum, Script},
     plan::Stored,
+    postgres::Connection,
 };
 
 /// Stores the texts that are not there yet. Must happen before a history row names them.
 pub async fn put<'a>(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     scripts: impl IntoIterator<Item = &'a Script>,
 ) -> Result<(), StoreError> {
     let (checksums, bodies): (Vec<_>, Vec<_>) = scripts
@@ -32,7 +31,7 @@ pub async fn put<'a>(
 
 /// The texts of these checksums, in no order; what is not there is left out.
 pub async fn get(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     checksums: &[Checksum],
 ) -> Result<Vec<(Checksum, String)>, StoreError> {
     let checksums: Vec<_> = checksums.iter().map(|c| c.as_bytes().to_vec()).collect();
@@ -48,10 +47,7 @@ pub async fn get(
 }
 
 /// The down texts of what is applied, as planning the way back needs them.
-pub async fn downs(
-    connection: &mut PgConnection,
-    applied: &[Applied],
-) -> Result<Stored, StoreError> {
+pub async fn downs(connection: &mut Connection, applied: &[Applied]) -> Result<Stored, StoreError> {
     let checksums: Vec<_> = applied.iter().filter_map(|a| a.down).collect();
     let texts = get(connection, &checksums).await?;
     Ok(texts

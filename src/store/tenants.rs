@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sqlx::{PgConnection, Row, postgres::PgRow, types::Json};
+use sqlx::{Row, postgres::PgRow, types::Json};
 
 use super::StoreError;
-use crate::tenant::{ShardName, TenantName, TenantState};
+use crate::{
+    postgres::Connection,
+    tenant::{ShardName, TenantName, TenantState},
+};
 
 /// Free words on a tenant, such as `tier=free`.
 pub type Labels = BTreeMap<String, String>;
@@ -27,7 +30,7 @@ pub struct Tenant {
 }
 
 /// All tenants, by name.
-pub async fn list(connection: &mut PgConnection) -> Result<Vec<Tenant>, StoreError> {
+pub async fn list(connection: &mut Connection) -> Result<Vec<Tenant>, StoreError> {
     let rows = sqlx::query(
         "select name, shard, state, labels, created_at from tenantry.tenants order by name",
     )
@@ -39,7 +42,7 @@ pub async fn list(connection: &mut PgConnection) -> Result<Vec<Tenant>, StoreErr
 
 /// The tenants in one state, those first that were registered first.
 pub async fn in_state(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     state: TenantState,
 ) -> Result<Vec<Tenant>, StoreError> {
     let rows = sqlx::query(
@@ -54,7 +57,7 @@ pub async fn in_state(
 
 /// One tenant.
 pub async fn get(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     name: &TenantName,
 ) -> Result<Option<Tenant>, StoreError> {
     let row = sqlx::query(
@@ -69,7 +72,7 @@ pub async fn get(
 
 /// Registers a tenant. False when the name is taken, or is about to be by a tenant that is being renamed.
 pub async fn insert(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     name: &TenantName,
     shard: &ShardName,
     state: TenantState,
@@ -93,7 +96,7 @@ pub async fn insert(
 
 /// Moves a tenant on in its life. False when it is not in the state that was expected.
 pub async fn set_state(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     name: &TenantName,
     from: TenantState,
     to: TenantState,
@@ -111,7 +114,7 @@ pub async fn set_state(
 
 /// Sets labels on tenants, and takes others away. Gives those tenants with the labels that they have then, by name.
 pub async fn label(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     names: &[&str],
     set: &Labels,
     remove: &[String],
@@ -136,7 +139,7 @@ pub async fn label(
 /// Notes that a tenant is about to have another name. False when it is not in the state that was expected, or the name is
 /// taken.
 pub async fn begin_rename(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     name: &TenantName,
     state: TenantState,
     new: &TenantName,
@@ -162,7 +165,7 @@ pub async fn begin_rename(
 
 /// The name that a tenant is about to have; none when it is not being renamed.
 pub async fn new_name(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     name: &TenantName,
 ) -> Result<Option<String>, StoreError> {
     let row: Option<Option<String>> =
@@ -176,7 +179,7 @@ pub async fn new_name(
 
 /// Gives a tenant its new name, and the state that it had before. False when it is not being renamed to that.
 pub async fn end_rename(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     name: &TenantName,
     new: &TenantName,
 ) -> Result<bool, StoreError> {
@@ -195,7 +198,7 @@ pub async fn end_rename(
 
 /// Takes back what [`begin_rename`] has noted.
 pub async fn cancel_rename(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     name: &TenantName,
 ) -> Result<(), StoreError> {
     sqlx::query(
@@ -210,7 +213,7 @@ pub async fn cancel_rename(
 }
 
 /// Forgets a tenant that is being retired.
-pub async fn delete(connection: &mut PgConnection, name: &TenantName) -> Result<bool, StoreError> {
+pub async fn delete(connection: &mut Connection, name: &TenantName) -> Result<bool, StoreError> {
     let gone = sqlx::query("delete from tenantry.tenants where name = $1 and state = 'retiring'")
         .bind(name.as_str())
         .execute(connection)

@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Database, database, until};
+use crate::support::{Database, database, pooler::Pooler, until};
 
 fn settings(url: &str, more: &[(&str, &str)]) -> Settings {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -90,11 +90,12 @@ async fn is_asleep(database: &Database) {
     .await;
 }
 
-async fn register(connection: &mut PgConnection, name: &str) {
+async fn register(database: &Database, name: &str) {
+    let mut connection = database.connect().await.into();
     let (name, shard) = (TenantName::new(name).unwrap(), ShardName::new("main"));
     let state = TenantState::Provisioning;
     assert!(
-        tenants::insert(connection, &name, &shard, state, &Labels::new())
+        tenants::insert(&mut connection, &name, &shard, state, &Labels::new())
             .await
             .unwrap()
     );
@@ -123,6 +124,31 @@ async fn is_quiet(database: &Database) {
 }
 
 #[tokio::test]
+async fn works_through_a_pooler() {
+    let database = database().await;
+    let Some(pooler) = Pooler::start(&database.url, "").await else {
+        return;
+    };
+    let settings = settings(&pooler.url_for(&database.url), &[]);
+    with_daemon(settings, async |address| {
+        until("it is ready", async || {
+            get(address, "/readyz").await.0 == 200
+        })
+        .await;
+        for name in ["acme", "blue", "coral", "dune"] {
+            register(&database, name).await;
+        }
+        let mut connection = database.connect().await;
+        until("all are active", async || {
+            count(&mut connection, ACTIVE).await == 4
+        })
+        .await;
+        assert_eq!(get(address, "/readyz").await.0, 200);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn applies_what_is_pending_and_makes_schemas() {
     let database = database().await;
     let settings = settings(&database.url, &[]);
@@ -133,8 +159,8 @@ async fn applies_what_is_pending_and_makes_schemas() {
         let shared = "select count(*) from tenantry.heads where schema_name = 'shared' and version is not null";
         assert_eq!(count(&mut connection, shared).await, 1);
 
-        register(&mut connection, r#"we"ird; drop schema public cascade--"#).await;
-        register(&mut connection, "acme").await;
+        register(&database, r#"we"ird; drop schema public cascade--"#).await;
+        register(&database, "acme").await;
         until("both are active", async || count(&mut connection, ACTIVE).await == 2).await;
         let applied = "select count(*) from tenantry.history h join tenantry.heads using (schema_oid)
                         where h.schema_name = 'acme' and h.state = 'applied'";
@@ -170,7 +196,7 @@ async fn two_daemons_share_the_work() {
         }
         let mut connection = database.connect().await;
         for number in 0..8 {
-            register(&mut connection, &format!("tenant{number}")).await;
+            register(&database, &format!("tenant{number}")).await;
         }
         until("all are active", async || {
             count(&mut connection, ACTIVE).await == 8
@@ -230,7 +256,7 @@ async fn is_not_ready_while_a_shared_migration_fails_until_it_is_mended() {
             count(&mut connection, tried).await == 1
         })
         .await;
-        register(&mut connection, "acme").await;
+        register(&database, "acme").await;
         let (status, answer) = get(address, "/readyz").await;
         assert_eq!(status, 503);
         assert!(

@@ -68,6 +68,8 @@ async fn a_script_that_ends_its_transaction_halts_its_tenant_and_nobody_else() {
         "create table a (); commit; begin; create table public.b ()",
         "create table a (); commit; select 1 / 0",
         "create table a (); commit; begin; select 1 / 0",
+        // Behind the COMMIT there is no schema to write to.
+        "create table a (); commit; create table b (); commit",
     ]
     .into_iter()
     .enumerate()

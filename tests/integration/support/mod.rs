@@ -3,6 +3,7 @@
 mod command;
 pub(crate) mod fleet;
 pub(crate) mod held;
+pub(crate) mod pooler;
 pub(crate) mod proxy;
 mod server;
 mod shop;

@@ -1,4 +1,8 @@
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
 
 use sqlx::PgConnection;
 use tempfile::TempDir;
@@ -121,7 +125,11 @@ impl Small {
 
     /// The command, on this fleet and without a terminal.
     pub(crate) fn tenantry(&self, arguments: &[&str]) -> assert_cmd::Command {
-        let mut command = assert_cmd::Command::from_std(super::tenantry());
+        assert_cmd::Command::from_std(self.command(arguments))
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = super::tenantry();
         command
             .args(arguments)
             .current_dir(self.directory.path())
@@ -130,6 +138,14 @@ impl Small {
             .env("TENANTRY__MIGRATIONS__TENANT", "tenant")
             .env("TENANTRY__APPLY__BUSY_WAIT", "1ms");
         command
+    }
+
+    /// The same, running, on the fleet at another URL.
+    pub(crate) fn spawn(&self, arguments: &[&str], url: &str) -> Child {
+        let mut command = self.command(arguments);
+        command.env("TENANTRY__HOME__URL", url);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
     }
 
     /// The exit code of a command, and the JSON that it writes.
@@ -166,7 +182,7 @@ impl Small {
 
     pub(crate) async fn pinned(&self, name: &str) -> Pinned {
         let name = TenantName::new(name).unwrap();
-        heads::get(&mut self.connect().await, name.schema())
+        heads::get(&mut self.connect().await.into(), name.schema())
             .await
             .unwrap()
             .unwrap()
@@ -175,7 +191,7 @@ impl Small {
     /// The log of a tenant, oldest first.
     pub(crate) async fn log(&self, name: &str) -> Vec<Entry> {
         let head = self.pinned(name).await.head;
-        let mut entries = history::entries(&mut self.connect().await, &head, 100)
+        let mut entries = history::entries(&mut self.connect().await.into(), &head, 100)
             .await
             .unwrap();
         entries.reverse();

@@ -1,0 +1,206 @@
+//! Through pgbouncer in transaction mode: what is a transaction works, the rest says what to configure.
+
+use tenantry::{
+    config::Settings,
+    fleet::Fleet,
+    postgres::{SessionError, Shard},
+};
+
+use crate::support::{Small, pooler::Pooler, small, until};
+
+/// As it comes, and as people set it who met a driver that asks for more: what is asked for at the start is then
+/// dropped in silence.
+const KINDS: [&str; 2] = ["", "ignore_startup_parameters = extra_float_digits,options"];
+
+/// What a command says that goes through the pooler.
+fn through(pooler: &Pooler, small: &Small, arguments: &[&str]) -> String {
+    let url = pooler.url_for(&small.database.url);
+    let mut command = small.tenantry(arguments);
+    let output = command
+        .env("TENANTRY__HOME__URL", url)
+        .env("TENANTRY__APPLY__BUSY_WAIT", "10s")
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    format!(
+        "exit {}\n{}{}",
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr)
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_work() {
+    for settings in KINDS {
+        let small = small(2).await;
+        let Some(pooler) = Pooler::start(&small.database.url, settings).await else {
+            return;
+        };
+        let run = |arguments: &[&str]| {
+            let screen = through(&pooler, &small, arguments);
+            assert!(screen.starts_with("exit 0\n"), "{arguments:?}: {screen}");
+            screen
+        };
+        run(&["up"]);
+        let tenants: Vec<_> = (0..12).map(|number| format!("tenant{number}")).collect();
+        for tenant in &tenants {
+            run(&["tenant", "add", tenant]);
+        }
+        small.write(
+            "tenant/3-people.up.sql",
+            "create table people (id bigint primary key, name text);\n\
+             insert into people select n, null from generate_series(1, 60) n;\n",
+        );
+        small.write("tenant/3-people.down.sql", "drop table people;\n");
+        run(&["up"]);
+        small.make_directory("tenant/backfills");
+        small.write(
+            "tenant/backfills/names.sql",
+            "-- tenantry: backfill table=people batch=10\n\
+             update people set name = coalesce(name, '') || 'n' || id where {batch}\n",
+        );
+        run(&["backfill", "start", "names"]);
+        for tenant in &tenants {
+            let wrong = format!(
+                "do $$ begin
+                     assert (select count(*) = 60 and bool_and(name = 'n' || id) from {tenant}.people);
+                 end $$"
+            );
+            small.run(&wrong).await;
+        }
+        let status = run(&["status"]);
+        assert!(status.contains("12"), "{status}");
+        run(&["down", "--all", "--yes", "--steps", "1"]);
+        assert_eq!(small.tables("tenant7").await, ["t1", "t2"]);
+        assert_eq!(small.log("tenant7").await.len(), 4);
+        run(&["tenant", "retire", "tenant7", "--yes"]);
+        assert_eq!(small.tables("tenant7").await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn what_needs_a_session_says_what_to_configure() {
+    for settings in KINDS {
+        let small = small(0).await;
+        let direct = &small.database.url;
+        let Some(pooler) = Pooler::start(direct, settings).await else {
+            return;
+        };
+        let pooled = pooler.url_for(direct);
+        let message = refused(&shard(&[("TENANTRY__HOME__URL", &pooled)])).await;
+        assert!(message.contains("set `home.direct_url`"), "{message}");
+        assert!(message.contains("(`home.url`)"), "{message}");
+
+        let shards = [
+            ("TENANTRY__HOME__URL", direct.as_str()),
+            ("TENANTRY__SHARDS__EU1__URL", &pooled),
+        ];
+        let message = refused(&shard(&shards)).await;
+        assert!(
+            message.starts_with("eu1 is reached through a pooler at 127.0.0.1:"),
+            "{message}"
+        );
+        assert!(message.contains("set `shards.eu1.direct_url`"), "{message}");
+
+        // The way past it may not lead to it again.
+        let again = [
+            shards[0],
+            shards[1],
+            ("TENANTRY__SHARDS__EU1__DIRECT_URL", &pooled),
+        ];
+        let message = refused(&shard(&again)).await;
+        assert!(message.contains("(`shards.eu1.direct_url`)"), "{message}");
+
+        let past = [
+            shards[0],
+            shards[1],
+            ("TENANTRY__SHARDS__EU1__DIRECT_URL", direct),
+        ];
+        let shard = shard(&past);
+        let session = shard.connect_directly().await.unwrap();
+        assert!(!session.is_pooled());
+        session.close().await;
+        let session = shard.connect().await.unwrap();
+        assert!(session.is_pooled());
+        session.close().await;
+    }
+}
+
+/// The only shard of these settings.
+fn shard(environment: &[(&'static str, &str)]) -> Shard {
+    let environment = environment
+        .iter()
+        .map(|(name, value)| (*name, (*value).to_owned()));
+    let settings = Settings::load(None, environment).unwrap();
+    let fleet = Fleet::without_files(&settings).unwrap();
+    fleet.shards.iter().next().unwrap().clone()
+}
+
+/// What it says to somebody who needs a session.
+async fn refused(shard: &Shard) -> String {
+    let error = shard.connect_directly().await.unwrap_err();
+    assert!(matches!(error, SessionError::Pooled { .. }), "{error}");
+    error.to_string()
+}
+
+#[tokio::test]
+async fn an_error_is_found_where_it_is() {
+    let small = small(1).await;
+    let Some(pooler) = Pooler::start(&small.database.url, "").await else {
+        return;
+    };
+    small.import("acme").await;
+    // All but how long it took.
+    let error = |screen: String| screen[screen.find("\n\n").unwrap()..].to_owned();
+    // By position, and by the number of statements that were completed.
+    let wrongs = [
+        ("select 1;\n\nselect nope;", "2-wrong.up.sql:3:8"),
+        (
+            "select 1;\nselect 1 / (count(*) - count(*)) from t1;",
+            "2-wrong.up.sql:2:1",
+        ),
+    ];
+    for (wrong, place) in wrongs {
+        small.write("tenant/2-wrong.up.sql", wrong);
+        small.write("tenant/2-wrong.down.sql", "select 1;");
+        let screen = error(through(&pooler, &small, &["up"]));
+        assert_eq!(screen, error(small.text(&["up"])));
+        assert!(screen.contains(place), "{screen}");
+    }
+}
+
+/// How many sessions on the server are asleep in a migration.
+async fn asleep(small: &Small) -> i64 {
+    sqlx::query_scalar(
+        "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'",
+    )
+    .fetch_one(&mut small.connect().await)
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_killed_clients_statement_ends_behind_it_too() {
+    let small = small(0).await;
+    let Some(pooler) = Pooler::start(&small.database.url, "").await else {
+        return;
+    };
+    small.import("acme").await;
+    small.write(
+        "tenant/1-slow.up.sql",
+        "create table slow (); select pg_sleep(600);",
+    );
+    small.write("tenant/1-slow.down.sql", "drop table slow;");
+    let url = pooler.url_for(&small.database.url);
+    let mut up = small.spawn(&["up"], &url);
+    until("it is asleep", async || asleep(&small).await == 1).await;
+    up.kill().unwrap();
+    up.wait().unwrap();
+    until("nobody is asleep", async || asleep(&small).await == 0).await;
+    assert_eq!(small.tables("acme").await, [""; 0]);
+    small.write("tenant/1-slow.up.sql", "create table slow ();");
+    let screen = through(&pooler, &small, &["up"]);
+    assert!(screen.starts_with("exit 0"), "{screen}");
+    assert_eq!(small.tables("acme").await, ["slow"]);
+}
