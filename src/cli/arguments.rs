@@ -8,10 +8,10 @@ use clap::{
 };
 
 use super::{
-    backfill::BackfillCommand, baseline::Baseline, config::ConfigCommand, context::Context,
-    demo::Demo, down::Down, error::CliError, exit::ExitCode, force::Force, goto::Goto, new::New,
-    plan::Plan, redo::Redo, repair::Repair, serve::Serve, status::Status, tenant::TenantCommand,
-    up::Up, verify::Verify,
+    backfill::BackfillCommand, baseline::Baseline, completions::Completions, config::ConfigCommand,
+    context::Context, demo::Demo, down::Down, error::CliError, exit::ExitCode, force::Force,
+    goto::Goto, man::Man, new::New, plan::Plan, redo::Redo, repair::Repair, serve::Serve,
+    status::Status, tenant::TenantCommand, up::Up, verify::Verify,
 };
 
 /// Moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
@@ -116,6 +116,10 @@ pub(super) enum Command {
     /// Shows the settings in force and where each of them is from
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Writes the script by which a shell completes commands and options
+    Completions(Completions),
+    /// Writes the pages of the manual, one a command
+    Man(Man),
 }
 
 impl Command {
@@ -138,6 +142,8 @@ impl Command {
             Self::New(command) => command.run(context),
             Self::Serve(command) => command.run(context).await,
             Self::Config(command) => command.run(context),
+            Self::Completions(command) => command.run(context),
+            Self::Man(command) => command.run(context),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use futures::{StreamExt, future::join_all, stream};
+use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
 use tokio_util::sync::CancellationToken;
 
 use super::Budget;
@@ -104,10 +104,23 @@ impl Conductor<'_> {
         if let Err(failure) = self.store_scripts(&desk, &works).await {
             return self.unreachable(&works, failure);
         }
-        let runs = stream::iter(&works)
-            .map(|work| self.run(&desk, *work))
-            .buffer_unordered(shard.concurrency);
-        let runs = runs.collect().await;
+        // A loop and no adapters of streams: with their closures the whole run could not go from thread to thread.
+        let (mut runs, mut running) = (Vec::with_capacity(works.len()), FuturesUnordered::new());
+        let mut waiting = works.iter();
+        loop {
+            let free = shard.concurrency.saturating_sub(running.len());
+            running.extend(
+                waiting
+                    .by_ref()
+                    .take(free)
+                    .map(|work| self.run(&desk, *work)),
+            );
+            let Some(run) = running.next().await else {
+                break;
+            };
+            runs.push(run);
+        }
+        drop(running);
         for carrier in desk
             .carriers
             .into_inner()
