@@ -35,7 +35,10 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 }
 
 /// Takes every schema to the version that this program knows, then answers requests.
-pub(crate) async fn serve(url: &str, listener: TcpListener) -> Result<(), Box<dyn Error + Send + Sync>> {
+pub(crate) async fn serve(
+    url: &str,
+    listener: TcpListener,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let shared = embedded::<SharedMigrations>(Scope::Shared)?;
     let tenant = embedded::<TenantMigrations>(Scope::Tenant)?;
     let fleet = Fleet::with_sets(&Settings::at(url)?, shared, tenant)?;

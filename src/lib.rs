@@ -120,6 +120,9 @@ pub mod rollout;
 /// Large changes of data, in small batches.
 pub mod backfill;
 
+/// What is wrong with the databases themselves.
+pub mod doctor;
+
 /// What an application says to its fleet.
 mod library;
 

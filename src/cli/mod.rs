@@ -13,6 +13,7 @@ mod confirm;
 mod context;
 mod correction;
 mod demo;
+mod doctor;
 mod down;
 mod error;
 mod exit;
