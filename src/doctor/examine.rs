@@ -79,7 +79,7 @@ pub async fn examine(fleet: &Fleet) -> Examination {
         rooms.push(Room::of(shard, false, true).await);
     }
     let mut findings = Vec::new();
-    merge_home(&mut rooms);
+    merge_home(&mut rooms).await;
     findings.extend(twice(&rooms));
     findings.extend(clocks(&rooms));
     let registry = registry(&mut rooms).await;
@@ -242,7 +242,7 @@ async fn identify(
 }
 
 /// Where the home database is a shard too, it is looked at once.
-fn merge_home(rooms: &mut Vec<Room<'_>>) {
+async fn merge_home(rooms: &mut Vec<Room<'_>>) {
     let [home, shards @ ..] = &mut rooms[..] else {
         return;
     };
@@ -264,7 +264,9 @@ fn merge_home(rooms: &mut Vec<Room<'_>>) {
     });
     if let Some(room) = same {
         room.is_home = true;
-        rooms.remove(0);
+        if let Ok(reached) = rooms.remove(0).reached {
+            reached.session.close().await;
+        }
     }
 }
 

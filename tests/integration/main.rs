@@ -12,6 +12,7 @@ mod cli_tenant;
 mod cli_tools;
 mod daemon;
 mod docs;
+mod doctor;
 mod economy;
 mod fixtures;
 mod fleet;

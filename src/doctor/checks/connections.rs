@@ -33,6 +33,8 @@ impl Check for Connections {
             )
             .fetch_one(patient.connection())
             .await?;
+            // Two of those that are taken are ours, and end with the look.
+            let free = free + 2;
             let needed = patient.connections();
             let value = format!("{free} of {most} connections are free; tenantry takes {needed}");
             let remedy = "lower `apply.concurrency`, or ALTER SYSTEM SET max_connections, or raise the limit of the role or the \
