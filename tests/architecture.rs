@@ -23,6 +23,7 @@ const BUILD_SQL: &[&str] = &[
     "src/postgres/session.rs",
     "src/provision/retire.rs",
     "src/provision/schema.rs",
+    "src/verify/dump.rs",
     "src/verify/scratch/database.rs",
     "src/verify/trial.rs",
 ];

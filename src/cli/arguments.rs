@@ -9,9 +9,9 @@ use clap::{
 
 use super::{
     backfill::BackfillCommand, baseline::Baseline, completions::Completions, config::ConfigCommand,
-    context::Context, demo::Demo, doctor::Doctor, down::Down, error::CliError, exit::ExitCode,
-    force::Force, goto::Goto, man::Man, new::New, plan::Plan, redo::Redo, repair::Repair,
-    serve::Serve, status::Status, tenant::TenantCommand, up::Up, verify::Verify,
+    context::Context, demo::Demo, doctor::Doctor, down::Down, dump::Dump, error::CliError,
+    exit::ExitCode, force::Force, goto::Goto, man::Man, new::New, plan::Plan, redo::Redo,
+    repair::Repair, serve::Serve, status::Status, tenant::TenantCommand, up::Up, verify::Verify,
 };
 
 /// Moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
@@ -109,6 +109,8 @@ pub(super) enum Command {
     Backfill(BackfillCommand),
     /// Proves on a scratch server that every way back leads back: up, down, up, comparing the structure
     Verify(Verify),
+    /// Writes the structure that the migrations make as one file of SQL, and proves it
+    Dump(Dump),
     /// Looks at every database for what is wrong or will be: settings, rights, limits, leftovers; says what mends it
     Doctor(Doctor),
     /// Creates the files of a new migration
@@ -141,6 +143,7 @@ impl Command {
             Self::Tenant(command) => command.run(context).await,
             Self::Backfill(command) => command.run(context).await,
             Self::Verify(command) => command.run(context).await,
+            Self::Dump(command) => command.run(context).await,
             Self::Doctor(command) => command.run(context).await,
             Self::New(command) => command.run(context),
             Self::Serve(command) => command.run(context).await,

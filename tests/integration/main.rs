@@ -13,6 +13,7 @@ mod cli_tools;
 mod daemon;
 mod docs;
 mod doctor;
+mod dump;
 mod economy;
 mod fixtures;
 mod fleet;
