@@ -58,6 +58,18 @@ from (
     select 'default privileges', 'pg_default_acl'::regclass, d.oid, false
     from pg_catalog.pg_default_acl d where d.defaclnamespace = $1
     union all
+    select 'the statistics target of ' || c.relname || '.' || a.attname, 'pg_class'::regclass, c.oid, false
+    from pg_catalog.pg_class c join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where c.relnamespace = $1 and c.relkind in ('r', 'p', 'm', 'f') and a.attstattarget >= 0
+    union all
+    select 'comments on attributes of ' || c.relname, 'pg_class'::regclass, c.oid, false
+    from pg_catalog.pg_class c
+    where c.relnamespace = $1 and c.relkind = 'c'
+        and exists (
+            select from pg_catalog.pg_description d
+            where d.classoid = 'pg_class'::regclass and d.objoid = c.oid and d.objsubid > 0
+        )
+    union all
     select 'the comment on the schema', 'pg_namespace'::regclass, n.oid, false
     from pg_catalog.pg_namespace n where n.oid = $1 and pg_catalog.obj_description(n.oid, 'pg_namespace') is not null
 ) as all_of_it

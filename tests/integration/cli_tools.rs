@@ -1,4 +1,4 @@
-//! What makes the command at home on a machine: completions and the manual.
+//! What makes the command at home on a machine and in a pipeline: completions, the manual, exit codes.
 
 use std::{
     fs,
@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::support::tenantry;
+use crate::support::{Shop, tenantry, write_or_compare};
 
 #[test]
 fn completions_are_scripts_that_know_the_commands() {
@@ -69,4 +69,79 @@ fn the_manual_has_a_page_for_every_command() {
     fs::write(&file, "").unwrap();
     let output = tenantry().arg("man").arg(&file).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
+}
+
+const PAGE: &str = "docs/ci.md";
+
+#[test]
+fn the_table_of_exit_codes_is_current() {
+    const BEGIN: &str = "<!-- Made by a test from here on. -->\n";
+    const END: &str = "<!-- Up to here. -->\n";
+    let page = fs::read_to_string(PAGE).unwrap();
+    let (before, rest) = page.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    let made = format!("{before}{BEGIN}\n{}\n{END}{after}", exit_codes());
+    write_or_compare(PAGE, &page, &made, page == made);
+}
+
+/// The codes as the source explains them.
+fn exit_codes() -> String {
+    let source = fs::read_to_string("src/cli/exit.rs").unwrap();
+    let (_, body) = source.split_once("pub enum ExitCode {\n").unwrap();
+    let (body, _) = body.split_once("\n}").unwrap();
+    let lines: Vec<_> = body.lines().map(str::trim).collect();
+    let rows = lines.chunks(2).map(|pair| {
+        let meaning = pair[0].strip_prefix("/// ").unwrap();
+        let (_, code) = pair[1].trim_end_matches(',').split_once(" = ").unwrap();
+        format!("| {code} | {meaning} |\n")
+    });
+    let rows: Vec<_> = rows.collect();
+    assert!(rows.len() > 10, "{rows:?}");
+    format!("| code | means |\n|--:|---|\n{}", rows.concat())
+}
+
+/// The script of the page, as it stands there.
+#[tokio::test]
+async fn the_script_for_deployments_moves_the_fleet() {
+    let shop = Shop::with(&["acme", "blue"]).await;
+    shop.migration(
+        2,
+        "unique",
+        "CREATE UNIQUE INDEX users_email ON users (email);\n",
+        "DROP INDEX users_email;\n",
+    );
+    let page = fs::read_to_string(PAGE).unwrap();
+    let (_, script) = page.split_once("```sh\n").unwrap();
+    let (script, _) = script.split_once("```\n").unwrap();
+    shop.write("deploy.sh", script);
+    let run = || {
+        let program = std::path::Path::new(env!("CARGO_BIN_EXE_tenantry"));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::iter::once(program.parent().unwrap().to_owned())
+            .chain(std::env::split_paths(&path).collect::<Vec<_>>());
+        let output = Command::new("sh")
+            .args(["-u", "deploy.sh"])
+            .current_dir(shop.path())
+            .env("PATH", std::env::join_paths(path).unwrap())
+            .env("TENANTRY__HOME__URL", &shop.database.url)
+            .env_remove("TENANTRY_CONFIG")
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    shop.sql("insert into blue.users values ('ann'), ('ann')")
+        .await;
+    let (code, said) = run();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("some tenants were left where they are"),
+        "{said}"
+    );
+    shop.sql("truncate blue.users").await;
+    let (code, said) = run();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("every tenant is up to date"), "{said}");
+    let report = fs::read_to_string(shop.path().join("report.json")).unwrap();
+    assert!(report.starts_with('{'), "{report}");
 }

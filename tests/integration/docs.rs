@@ -21,6 +21,9 @@ const PAGES: &[&str] = &[
     "docs/migrations.md",
     "docs/on-call.md",
     "docs/compare.md",
+    "docs/library.md",
+    "docs/doctor.md",
+    "docs/ci.md",
 ];
 
 /// The block of a page that shows what a terminal shows, and how such a block ends.

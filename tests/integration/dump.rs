@@ -25,8 +25,8 @@ async fn run(database: &Database, sql: &str) {
         .unwrap();
 }
 
-/// Runs a file in a new schema, with psql where there is one, and compares the structure with that of `original`.
-async fn restores(database: &Database, file: &Path, original: &str) {
+/// Runs a file in a new schema, with psql where there is one; in what its structure differs from that of `original`.
+async fn restored(database: &Database, file: &Path, original: &str) -> Vec<String> {
     let text = fs::read_to_string(file).unwrap();
     let copy = format!("{original}_restored");
     run(database, &format!("create schema {copy}")).await;
@@ -48,10 +48,9 @@ async fn restores(database: &Database, file: &Path, original: &str) {
         let schema = Ident::new(schema).unwrap();
         structures.push(snapshot(&mut connection, &schema).await.unwrap());
     }
-    let differences = diff(&structures[0], &structures[1]);
-    assert!(differences.is_empty(), "{differences:?}\n{text}");
     assert!(!structures[0].is_empty());
-    run(database, &format!("drop schema {copy} cascade")).await;
+    let differences = diff(&structures[0], &structures[1]);
+    differences.iter().map(ToString::to_string).collect()
 }
 
 #[tokio::test]
@@ -71,7 +70,8 @@ async fn the_sample_sets_are_restored_from_their_files() {
             .unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{said}");
-        restores(&database, &file, schema).await;
+        let differences = restored(&database, &file, schema).await;
+        assert_eq!(differences, [""; 0]);
     }
 }
 
@@ -88,7 +88,11 @@ async fn everything_is_restored_from_a_tenant() {
         text.contains("the tenant acme with nothing applied"),
         "{text}"
     );
-    restores(&shop.database, &shop.path().join("acme.sql"), "acme").await;
+    let differences = restored(&shop.database, &shop.path().join("acme.sql"), "acme").await;
+    // PostgreSQL has other words for a list of varchar once it has read its own; nothing else may differ.
+    assert_eq!(differences.len(), 1, "{differences:?}");
+    let words = "constraint orders_status_check on orders: definition";
+    assert!(differences[0].starts_with(words), "{differences:?}");
 }
 
 #[tokio::test]
