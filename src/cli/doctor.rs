@@ -69,7 +69,7 @@ impl Doctor {
         let is_ok = |finding: &&Finding| finding.severity == Severity::Ok;
         let well = findings.iter().filter(|f| is_ok(f)).count();
         if !self.all {
-            findings.retain(|finding| !is_ok(&finding));
+            findings.retain(|finding| !is_ok(finding));
         }
         // What is worst is told first.
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));

@@ -18,6 +18,10 @@ use crate::support::{database, tenantry, write_or_compare};
 #[expect(dead_code, reason = "its main is for whoever runs it")]
 mod signup;
 
+#[path = "../../examples/start.rs"]
+#[expect(dead_code, reason = "its main is for whoever runs it")]
+mod start;
+
 /// The page, and how code of an example begins and ends in it.
 const PAGE: &str = "docs/library.md";
 const END: &str = "```\n";
@@ -66,6 +70,16 @@ async fn an_application_moves_its_fleet_and_signs_tenants_up() {
     let shown = String::from_utf8(status.stdout).unwrap();
     assert_eq!(status.status.code(), Some(0), "{shown}");
     assert!(shown.contains("tenant  "), "{shown}");
+}
+
+#[tokio::test]
+async fn an_application_needs_a_dozen_lines() {
+    let database = database().await;
+    // The directories of the sample sets are those that the settings name by default.
+    let settings = Settings::at(&database.url).unwrap();
+    let fleet = start::start(&settings).await.unwrap();
+    assert_eq!(fleet.add("acme").await.unwrap().name.as_str(), "acme");
+    assert!(start::start(&settings).await.is_ok());
 }
 
 /// What an endpoint answers, unless the server ends before.

@@ -148,8 +148,12 @@ impl Writer<'_> {
             // That of a partition is its parent's.
             return Ok(String::new());
         };
-        let name = ident(&sequence.name)?;
         let options = sequence_options(sequence, properties)?;
+        let usual = format!("{}_{}_seq", table_of(key)?, key.name);
+        if sequence.name == usual && is_usual(properties) {
+            return Ok(String::new());
+        }
+        let name = ident(&sequence.name)?;
         Ok(format!(" (SEQUENCE NAME {name} {options})"))
     }
 
@@ -238,4 +242,19 @@ impl Writer<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a sequence is as PostgreSQL makes one where nothing is said of it.
+fn is_usual(sequence: &Properties) -> bool {
+    let is = |property: &str, value: &str| sequence.get(property).is_some_and(|is| is == value);
+    let highest = match sequence.get("type").map(String::as_str) {
+        Some("smallint") => i16::MAX.to_string(),
+        Some("integer") => i32::MAX.to_string(),
+        _ => i64::MAX.to_string(),
+    };
+    ["start", "increment", "minimum", "cache"]
+        .into_iter()
+        .all(|property| is(property, "1"))
+        && is("maximum", &highest)
+        && is("cycle", "no")
 }
