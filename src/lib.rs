@@ -5,7 +5,7 @@
 //! ```no_run
 //! use tenantry::{
 //!     Fleet, Settings,
-//!     migration::{Scope, read_embedded},
+//!     migration::{MigrationSet, Scope, read_embedded},
 //! };
 //!
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,7 +15,7 @@
 //! ];
 //! let fleet = Fleet::with_sets(
 //!     &Settings::at("postgres://localhost/shop")?,
-//!     read_embedded(Scope::Shared, [("", ""); 0])?,
+//!     MigrationSet::empty(Scope::Shared),
 //!     read_embedded(Scope::Tenant, users)?,
 //! )?;
 //! fleet.up().await?.complete()?; // at start-up: everything that is pending, everywhere
