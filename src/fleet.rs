@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::{
     apply::Limits,
-    config::{Settings, SettingsError},
+    config::{MaxFailures, Settings, SettingsError},
     migration::{MigrationSet, Problems, Scope, Version, read},
     postgres::{Session, SessionError, Shard, Shards},
     sql::Ident,
@@ -30,6 +30,8 @@ pub struct Fleet {
     pub limits: Limits,
     /// Whether a version lower than the head may be applied.
     pub out_of_order: bool,
+    /// How many targets of a scope may fail before no further one is begun.
+    pub max_failures: MaxFailures,
 }
 
 /// Why the fleet cannot be worked on at all.
@@ -114,6 +116,19 @@ impl Fleet {
         })
     }
 
+    /// As [`Fleet::open`], with these sets instead of those in the directories that the settings name.
+    pub fn with_sets(
+        settings: &Settings,
+        shared: MigrationSet,
+        tenant: MigrationSet,
+    ) -> Result<Self, FleetError> {
+        Ok(Self {
+            shared,
+            tenant,
+            ..Self::without_files(settings)?
+        })
+    }
+
     /// As [`Fleet::open`], with empty sets: for what must work when the files are gone.
     pub fn without_files(settings: &Settings) -> Result<Self, FleetError> {
         Ok(Self::bare(shards(settings)?, settings))
@@ -139,6 +154,7 @@ impl Fleet {
                 who: who(),
             },
             out_of_order: settings.migrations.allow_out_of_order,
+            max_failures: apply.max_failures,
             shards,
         }
     }

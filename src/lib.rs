@@ -1,6 +1,30 @@
 //! tenantry moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
 //!
-//! Most people use the command, `tenantry`. What it does can be done from a program as well:
+//! Most people use the command, `tenantry`. An application can carry its fleet itself, too:
+//!
+//! ```no_run
+//! use tenantry::{
+//!     Fleet, Settings,
+//!     migration::{MigrationSet, Scope, read_embedded},
+//! };
+//!
+//! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+//! let users = [
+//!     ("1-users.up.sql", "CREATE TABLE users (email text NOT NULL);"),
+//!     ("1-users.down.sql", "DROP TABLE users;"),
+//! ];
+//! let fleet = Fleet::with_sets(
+//!     &Settings::at("postgres://localhost/shop")?,
+//!     MigrationSet::empty(Scope::Shared),
+//!     read_embedded(Scope::Tenant, users)?,
+//! )?;
+//! fleet.up().await?.complete()?; // at start-up: everything that is pending, everywhere
+//! let acme = fleet.add("acme").await?; // at sign-up: a schema that is up to date
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Below that stands all that the command can do:
 //!
 //! * [`config::Settings`] says where the databases and the files are, and what the limits are.
 //! * [`fleet::Fleet`] is made from them: shards, both sets of migrations, limits. It connects when it is used.
@@ -10,8 +34,7 @@
 //!
 //! ```no_run
 //! use tenantry::{
-//!     config::Settings,
-//!     fleet::Fleet,
+//!     Fleet, Settings,
 //!     migration::Scope,
 //!     plan::Goal,
 //!     rollout::{Request, travel},
@@ -26,7 +49,7 @@
 //!     goal: Goal::Latest,
 //!     scopes: &[Scope::Shared, Scope::Tenant],
 //!     select: &|tenant| tenant.target.schema.as_str().starts_with("beta_"),
-//!     max_failures: settings.apply.max_failures,
+//!     max_failures: fleet.max_failures,
 //! };
 //! // Cancel the token to stop: what is running is finished, nothing more is begun.
 //! let stop = CancellationToken::new();
@@ -96,6 +119,18 @@ pub mod rollout;
 
 /// Large changes of data, in small batches.
 pub mod backfill;
+
+/// What is wrong with the databases themselves.
+pub mod doctor;
+
+/// What an application says to its fleet.
+mod library;
+
+pub use self::{
+    config::Settings,
+    fleet::Fleet,
+    library::{AddError, Incomplete},
+};
 
 // How it is run.
 /// What the daemon answers over HTTP.

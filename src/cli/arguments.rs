@@ -8,10 +8,11 @@ use clap::{
 };
 
 use super::{
-    backfill::BackfillCommand, baseline::Baseline, config::ConfigCommand, context::Context,
-    demo::Demo, down::Down, error::CliError, exit::ExitCode, force::Force, goto::Goto, new::New,
-    plan::Plan, redo::Redo, repair::Repair, serve::Serve, status::Status, tenant::TenantCommand,
-    up::Up, verify::Verify, wait::Wait,
+    backfill::BackfillCommand, baseline::Baseline, completions::Completions, config::ConfigCommand,
+    context::Context, demo::Demo, doctor::Doctor, down::Down, dump::Dump, error::CliError,
+    exit::ExitCode, force::Force, goto::Goto, man::Man, new::New, plan::Plan, redo::Redo,
+    repair::Repair, serve::Serve, status::Status, tenant::TenantCommand, up::Up, verify::Verify,
+    wait::Wait,
 };
 
 /// Moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
@@ -111,6 +112,10 @@ pub(super) enum Command {
     Backfill(BackfillCommand),
     /// Proves on a scratch server that every way back leads back: up, down, up, comparing the structure
     Verify(Verify),
+    /// Writes the structure that the migrations make as one file of SQL, and proves it
+    Dump(Dump),
+    /// Looks at every database for what is wrong or will be: settings, rights, limits, leftovers; says what mends it
+    Doctor(Doctor),
     /// Creates the files of a new migration
     New(New),
     /// Runs the daemon: applies what is pending, then makes the schemas of new tenants
@@ -118,6 +123,10 @@ pub(super) enum Command {
     /// Shows the settings in force and where each of them is from
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Writes the script by which a shell completes commands and options
+    Completions(Completions),
+    /// Writes the pages of the manual, one a command
+    Man(Man),
 }
 
 impl Command {
@@ -138,9 +147,13 @@ impl Command {
             Self::Tenant(command) => command.run(context).await,
             Self::Backfill(command) => command.run(context).await,
             Self::Verify(command) => command.run(context).await,
+            Self::Dump(command) => command.run(context).await,
+            Self::Doctor(command) => command.run(context).await,
             Self::New(command) => command.run(context),
             Self::Serve(command) => command.run(context).await,
             Self::Config(command) => command.run(context),
+            Self::Completions(command) => command.run(context),
+            Self::Man(command) => command.run(context),
         }
     }
 }

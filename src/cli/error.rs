@@ -14,7 +14,7 @@ use crate::{
     provision::ProvisionError,
     store::StoreError,
     tenant::{InvalidTenantName, selector::SelectorError},
-    verify::VerifyError,
+    verify::{DumpError, VerifyError},
 };
 
 /// Why a command could not be carried out.
@@ -44,6 +44,9 @@ pub(crate) enum CliError {
     /// Nothing can be proven.
     #[error(transparent)]
     Verify(VerifyError),
+    /// A structure cannot be written down.
+    #[error(transparent)]
+    Dump(DumpError),
     /// A stage of the demo failed.
     #[error("{0}")]
     Demo(String),
@@ -68,7 +71,9 @@ impl CliError {
             Self::Daemon(error) => of_daemon(error),
             Self::Selector(_) | Self::Name(_) | Self::Usage(_) => ExitCode::Usage,
             Self::Verify(error) => of_verify(error),
-            Self::Create(_) | Self::Demo(_) | Self::Write(_) | Self::Runtime(_) => ExitCode::Failed,
+            Self::Create(_) | Self::Dump(_) | Self::Demo(_) | Self::Write(_) | Self::Runtime(_) => {
+                ExitCode::Failed
+            }
         }
     }
 
@@ -93,6 +98,15 @@ impl From<SettingsError> for CliError {
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         Self::Fleet(error.into())
+    }
+}
+
+impl From<DumpError> for CliError {
+    fn from(error: DumpError) -> Self {
+        match error {
+            DumpError::Verify(error) => error.into(),
+            error => Self::Dump(error),
+        }
     }
 }
 

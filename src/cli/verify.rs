@@ -12,15 +12,14 @@ use std::{
 
 use clap::Args;
 
-use super::{context::Context, error::CliError, exit::ExitCode, output::Output, trip::scope};
+use super::{
+    context::Context, error::CliError, exit::ExitCode, output::Output, scratch::ScratchOptions,
+    trip::scope,
+};
 use crate::{
     config::Settings,
     migration::Scope,
-    verify::{
-        Proof, Report, Request,
-        scratch::{Options, ScratchError, Server, Source},
-        verify,
-    },
+    verify::{Proof, Report, Request, verify},
 };
 
 /// What `verify` takes.
@@ -29,13 +28,8 @@ pub(super) struct Verify {
     /// Only the shared set, or only the tenants'
     #[arg(long, value_name = "SCOPE", value_parser = scope())]
     scope: Option<Scope>,
-    /// Where databases are made for it, and removed after it: container, local or the postgres:// URL of a server for
-    /// tests [default: container, else local]
-    #[arg(long, value_name = "SERVER")]
-    server: Option<Source>,
-    /// SQL for what a database has before the first migration, such as extensions
-    #[arg(long, value_name = "FILE")]
-    prepare: Option<PathBuf>,
+    #[command(flatten)]
+    scratch: ScratchOptions,
     /// Write the results for a build server, too
     #[arg(long, value_name = "junit=FILE", value_parser = junit_file)]
     report: Option<PathBuf>,
@@ -44,7 +38,7 @@ pub(super) struct Verify {
 impl Verify {
     pub(super) async fn run(self, context: &Context<'_>) -> Result<ExitCode, CliError> {
         let settings = context.settings()?;
-        let prepare = self.prepare()?;
+        let prepare = self.scratch.prepare()?;
         // Before anything is started: a report that has no place is not worth the wait.
         let mut file = self.report.as_deref().map(ReportFile::create).transpose()?;
         let stop = context.stop_unsaid();
@@ -72,7 +66,7 @@ impl Verify {
         prepare: Option<&str>,
         output: &Output,
     ) -> Result<Report, CliError> {
-        let server = self.start().await?;
+        let server = self.scratch.start().await?;
         let heading = Mutex::new(None);
         let observe = |scope: Scope, proof: &Proof| {
             let mut heading = heading.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,26 +86,6 @@ impl Verify {
         let report = report?;
         stopped?;
         Ok(report)
-    }
-
-    async fn start(&self) -> Result<Server, CliError> {
-        // The program itself watches over the server.
-        let program = std::env::current_exe().map_err(CliError::Runtime)?;
-        let options = Options::new(program);
-        let options = match &self.server {
-            Some(source) => options.sources([source.clone()]),
-            None => options,
-        };
-        Ok(Server::start(&options).await?)
-    }
-
-    fn prepare(&self) -> Result<Option<String>, CliError> {
-        let read = |path: &PathBuf| {
-            std::fs::read_to_string(path).map_err(|error| {
-                CliError::Usage(format!("cannot read {}: {error}", path.display()))
-            })
-        };
-        self.prepare.as_ref().map(read).transpose()
     }
 }
 
@@ -141,10 +115,4 @@ fn junit_file(text: &str) -> Result<PathBuf, String> {
     let file = text.strip_prefix("junit=").filter(|file| !file.is_empty());
     file.map(PathBuf::from)
         .ok_or_else(|| "a report is written as junit=FILE".to_owned())
-}
-
-impl From<ScratchError> for CliError {
-    fn from(error: ScratchError) -> Self {
-        Self::Verify(error.into())
-    }
 }

@@ -79,10 +79,31 @@ impl Settings {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
     ) -> Result<Self, SettingsError> {
-        let layers = Layers::lay(text(file)?, variables(environment))?;
+        Self::of(&Layers::lay(text(file)?, variables(environment))?)
+    }
+
+    /// The defaults, but for the home database, which is the only shard: for programs that have one URL and no files.
+    ///
+    /// # Errors
+    /// Where `url` is no PostgreSQL URL.
+    pub fn at(url: &str) -> Result<Self, SettingsError> {
+        // A text of JSON is one of TOML, too.
+        Self::parse(&format!("home.url = {}", serde_json::json!(url)))
+    }
+
+    /// The defaults with `text` laid over them, as if it stood in a file. Neither files nor variables are read.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn parse(text: &str) -> Result<Self, SettingsError> {
+        let file = (PathBuf::from("settings of the program"), text.to_owned());
+        Self::of(&Layers::lay(Some(file), variables([("", ""); 0]))?)
+    }
+
+    fn of(layers: &Layers) -> Result<Self, SettingsError> {
         let mut settings: Self = layers.settings()?;
-        settings.validate(&layers)?;
-        settings.described = describe(&layers);
+        settings.validate(layers)?;
+        settings.described = describe(layers);
         Ok(settings)
     }
 
@@ -238,6 +259,7 @@ mod tests {
         config::{LogFormat, MaxFailures, layers::DEFAULTS},
         migration::{self, Scope},
     };
+    use secrecy::ExposeSecret;
     use std::{io::Write, time::Duration};
 
     const NOTHING: [(&str, &str); 0] = [];
@@ -501,6 +523,20 @@ mod tests {
         assert!(error.to_string().contains("TENANTRY__HOME__URL"));
         let settings = environment(&[("TENANTRY__HOME__URL", "postgres://")]).unwrap();
         assert_eq!(settings.shards().unwrap()[0].name.as_str(), "main");
+    }
+
+    #[test]
+    fn programs_need_neither_files_nor_variables() {
+        let url = "postgres://me@h/shop?application_name=a\"b";
+        let settings = Settings::at(url).unwrap();
+        assert_eq!(settings.home_url().unwrap().expose_secret(), url);
+        assert_eq!(settings.shards().unwrap().len(), 1);
+        assert!(Settings::at("mysql://h").is_err());
+        let text = "[home]\nurl = \"postgres://h/a\"\n[shards.eu1]\nurl = \"postgres://h/b\"";
+        let settings = Settings::parse(text).unwrap();
+        assert_eq!(settings.shards().unwrap()[0].name.as_str(), "eu1");
+        let error = Settings::parse("[apply]\nfast = true").unwrap_err();
+        assert!(error.to_string().contains("settings of the program"));
     }
 
     #[test]

@@ -54,21 +54,41 @@ impl Listing {
         listing
     }
 
+    /// Sorts files that are nowhere but in memory, by paths as they would have them below one directory.
+    pub(super) fn of_paths<'a>(paths: impl Iterator<Item = &'a Path>) -> Self {
+        let mut listing = Self::default();
+        for path in paths {
+            let directory = path
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty());
+            match directory.and_then(Path::to_str) {
+                None => listing.add_file(path.to_owned()),
+                Some(REPEATABLES) => listing.add_repeatable(path.to_owned()),
+                Some(BACKFILLS) => {}
+                Some(_) => listing.others.push(path.to_owned()),
+            }
+        }
+        listing
+    }
+
     fn add(&mut self, path: PathBuf) {
+        if !path.is_dir() {
+            return self.add_file(path);
+        }
+        match path.file_name().and_then(OsStr::to_str) {
+            Some(REPEATABLES) => self.add_repeatables(&path),
+            Some(BACKFILLS) => {}
+            // With a slash at its end, so that people see what it is.
+            _ => self.others.push(path.join("")),
+        }
+    }
+
+    fn add_file(&mut self, path: PathBuf) {
         let name = path
             .file_name()
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        if path.is_dir() {
-            match &*name {
-                REPEATABLES => self.add_repeatables(&path),
-                BACKFILLS => {}
-                // With a slash at its end, so that people see what it is.
-                _ => self.others.push(path.join("")),
-            }
-            return;
-        }
         if path.file_name().and_then(OsStr::to_str).is_none()
             && name.starts_with(|c: char| c.is_ascii_digit())
         {
@@ -115,15 +135,21 @@ impl Listing {
             Err(error) => return self.problems.push(unreadable(directory, &error)),
         };
         for path in entries {
-            let is_sql = path
-                .extension()
-                .is_some_and(|e| e.eq_ignore_ascii_case("sql"));
-            match path.file_stem().and_then(OsStr::to_str) {
-                Some(name) if is_sql && !path.is_dir() => {
-                    self.repeatables.push((name.to_owned(), path));
-                }
-                _ => self.others.push(path),
+            if path.is_dir() {
+                self.others.push(path);
+            } else {
+                self.add_repeatable(path);
             }
+        }
+    }
+
+    fn add_repeatable(&mut self, path: PathBuf) {
+        let is_sql = path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("sql"));
+        match path.file_stem().and_then(OsStr::to_str) {
+            Some(name) if is_sql => self.repeatables.push((name.to_owned(), path)),
+            _ => self.others.push(path),
         }
     }
 }

@@ -20,7 +20,7 @@ pub use checksum::Checksum;
 pub use code::{CODES, Code};
 pub use directives::Directives;
 pub use problem::{Excerpt, Problem, Problems, Severity};
-pub use read::read;
+pub use read::{read, read_embedded};
 pub use script::Script;
 pub use set::{Migration, MigrationSet, Repeatable};
 pub use version::{InvalidVersion, Version};

@@ -23,16 +23,46 @@ use super::{
 /// Everything that keeps the files from being a set: versions or names used twice, downs without ups, malformed
 /// names, missing directories, unreadable files.
 pub fn read(scope: Scope, directories: &[PathBuf]) -> Result<MigrationSet, Problems> {
-    let listing = Listing::of(scope, directories);
+    read_listed(scope, Listing::of(scope, directories), &|path| {
+        fs::read(path)
+    })
+}
+
+/// Reads the set of a scope from files in memory, as a program carries them that was built with them inside.
+///
+/// Each is a path and its bytes. The paths are as the files have them below one directory of migrations: `1-users.up.sql`,
+/// `functions/total.sql`. They are what messages name.
+///
+/// # Errors
+/// As [`read()`].
+pub fn read_embedded(
+    scope: Scope,
+    files: impl IntoIterator<Item = (impl AsRef<Path>, impl AsRef<[u8]>)>,
+) -> Result<MigrationSet, Problems> {
+    let files = files.into_iter();
+    let files: BTreeMap<PathBuf, Vec<u8>> = files
+        .map(|(path, text)| (path.as_ref().to_owned(), text.as_ref().to_owned()))
+        .collect();
+    let listing = Listing::of_paths(files.keys().map(PathBuf::as_path));
+    read_listed(scope, listing, &|path| {
+        let text = files.get(path).cloned();
+        text.ok_or_else(|| io::ErrorKind::NotFound.into())
+    })
+}
+
+/// How the bytes of a file are had.
+type Bytes<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
+
+fn read_listed(scope: Scope, listing: Listing, bytes: Bytes<'_>) -> Result<MigrationSet, Problems> {
     let mut set = MigrationSet::empty(scope);
     let mut problems = listing.problems;
     for (version, pair) in pairs(listing.scripts) {
-        match pair.into_migration(version) {
+        match pair.into_migration(version, bytes) {
             Ok(migration) => set.migrations.push(Arc::new(migration)),
             Err(found) => problems.extend(found),
         }
     }
-    let (repeatables, found) = repeatables(listing.repeatables);
+    let (repeatables, found) = repeatables(listing.repeatables, bytes);
     set.repeatables = repeatables;
     problems.extend(found);
     set.notices = notices(&set, &listing.others);
@@ -60,7 +90,7 @@ fn pairs(scripts: Vec<Found>) -> BTreeMap<Version, Pair> {
 }
 
 impl Pair {
-    fn into_migration(self, version: Version) -> Result<Migration, Vec<Problem>> {
+    fn into_migration(self, version: Version, bytes: Bytes<'_>) -> Result<Migration, Vec<Problem>> {
         if let Some(problem) = twice(version, &self.ups).or_else(|| twice(version, &self.downs)) {
             return Err(vec![problem]);
         }
@@ -71,8 +101,8 @@ impl Pair {
         if let Some(down) = down.as_ref().filter(|down| down.name != up.name) {
             return Err(vec![without_up(down, Some(&up))]);
         }
-        let up_script = script(&up.path);
-        let down_script = down.as_ref().map(|down| script(&down.path));
+        let up_script = script(&up.path, bytes);
+        let down_script = down.as_ref().map(|down| script(&down.path, bytes));
         let ((up_script, mut problems), down) = match (up_script, down_script.transpose()) {
             (Ok(up), Ok(down)) => (up, down),
             (up_script, down_script) => {
@@ -152,7 +182,10 @@ fn way_back(version: Version, up: &Script, down: Option<&Script>) -> Option<Prob
     })
 }
 
-fn repeatables(mut files: Vec<(String, PathBuf)>) -> (Vec<Arc<Repeatable>>, Vec<Problem>) {
+fn repeatables(
+    mut files: Vec<(String, PathBuf)>,
+    bytes: Bytes<'_>,
+) -> (Vec<Arc<Repeatable>>, Vec<Problem>) {
     files.sort();
     let mut repeatables = Vec::new();
     let mut refused = Vec::new();
@@ -166,7 +199,7 @@ fn repeatables(mut files: Vec<(String, PathBuf)>) -> (Vec<Arc<Repeatable>>, Vec<
             refused.push(others.iter().fold(problem, |p, (_, other)| p.with(other)));
             continue;
         }
-        match script(path) {
+        match script(path, bytes) {
             Ok((script, mut problems)) => {
                 problems.extend(foreign_directives(&script));
                 repeatables.push(Arc::new(Repeatable {
@@ -194,8 +227,8 @@ fn foreign_directives(script: &Script) -> impl Iterator<Item = Problem> {
 }
 
 /// Reads one file. What is wrong with its content comes with it; the error is that it cannot be read.
-fn script(path: &Path) -> io::Result<(Script, Vec<Problem>)> {
-    let (text, invalid) = text::decode(path, fs::read(path)?);
+fn script(path: &Path, bytes: Bytes<'_>) -> io::Result<(Script, Vec<Problem>)> {
+    let (text, invalid) = text::decode(path, bytes(path)?);
     let (script, mut problems) = Script::read(path, text);
     if let Some(invalid) = invalid {
         // The rest of what is wrong may be wrong only because of that.
@@ -276,6 +309,40 @@ mod tests {
         let path = files.path().to_owned();
         let set = read(Scope::Tenant, &[path.clone(), path]).unwrap();
         assert_eq!(set.migrations.len(), 1);
+    }
+
+    #[test]
+    fn files_in_memory_make_the_set_that_they_would_make_on_disk() {
+        let texts = [
+            ("1-a.up.sql", "create table a ()"),
+            ("1-a.down.sql", "drop table a"),
+            ("2-b.up.sql", "discard all"),
+            ("functions/f.sql", "select 1"),
+            ("functions/README.md", "no SQL"),
+            ("backfills/c.sql", "no migration"),
+            ("README.md", "no SQL"),
+            ("notes/x.sql", "no migration"),
+        ];
+        let files = directory(&texts);
+        let on_disk = read(Scope::Tenant, &[files.path().to_owned()]).unwrap();
+        let in_memory = read_embedded(Scope::Tenant, texts).unwrap();
+        let told = |set: &MigrationSet| {
+            let migrations = set.migrations.iter();
+            let migrations: Vec<_> = migrations
+                .map(|m| (m.to_string(), m.up.checksum, m.problems.len()))
+                .collect();
+            let repeatables = set.repeatables.iter();
+            let repeatables: Vec<_> = repeatables
+                .map(|r| (r.name.clone(), r.script.checksum))
+                .collect();
+            (migrations, repeatables, set.notices.len())
+        };
+        assert_eq!(told(&on_disk), told(&in_memory));
+        assert_eq!(in_memory.migrations.len(), 2);
+
+        let twice = [("1-a.up.sql", ""), ("01-a.up.sql", "")];
+        let problems = read_embedded(Scope::Tenant, twice).unwrap_err();
+        assert_eq!(problems.as_slice()[0].code, &code::VERSION_TWICE);
     }
 
     #[cfg(unix)]

@@ -38,6 +38,25 @@ impl Part {
     }
 }
 
+/// How far a part of our tables has come, in one database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Installed {
+    /// The highest number that the database has; 0 where it has none.
+    pub present: i32,
+    /// The highest number that this program knows.
+    pub known: i32,
+}
+
+/// What a database has of a part. Installs nothing.
+pub async fn state(connection: &mut Connection, part: Part) -> Result<Installed, StoreError> {
+    let installed = installed(connection).await?;
+    let present = installed.iter().find(|(name, _)| name == part.name());
+    Ok(Installed {
+        present: present.map_or(0, |(_, number)| *number),
+        known: i32::try_from(part.scripts().len()).unwrap_or(i32::MAX),
+    })
+}
+
 /// How long another session may take to install before we give up.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -10,7 +10,7 @@ mod install;
 pub mod scripts;
 pub mod tenants;
 
-pub use install::{Part, install};
+pub use install::{Installed, Part, install, state};
 
 use crate::postgres::ServerError;
 

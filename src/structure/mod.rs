@@ -9,9 +9,13 @@ mod error;
 mod object;
 mod snapshot;
 mod unqualified;
+mod unseen;
+mod write;
 
 pub use catalog::snapshot;
 pub use difference::{Change, Difference, diff};
 pub use error::StructureError;
 pub use object::{Kind, ObjectKey};
 pub use snapshot::{Properties, Snapshot};
+pub use unseen::{Unseen, unseen};
+pub use write::{WriteError, write};

@@ -27,8 +27,9 @@ select
         'default', case when t.typtype = 'd' then pg_catalog.pg_get_expr(t.typdefaultbin, 0::oid) end,
         'constraints', (
             select pg_catalog.string_agg(
-                pg_catalog.quote_ident(k.conname::text) || ' '::text || pg_catalog.pg_get_constraintdef(k.oid),
-                ', '::text order by k.conname::text collate "C")
+                'constraint '::text || pg_catalog.quote_ident(k.conname::text) || ' '::text
+                    || pg_catalog.pg_get_constraintdef(k.oid),
+                ' '::text order by k.conname::text collate "C")
             from pg_catalog.pg_constraint k
             where k.contypid = t.oid and k.contype <> 'n'
         ),

@@ -2,6 +2,7 @@
 //!
 //! Nothing here may touch a server that holds a tenant's data.
 
+mod dump;
 mod error;
 mod report;
 mod roundtrip;
@@ -9,6 +10,7 @@ pub mod scratch;
 mod trial;
 mod words;
 
+pub use dump::{DumpError, DumpRequest, Dumped, Subject, dump, title};
 pub use error::VerifyError;
 pub use report::{Finding, Outcome, Proof, Report, ScopeReport, Stage, Verdict};
 pub use roundtrip::{Request, verify};

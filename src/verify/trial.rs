@@ -126,6 +126,11 @@ impl Trial {
         Ok(carried.failure.map(Outcome::from))
     }
 
+    /// The schema.
+    pub(super) fn schema(&self) -> &Ident {
+        &self.schema
+    }
+
     /// What the schema looks like now.
     pub(super) async fn snapshot(&mut self) -> Result<Snapshot, VerifyError> {
         let schema = self.schema.clone();
@@ -157,7 +162,8 @@ impl Trial {
         Ok(())
     }
 
-    async fn session(&mut self) -> Result<&mut Session, VerifyError> {
+    /// The session on the database.
+    pub(super) async fn session(&mut self) -> Result<&mut Session, VerifyError> {
         let session = self.take_session().await?;
         Ok(self.session.insert(session))
     }

@@ -273,7 +273,7 @@ async fn a_rename_that_was_cut_off_is_finished_by_the_same_again() {
         assert_eq!(state(&small, old).await, None);
         assert_eq!(state(&small, new).await, Some(state_));
         let head = small.pinned(new).await.head;
-        let applied = history::applied(&mut small.connect().await, &head)
+        let applied = history::applied(&mut small.connect().await.into(), &head)
             .await
             .unwrap();
         assert_eq!(applied.len(), 1);

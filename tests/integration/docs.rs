@@ -11,7 +11,7 @@ use std::{
 
 use tenantry::migration::CODES;
 
-use crate::support::database;
+use crate::support::{database, write_or_compare};
 
 /// Everything that a test here looks at.
 const PAGES: &[&str] = &[
@@ -21,6 +21,9 @@ const PAGES: &[&str] = &[
     "docs/migrations.md",
     "docs/on-call.md",
     "docs/compare.md",
+    "docs/library.md",
+    "docs/doctor.md",
+    "docs/ci.md",
 ];
 
 /// The block of a page that shows what a terminal shows, and how such a block ends.
@@ -135,7 +138,7 @@ fn commands(text: &str) -> Vec<String> {
 fn steady(text: &str) -> String {
     let mut steady = String::new();
     let mut rest = text;
-    while let Some((at, mark)) = [" in ", "enter(", "leave("]
+    while let Some((at, mark)) = [" in ", "enter(", "watch(", "audit(", "leave("]
         .into_iter()
         .filter_map(|mark| rest.find(mark).map(|at| (at, mark)))
         .min()
@@ -201,18 +204,4 @@ fn every_exit_code_and_every_fault_is_told() {
 
 fn read(page: &str) -> String {
     fs::read_to_string(page).unwrap_or_else(|error| panic!("{page}: {error}"))
-}
-
-fn write_or_compare(page: &str, now: &str, made: &str, is_current: bool) {
-    if is_current {
-        return;
-    }
-    if env::var_os("TENANTRY_WRITE_DOCS").is_some() {
-        fs::write(page, made).unwrap();
-    } else {
-        assert_eq!(
-            now, made,
-            "{page} is stale: TENANTRY_WRITE_DOCS=1 writes it"
-        );
-    }
 }

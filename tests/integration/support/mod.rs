@@ -3,6 +3,7 @@
 mod command;
 pub(crate) mod fleet;
 pub(crate) mod held;
+mod pages;
 pub(crate) mod pooler;
 pub(crate) mod proxy;
 mod server;
@@ -12,6 +13,7 @@ pub(crate) mod traces;
 mod wait;
 
 pub(crate) use command::tenantry;
+pub(crate) use pages::write_or_compare;
 pub(crate) use server::{Database, database, options, server};
 pub(crate) use shop::{Ran, Shop, snapshots};
 pub(crate) use small::{Small, small};

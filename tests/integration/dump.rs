@@ -1,0 +1,216 @@
+//! A structure as a file of SQL: what is run in an empty schema leaves the same structure, or nothing is written.
+
+use std::{fs, path::Path, process::Command};
+
+use sqlx::AssertSqlSafe;
+use tenantry::{
+    sql::Ident,
+    structure::{diff, snapshot},
+};
+
+use crate::support::{Database, Ran, Shop, fleet, server, snapshots, tenantry};
+
+const EVERYTHING: &str = include_str!("../fixtures/structure/everything.sql");
+
+/// The command on the server of the tests.
+async fn dump(shop: &Shop, arguments: &[&str]) -> Ran {
+    let url = server().await.url();
+    shop.run(&[&["dump", "--server", url], arguments].concat())
+}
+
+async fn run(database: &Database, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(&mut database.connect().await)
+        .await
+        .unwrap();
+}
+
+/// Runs a file in a new schema, with psql where there is one; in what its structure differs from that of `original`.
+async fn restored(database: &Database, file: &Path, original: &str) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap();
+    let copy = format!("{original}_restored");
+    run(database, &format!("create schema {copy}")).await;
+    let psql = Command::new("psql")
+        .env("PGOPTIONS", format!("-c search_path={copy}"))
+        .args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-d", &database.url, "-f"])
+        .arg(file)
+        .output();
+    match psql {
+        Ok(output) => {
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(output.status.success(), "{said}");
+        }
+        Err(_) => run(database, &format!("set search_path = {copy}; {text}")).await,
+    }
+    let mut connection = database.connect().await;
+    let mut structures = Vec::new();
+    for schema in [original, &copy] {
+        let schema = Ident::new(schema).unwrap();
+        structures.push(snapshot(&mut connection, &schema).await.unwrap());
+    }
+    assert!(!structures[0].is_empty());
+    let differences = diff(&structures[0], &structures[1]);
+    differences.iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test]
+async fn the_sample_sets_are_restored_from_their_files() {
+    let database = crate::support::database().await;
+    let directory = tempfile::tempdir().unwrap();
+    let sample = fleet::sample(&database.url);
+    sample.up().await.unwrap().complete().unwrap();
+    sample.add("acme").await.unwrap();
+    for (scope, schema) in [("shared", "shared"), ("tenant", "acme")] {
+        let file = directory.path().join(scope);
+        let output = tenantry()
+            .args(["dump", "--scope", scope, "--server", server().await.url()])
+            .arg("--file")
+            .arg(&file)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        let differences = restored(&database, &file, schema).await;
+        assert_eq!(differences, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn everything_is_restored_from_a_tenant() {
+    let shop = Shop::with(&[]).await;
+    let all = format!("create schema acme; set search_path = acme, pg_catalog; {EVERYTHING}");
+    shop.sql(&all).await;
+    assert_eq!(shop.run(&["tenant", "import", "acme"]).code, 0);
+    let dumped = dump(&shop, &["--from", "acme", "--file", "acme.sql"]).await;
+    assert_eq!(dumped.code, 0, "{}", dumped.screen());
+    let text = fs::read_to_string(shop.path().join("acme.sql")).unwrap();
+    assert!(
+        text.contains("the tenant acme with nothing applied"),
+        "{text}"
+    );
+    let differences = restored(&shop.database, &shop.path().join("acme.sql"), "acme").await;
+    // PostgreSQL has other words for a list of varchar once it has read its own; nothing else may differ.
+    assert_eq!(differences.len(), 1, "{differences:?}");
+    let words = "constraint orders_status_check on orders: definition";
+    assert!(differences[0].starts_with(words), "{differences:?}");
+}
+
+#[tokio::test]
+async fn a_stale_file_is_told_with_what_differs() {
+    let shop = Shop::with(&[]).await;
+    let missing = dump(&shop, &["--check"]).await;
+    assert_eq!(missing.code, 6, "{}", missing.screen());
+    assert!(
+        missing.stderr.contains("structure.tenant.sql is not there"),
+        "{}",
+        missing.screen()
+    );
+    let written = dump(&shop, &[]).await;
+    assert_eq!(
+        written.screen(),
+        "exit 0\nstructure.tenant.sql: 1 statement\n"
+    );
+    let current = dump(&shop, &["--check"]).await;
+    assert_eq!(
+        current.screen(),
+        "exit 0\nstructure.tenant.sql is current: 1 statement\n"
+    );
+
+    shop.migration(
+        2,
+        "names",
+        "ALTER TABLE users ADD name text NOT NULL DEFAULT 'it''s';\n",
+        "ALTER TABLE users DROP name;\n",
+    );
+    let stale = dump(&shop, &["--check"]).await;
+    assert_eq!(stale.code, 6, "{}", stale.screen());
+    for line in [
+        "+    \"name\" text NOT NULL DEFAULT 'it''s'::text",
+        "-    \"email\" text\n+    \"email\" text,",
+        "structure.tenant.sql is stale; the same command without --check writes it",
+    ] {
+        assert!(stale.screen().contains(line), "{line}: {}", stale.screen());
+    }
+    let json = dump(&shop, &["--check", "--output", "json"]).await;
+    assert_eq!(json.code, 6);
+    let mut json = json.json();
+    let difference = json["difference"].as_str().unwrap();
+    assert!(difference.contains("+    \"name\" text"), "{difference}");
+    // Its first line names the version of the server.
+    json["difference"] = "DIFFERENCE".into();
+    snapshots().bind(|| insta::assert_json_snapshot!("dump_json", json));
+    assert_eq!(dump(&shop, &["--check", "--file", "-"]).await.code, 2);
+    let printed = dump(&shop, &["--file", "-", "--scope", "shared"]).await;
+    assert!(
+        printed.stdout.contains("CREATE TABLE \"plans\" ("),
+        "{}",
+        printed.screen()
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_refused_or_named() {
+    let shop = Shop::with(&[]).await;
+    shop.migration(
+        2,
+        "grants",
+        "GRANT SELECT ON users TO PUBLIC;\n",
+        "REVOKE SELECT ON users FROM PUBLIC;\n",
+    );
+    let warned = dump(&shop, &[]).await;
+    assert_eq!(warned.code, 0, "{}", warned.screen());
+    assert!(
+        warned.stderr.contains("not in it: privileges on users"),
+        "{}",
+        warned.screen()
+    );
+    let text = fs::read_to_string(shop.path().join("structure.tenant.sql")).unwrap();
+    assert!(
+        text.contains("-- Not in here: privileges on users."),
+        "{text}"
+    );
+
+    shop.migration(
+        3,
+        "operator",
+        "CREATE FUNCTION same(users, users) RETURNS boolean LANGUAGE sql AS 'SELECT true';\n\
+         CREATE OPERATOR === (FUNCTION = same, LEFTARG = users, RIGHTARG = users);\n",
+        "DROP OPERATOR === (users, users);\nDROP FUNCTION same;\n",
+    );
+    let refused = dump(&shop, &[]).await;
+    assert_eq!(refused.code, 1, "{}", refused.screen());
+    assert!(
+        refused
+            .stderr
+            .contains("cannot be written yet: operator ==="),
+        "{}",
+        refused.screen()
+    );
+    // The file is left as it was.
+    let after = fs::read_to_string(shop.path().join("structure.tenant.sql")).unwrap();
+    assert_eq!(after, text);
+}
+
+#[tokio::test]
+async fn a_set_that_does_not_come_up_has_no_structure() {
+    let shop = Shop::with(&[]).await;
+    shop.migration(
+        2,
+        "oops",
+        "CREATE TABLE oops (id nothing);\n",
+        "DROP TABLE oops;\n",
+    );
+    let failed = dump(&shop, &[]).await;
+    assert_eq!(failed.code, 1, "{}", failed.screen());
+    assert!(
+        failed.stderr.contains("the tenant set does not come up"),
+        "{}",
+        failed.screen()
+    );
+    assert!(
+        failed.stderr.contains("type \"nothing\" does not exist"),
+        "{}",
+        failed.screen()
+    );
+    assert_eq!(dump(&shop, &["--from", "nobody"]).await.code, 2);
+}
