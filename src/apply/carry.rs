@@ -116,12 +116,13 @@ impl<'a> Carrier<'a> {
     /// One message, until it is committed or there is no use in trying again.
     async fn message(&mut self, template: &Template, head: &Head) -> Result<(), Failure> {
         let invalid = |error: crate::sql::InvalidIdent| ServerError::local(error.to_string());
-        let message = template
-            .stamp(head)
-            .map_err(|e| Failure::without_place(Fault::Gone, invalid(e)))?;
         let after = template.after(head);
         let mut patience = Patience::new(self.limits);
         loop {
+            let rung = patience.rung();
+            let message = template
+                .stamp(head, rung)
+                .map_err(|e| Failure::without_place(Fault::Gone, invalid(e)))?;
             let tried = self.once(template, &message).await;
             let unreachable = matches!(tried, Err(SessionError::Connect { .. }));
             let mut failure = match tried {
@@ -130,7 +131,7 @@ impl<'a> Carrier<'a> {
                     completed,
                     ended,
                     error,
-                }) => template.failure(head, completed, ended, error),
+                }) => template.failure(head, rung, completed, ended, error),
                 Err(error) => lost(error),
             };
             failure.tries = patience.tries();

@@ -198,6 +198,8 @@ async fn held_up(shop: &Shop) -> (Child, PgConnection) {
         .args(["up", "--concurrency", "1"])
         .current_dir(shop.path())
         .env("TENANTRY__HOME__URL", &shop.database.url)
+        // The only try is as patient as the script allows.
+        .env("TENANTRY__APPLY__LOCK_TRIES", "1")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
