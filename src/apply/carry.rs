@@ -1,16 +1,20 @@
 //! Takes one target through its messages: retries what may be retried, and finds out what an unknown end was.
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Failure, Limits, Patience, Place, Template,
+    Failure, Limits, Patience, Place, Rung, Template,
     compile::{Compiled, Cut, compile},
 };
 use crate::{
     history::Head,
     migration::Version,
     plan::Plan,
-    postgres::{Fault, Message, Outcome, ServerError, Session, SessionError, Shard},
+    postgres::{
+        Blocker, Fault, Message, Outcome, ServerError, Session, SessionError, Shard, Watch,
+    },
     store::{StoreError, heads},
 };
 
@@ -21,7 +25,12 @@ pub struct Carrier<'a> {
     limits: &'a Limits,
     session: Option<Session>,
     stop: CancellationToken,
+    /// Who was in the way of the last try.
+    blockers: Vec<Blocker>,
 }
+
+/// Looking more often than this would be work for the server.
+const SHORTEST_LOOK: Duration = Duration::from_millis(20);
 
 /// What was done to a target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,6 +49,7 @@ impl<'a> Carrier<'a> {
             limits,
             session: None,
             stop: CancellationToken::new(),
+            blockers: Vec::new(),
         }
     }
 
@@ -50,6 +60,7 @@ impl<'a> Carrier<'a> {
             limits,
             session: Some(session),
             stop: CancellationToken::new(),
+            blockers: Vec::new(),
         }
     }
 
@@ -123,7 +134,7 @@ impl<'a> Carrier<'a> {
             let message = template
                 .stamp(head, rung)
                 .map_err(|e| Failure::without_place(Fault::Gone, invalid(e)))?;
-            let tried = self.once(template, &message).await;
+            let tried = self.once(template, &message, rung).await;
             let unreachable = matches!(tried, Err(SessionError::Connect { .. }));
             let mut failure = match tried {
                 Ok(Outcome::Done) => return Ok(()),
@@ -135,12 +146,14 @@ impl<'a> Carrier<'a> {
                 Err(error) => lost(error),
             };
             failure.tries = patience.tries();
+            failure.blockers = self.blockers_of(&failure);
             // After a lost connection the same message is sent again: when the first one was committed after all, the
             // revision has moved and the second is refused as stale. History is read under the lock only (`enter`).
             // An error after the COMMIT is no escape either: all of it is recorded.
             let unsure = match failure.fault {
                 Fault::Stale => patience.has_reconnected(),
-                Fault::Escaped => true,
+                // No other try will tell how this one ended.
+                Fault::Escaped | Fault::Cancelled => true,
                 _ => false,
             };
             if unsure && self.is_at(&after).await {
@@ -170,24 +183,33 @@ impl<'a> Carrier<'a> {
         &mut self,
         template: &Template,
         message: &Message,
+        rung: Rung,
     ) -> Result<Outcome, SessionError> {
-        let deadline = template.longest.map(|longest| longest + self.limits.grace);
-        let session = self.session().await?;
-        let outcome = match deadline {
-            Some(deadline) => {
-                let silent = |_| {
-                    let silence = format!("the server gave no answer within {deadline:?}");
-                    Err(SessionError::Lost(ServerError::local(silence)))
-                };
-                let sent = tokio::time::timeout(deadline, session.send(message)).await;
-                sent.unwrap_or_else(silent)
-            }
-            None => session.send(message).await,
+        let wait = template.shortest_wait(rung);
+        let wait = wait.unwrap_or(self.limits.lock_timeout);
+        let watch = Watch {
+            deadline: template.longest.map(|longest| longest + self.limits.grace),
+            // Within each wait for a lock, and early enough for a look that takes its time.
+            look: (wait / 3).max(SHORTEST_LOOK),
+            silence: self.limits.grace,
         };
+        let session = self.session().await?;
+        let outcome = session.ask(message, watch, &mut None).await;
+        self.blockers = session.blockers().to_vec();
         if outcome.is_err() {
             self.session = None;
         }
         outcome
+    }
+
+    /// Who is to be named with a failure: those in the way of the last try, where it was a lock that it did not get.
+    fn blockers_of(&mut self, failure: &Failure) -> Vec<Blocker> {
+        let blockers = std::mem::take(&mut self.blockers);
+        // The last is query_canceled: by the statement timeout, which may run out in the midst of a wait.
+        match failure.error.code.as_str() {
+            "55P03" | "40P01" | "57014" => blockers,
+            _ => Vec::new(),
+        }
     }
 
     /// Whether the schema stands exactly where the message would have left it: the revision alone may have been reached
@@ -239,7 +261,9 @@ impl<'a> Carrier<'a> {
 
 /// The failure of a message whose end nobody saw.
 fn lost(error: SessionError) -> Failure {
+    let fault = Fault::of_session(&error);
     let (what, error) = match error {
+        SessionError::Cancelled(error) => return Failure::without_place(fault, error),
         SessionError::Lost(error) => ("the connection was lost".to_owned(), error),
         SessionError::Connect {
             shard,
@@ -252,5 +276,5 @@ fn lost(error: SessionError) -> Failure {
         message: format!("{what}: {}", error.message),
         ..error
     };
-    Failure::without_place(Fault::Connection, error)
+    Failure::without_place(fault, error)
 }

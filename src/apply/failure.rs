@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::template::Origin;
 use crate::{
     migration::{Direction, Version},
-    postgres::{Fault, ServerError},
+    postgres::{Blocker, Fault, ServerError},
     sql::Position,
 };
 
@@ -22,6 +22,8 @@ pub struct Failure {
     pub place: Option<Place>,
     /// How often it was tried.
     pub tries: usize,
+    /// Who was in the way of the last try, where it waited for a lock in vain.
+    pub blockers: Vec<Blocker>,
 }
 
 /// A statement of a script.
@@ -72,6 +74,7 @@ impl Failure {
             error,
             place: None,
             tries: 1,
+            blockers: Vec::new(),
         }
     }
 
@@ -90,7 +93,10 @@ impl fmt::Display for Failure {
         if let Some(place) = &self.place {
             write!(f, "{}:{}: ", place.path.display(), place.position)?;
         }
-        write!(f, "{}", self.error)
+        write!(f, "{}", self.error)?;
+        self.blockers
+            .iter()
+            .try_for_each(|blocker| write!(f, "; blocked by {blocker}"))
     }
 }
 

@@ -107,6 +107,15 @@ impl Template {
             .end()
     }
 
+    /// The shortest time for which any of its statements may wait for a lock in a try as patient as `rung`.
+    pub(super) fn shortest_wait(&self, rung: Rung) -> Option<Duration> {
+        let waits = self.pieces.iter().filter_map(|piece| match piece {
+            Piece::LockTimeout(most) => Some(rung.lock_timeout(*most)),
+            _ => None,
+        });
+        waits.min()
+    }
+
     /// Adds the COMMIT.
     pub(super) fn commit(&mut self) -> &mut Self {
         let ends = |piece: &&Piece| matches!(piece, Piece::End);

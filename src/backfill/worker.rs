@@ -8,7 +8,7 @@ use super::{Definition, Ended, Run, batch::Batch, key::Key};
 use crate::{
     apply::{Failure, Limits, Patience},
     history::Head,
-    postgres::{Fault, Outcome, ServerError, Session, SessionError, Shard},
+    postgres::{Fault, Outcome, ServerError, Session, SessionError, Shard, Watch},
     store::{
         StoreError,
         cursors::{self, Cursor},
@@ -183,7 +183,7 @@ async fn batch(
     let message = batch.message().map_err(invalid)?;
     let mut row = None;
     match session
-        .ask(&message.to_message(), &mut row)
+        .ask(&message.to_message(), Watch::default(), &mut row)
         .await
         .map_err(lost)?
     {
@@ -202,8 +202,8 @@ async fn batch(
 }
 
 fn lost(error: SessionError) -> Failure {
-    let (SessionError::Connect { error, .. } | SessionError::Lost(error)) = error;
-    Failure::without_place(Fault::Connection, error)
+    let fault = Fault::of_session(&error);
+    Failure::without_place(fault, error.into_error())
 }
 
 /// A query over our own tables: a lost connection has no SQLSTATE.

@@ -10,7 +10,7 @@ use crate::{
     fleet::FleetError,
     migration::create::CreateError,
     plan::Refusal,
-    postgres::{Fault, ServerError},
+    postgres::{Fault, ServerError, SessionError},
     provision::ProvisionError,
     store::StoreError,
     tenant::{InvalidTenantName, selector::SelectorError},
@@ -113,6 +113,7 @@ fn of_fleet(error: &FleetError) -> ExitCode {
         | FleetError::Files(_)
         | FleetError::Url(_)
         | FleetError::UnknownShard { .. } => ExitCode::Configuration,
+        FleetError::Session(SessionError::Cancelled(_)) => ExitCode::Interrupted,
         FleetError::Session(_) => ExitCode::Unreachable,
         FleetError::Store(error) => of_store(error),
         FleetError::UnknownVersion(_) => ExitCode::Usage,
@@ -157,6 +158,7 @@ fn of_daemon(error: &DaemonError) -> ExitCode {
         DaemonError::Fleet(error) => of_fleet(error),
         DaemonError::Open(_) | DaemonError::Listen { .. } => ExitCode::Configuration,
         DaemonError::Serve(_) | DaemonError::Grace(_) => ExitCode::Failed,
+        DaemonError::Cut => ExitCode::Interrupted,
     }
 }
 
@@ -184,6 +186,7 @@ pub(crate) fn of_fault(fault: Fault) -> ExitCode {
         Fault::Busy | Fault::Stale => ExitCode::Busy,
         Fault::Dirty | Fault::Escaped => ExitCode::Dirty,
         Fault::Connection => ExitCode::Unreachable,
+        Fault::Cancelled => ExitCode::Interrupted,
         _ => ExitCode::Failed,
     }
 }
@@ -196,7 +199,7 @@ fn is_unreachable(error: &ServerError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{migration::Version, postgres::SessionError};
+    use crate::migration::Version;
 
     #[test]
     fn what_scripts_rely_on() {

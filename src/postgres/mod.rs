@@ -2,12 +2,16 @@
 //!
 //! Knows nothing of migrations.
 
+mod blockers;
 mod fault;
 mod message;
 mod session;
 mod shards;
+mod side;
+mod watch;
 
+pub use blockers::{Activity, Blocker, Wait, waits};
 pub use fault::{Fault, ServerError};
 pub use message::Message;
-pub use session::{Outcome, Session, SessionError};
+pub use session::{Outcome, Session, SessionError, Watch};
 pub use shards::{Shard, Shards};

@@ -1,17 +1,45 @@
 //! One connection, held for many targets: messages go out as one piece and come back statement by statement.
 
+use std::time::Duration;
+
 use futures::{StreamExt, TryStreamExt};
 use sqlx::{
-    AssertSqlSafe, Connection, Either, PgConnection,
+    AssertSqlSafe, Connection, Either, PgConnection, Row,
     postgres::{PgConnectOptions, PgRow},
 };
+use tokio::time::{sleep, timeout};
 
-use super::{Fault, Message, ServerError};
+use super::{Blocker, Fault, Message, ServerError, side::Side, watch::watch};
 
 /// A direct connection that carries messages. Nothing of one message survives into the next.
 #[derive(Debug)]
 pub struct Session {
     connection: PgConnection,
+    /// Its process on the server, once that had to be known.
+    pid: Option<i32>,
+    side: Side,
+    blockers: Vec<Blocker>,
+}
+
+/// How long an answer is waited for, and how closely it is looked meanwhile what the server is doing.
+#[derive(Debug, Clone, Copy)]
+pub struct Watch {
+    /// How long the message may take in all; none where nobody can tell.
+    pub deadline: Option<Duration>,
+    /// How often to look: more than once within the time for which a statement may wait for a lock.
+    pub look: Duration,
+    /// How long the server may be at something else, or not be heard of, before the answer counts as lost.
+    pub silence: Duration,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            deadline: None,
+            look: Duration::from_secs(1),
+            silence: Duration::from_secs(60),
+        }
+    }
 }
 
 /// How a message ended.
@@ -48,11 +76,67 @@ pub enum SessionError {
     /// The connection broke.
     #[error("the connection was lost: {0}")]
     Lost(ServerError),
+    /// Somebody asked to stop at once: the statement was cancelled on the server.
+    #[error("{0}")]
+    Cancelled(ServerError),
+}
+
+impl SessionError {
+    /// What the server or the driver said.
+    pub fn into_error(self) -> ServerError {
+        match self {
+            Self::Connect { error, .. } | Self::Lost(error) | Self::Cancelled(error) => error,
+        }
+    }
+}
+
+/// How long an idle session may take to say which process it is.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Why an answer is not waited for any longer.
+#[derive(Debug)]
+enum Why {
+    Cut,
+    Late(Duration),
+}
+
+impl Why {
+    /// The error, with what became of the statement on the server.
+    fn tell(self, ended: Result<bool, ServerError>) -> SessionError {
+        let fate = match ended {
+            Ok(true) => "it was cancelled on the server".to_owned(),
+            Ok(false) => "it was cancelled, and did not end on the server".to_owned(),
+            Err(error) => format!("it could not be cancelled on the server: {error}"),
+        };
+        match self {
+            Self::Cut => SessionError::Cancelled(ServerError {
+                detail: Some(fate),
+                ..ServerError::local("stopped at once, as was asked for".to_owned())
+            }),
+            Self::Late(limit) => SessionError::Lost(ServerError {
+                detail: Some(fate),
+                ..ServerError::local(format!("the server gave no answer within {limit:?}"))
+            }),
+        }
+    }
+}
+
+async fn until(deadline: Option<Duration>) {
+    match deadline {
+        Some(deadline) => sleep(deadline).await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Session {
     /// Connects, with settings that every message starts from and that `RESET ALL` returns to.
-    pub async fn connect(options: &PgConnectOptions) -> Result<Self, ServerError> {
+    pub(super) async fn connect(
+        options: &PgConnectOptions,
+        side: Side,
+    ) -> Result<Self, ServerError> {
         let options = options.clone().options([
             // A dead client's statement would run on and commit.
             ("client_connection_check_interval", "1s"),
@@ -63,16 +147,74 @@ impl Session {
         let connection = PgConnection::connect_with(&options)
             .await
             .map_err(|error| ServerError::of(&error))?;
-        Ok(Self { connection })
+        Ok(Self {
+            connection,
+            pid: None,
+            side,
+            blockers: Vec::new(),
+        })
     }
 
     /// Sends one message and waits for its end.
     pub async fn send(&mut self, message: &Message) -> Result<Outcome, SessionError> {
-        self.ask(message, &mut None).await
+        self.ask(message, Watch::default(), &mut None).await
     }
 
-    /// As [`Session::send`], and keeps the last row that the message gave.
+    /// As [`Session::send`], watched as `watch` says; `last` keeps the last row that the message gave.
+    ///
+    /// # Errors
+    /// Where the connection broke, where the server gave no answer in time, and where everything is to be cancelled: then
+    /// the statement was ended on the server, as far as that could be reached. The session is of no more use.
     pub async fn ask(
+        &mut self,
+        message: &Message,
+        watch: Watch,
+        last: &mut Option<PgRow>,
+    ) -> Result<Outcome, SessionError> {
+        self.blockers.clear();
+        let (side, pid) = (self.side.clone(), self.pid().await?);
+        let mut blockers = Vec::new();
+        let why = tokio::select! {
+            // An answer that is there counts, whatever else happened meanwhile.
+            biased;
+            outcome = self.exchange(message, last) => {
+                self.blockers = blockers;
+                return outcome;
+            }
+            () = side.cut().cancelled() => Why::Cut,
+            () = until(watch.deadline) => Why::Late(watch.deadline.unwrap_or_default()),
+            () = self::watch(&side, pid, message, watch, &mut blockers) => Why::Late(watch.silence),
+        };
+        self.blockers = blockers;
+        Err(why.tell(side.end(pid, message.as_str()).await))
+    }
+
+    /// Who was in the way when the last message was looked at for the last time.
+    pub fn blockers(&self) -> &[Blocker] {
+        &self.blockers
+    }
+
+    /// The process on the server: asked once, and by those alone who send messages. While it runs one it cannot be asked.
+    async fn pid(&mut self) -> Result<i32, SessionError> {
+        if let Some(pid) = self.pid {
+            return Ok(pid);
+        }
+        let asking =
+            sqlx::raw_sql("SELECT pg_catalog.pg_backend_pid()").fetch_one(&mut self.connection);
+        let pid = match timeout(ANSWER, asking).await {
+            Ok(row) => row
+                .and_then(|row| row.try_get(0))
+                .map_err(|error| SessionError::Lost(ServerError::of(&error)))?,
+            Err(_) => {
+                let silence = format!("the server gave no answer within {ANSWER:?}");
+                return Err(SessionError::Lost(ServerError::local(silence)));
+            }
+        };
+        Ok(*self.pid.insert(pid))
+    }
+
+    /// Sends one message and takes the replies.
+    async fn exchange(
         &mut self,
         message: &Message,
         last: &mut Option<PgRow>,
@@ -109,7 +251,7 @@ impl Session {
     /// Says goodbye to the server.
     pub async fn close(self) {
         // The server notices a closed socket as well: an error here changes nothing.
-        let _ = self.connection.close().await;
+        let _ = timeout(GOODBYE, self.connection.close()).await;
     }
 
     /// Whether a statement runs at all: in a transaction that failed, none does.

@@ -7,7 +7,9 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{ServerError, Session, SessionError};
+use tokio_util::sync::CancellationToken;
+
+use super::{ServerError, Session, SessionError, side::Side};
 use crate::tenant::ShardName;
 
 /// One database that holds tenants.
@@ -19,6 +21,7 @@ pub struct Shard {
     pub concurrency: usize,
     // Never in a log: the driver prints the password with the options.
     options: PgConnectOptions,
+    side: Side,
     connect_timeout: Duration,
     /// Which setting its URL is from.
     setting: String,
@@ -30,10 +33,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 impl Shard {
     /// A shard of the configuration.
     pub fn new(name: ShardName, options: PgConnectOptions, concurrency: usize) -> Self {
+        let options = options.application_name("tenantry");
         Self {
             name,
             concurrency,
-            options: options.application_name("tenantry"),
+            side: Side::new(options.clone(), CancellationToken::new()),
+            options,
             connect_timeout: CONNECT_TIMEOUT,
             setting: "home.url".to_owned(),
         }
@@ -52,6 +57,7 @@ impl Shard {
     #[must_use]
     pub fn connect_timeout(self, connect_timeout: Duration) -> Self {
         Self {
+            side: self.side.timeout(connect_timeout),
             connect_timeout,
             ..self
         }
@@ -59,7 +65,7 @@ impl Shard {
 
     /// A new session on this shard.
     pub async fn connect(&self) -> Result<Session, SessionError> {
-        let connecting = Session::connect(&self.options);
+        let connecting = Session::connect(&self.options, self.side.clone());
         let late = |_| ServerError::local(format!("no answer within {:?}", self.connect_timeout));
         let connected = tokio::time::timeout(self.connect_timeout, connecting).await;
         connected
@@ -108,11 +114,29 @@ pub struct Shards {
 impl Shards {
     /// The home database, and the databases that hold tenants.
     pub fn new(home: Shard, shards: impl IntoIterator<Item = Shard>) -> Self {
-        let shards = shards
-            .into_iter()
-            .map(|shard| (shard.name.clone(), shard))
-            .collect();
-        Self { home, shards }
+        let cut = home.side.cut().clone();
+        let shards = shards.into_iter().map(|mut shard| {
+            shard.side.cut_with(cut.clone());
+            (shard.name.clone(), shard)
+        });
+        Self {
+            shards: shards.collect(),
+            home,
+        }
+    }
+
+    /// Cancels, once `cut` is cancelled, whatever runs on any of the databases; nothing is sent to them any more.
+    #[must_use]
+    pub fn cut_by(mut self, cut: &CancellationToken) -> Self {
+        for shard in self.shards.values_mut().chain([&mut self.home]) {
+            shard.side.cut_with(cut.clone());
+        }
+        self
+    }
+
+    /// Cancelled when whatever runs is to be cancelled.
+    pub fn cut(&self) -> &CancellationToken {
+        self.home.side.cut()
     }
 
     /// Where the registry lives.

@@ -18,7 +18,7 @@ use crate::{
     history::Head,
     migration::{Script, Version},
     plan::Plan,
-    postgres::{Fault, ServerError, SessionError, Shard},
+    postgres::{Fault, ServerError, Shard},
     store::{StoreError, scripts},
     tenant::{ShardName, Target},
 };
@@ -129,8 +129,8 @@ impl Conductor<'_> {
             return self.ended(work, carried.migrations, Ended::Done);
         };
         match failure.fault {
-            // Somebody else is at work there: nothing is wrong.
-            Fault::Busy | Fault::Stale => {}
+            // Somebody else is at work there, or asked for it: nothing is wrong.
+            Fault::Busy | Fault::Stale | Fault::Cancelled => {}
             // A text that ends its transaction would leave the next tenant dirty as well.
             Fault::Author | Fault::Escaped => self.budget.halt(),
             Fault::Shard | Fault::Connection => {
@@ -157,8 +157,7 @@ impl Conductor<'_> {
         }
         let mut carrier = desk.take(self.fleet);
         let session = carrier.session().await.map_err(|error| {
-            let (SessionError::Connect { error, .. } | SessionError::Lost(error)) = error;
-            Failure::without_place(Fault::Connection, error)
+            Failure::without_place(Fault::of_session(&error), error.into_error())
         })?;
         scripts::put(session.connection(), texts.into_values())
             .await

@@ -15,6 +15,7 @@ mod economy;
 mod fixtures;
 mod fleet;
 mod kinds;
+mod locks;
 mod protocol;
 mod provision;
 mod real_sets;
