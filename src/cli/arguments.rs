@@ -8,10 +8,10 @@ use clap::{
 };
 
 use super::{
-    backfill::BackfillCommand, baseline::Baseline, config::ConfigCommand, context::Context,
-    demo::Demo, down::Down, error::CliError, exit::ExitCode, force::Force, goto::Goto, new::New,
-    plan::Plan, redo::Redo, repair::Repair, serve::Serve, status::Status, tenant::TenantCommand,
-    up::Up, verify::Verify,
+    backfill::BackfillCommand, baseline::Baseline, blockers::Blockers, config::ConfigCommand,
+    context::Context, demo::Demo, down::Down, error::CliError, exit::ExitCode, force::Force,
+    goto::Goto, new::New, plan::Plan, redo::Redo, repair::Repair, serve::Serve, status::Status,
+    tenant::TenantCommand, up::Up, verify::Verify,
 };
 
 /// Moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
@@ -107,6 +107,8 @@ pub(super) enum Command {
     /// Changes data in small batches, tenant by tenant
     #[command(subcommand)]
     Backfill(BackfillCommand),
+    /// Shows who waits for a lock, behind whom and since when, on every shard; ends sessions
+    Blockers(Blockers),
     /// Proves on a scratch server that every way back leads back: up, down, up, comparing the structure
     Verify(Verify),
     /// Creates the files of a new migration
@@ -134,6 +136,7 @@ impl Command {
             Self::Repair(command) => command.run(context).await,
             Self::Tenant(command) => command.run(context).await,
             Self::Backfill(command) => command.run(context).await,
+            Self::Blockers(command) => command.run(context).await,
             Self::Verify(command) => command.run(context).await,
             Self::New(command) => command.run(context),
             Self::Serve(command) => command.run(context).await,

@@ -88,6 +88,29 @@ pub async fn waits(
     Ok(waits)
 }
 
+/// The sessions with these processes in the database of `connection`; those that are no more are left out.
+///
+/// # Errors
+/// What the server or the driver said.
+pub async fn sessions(
+    connection: &mut PgConnection,
+    pids: &[i32],
+) -> Result<Vec<Activity>, ServerError> {
+    let rows = sqlx::query(include_str!("sessions.sql"))
+        .bind(pids)
+        .fetch_all(connection)
+        .await
+        .map_err(|error| ServerError::of(&error))?;
+    let session = |row: &PgRow| {
+        Ok(Activity {
+            pid: row.try_get("pid")?,
+            ..activity(row, "")?
+        })
+    };
+    let sessions: Result<_, sqlx::Error> = rows.iter().map(session).collect();
+    sessions.map_err(|error| ServerError::of(&error))
+}
+
 impl Wait {
     /// Those in its way, each with what it is in the way of.
     pub fn blockers(self) -> impl Iterator<Item = Blocker> {

@@ -3,15 +3,19 @@
 //! Knows nothing of migrations.
 
 mod blockers;
+mod chains;
 mod fault;
 mod message;
 mod session;
 mod shards;
 mod side;
+mod terminate;
 mod watch;
 
-pub use blockers::{Activity, Blocker, Wait, waits};
+pub use blockers::{Activity, Blocker, Wait, sessions, waits};
+pub use chains::{Chain, chains};
 pub use fault::{Fault, ServerError};
 pub use message::Message;
 pub use session::{Outcome, Session, SessionError, Watch};
 pub use shards::{Shard, Shards};
+pub use terminate::{Terminated, terminate};
