@@ -169,6 +169,7 @@ impl<'a> Carrier<'a> {
             let Some(delay) = delay else {
                 return Err(failure);
             };
+            tell(head, &failure, delay);
             let waited = self.stop.run_until_cancelled(tokio::time::sleep(delay));
             if waited.await.is_none() {
                 // No other try will tell how this one ended.
@@ -256,6 +257,21 @@ impl<'a> Carrier<'a> {
             error: ServerError::local(error.to_string()),
         })?;
         heads::mark_dirty(session.connection(), head.schema_oid, version).await
+    }
+}
+
+/// A pause from which on it is worth a warning that a schema is not to be had.
+const LONG_PAUSE: Duration = Duration::from_secs(5);
+
+/// One line for each try that was in vain, with who was in its way.
+fn tell(head: &Head, failure: &Failure, pause: Duration) {
+    let (schema, tries) = (&head.schema, failure.tries);
+    match failure.fault {
+        Fault::Retry if pause >= LONG_PAUSE => {
+            tracing::warn!(schema, tries, ?pause, "{failure}; trying again");
+        }
+        Fault::Retry => tracing::info!(schema, tries, ?pause, "{failure}; trying again"),
+        _ => tracing::debug!(schema, tries, ?pause, "{failure}; trying again"),
     }
 }
 

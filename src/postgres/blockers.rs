@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 use serde::Serialize;
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
-use super::ServerError;
+use super::{Answered, ServerError};
 
 /// What the server tells of a session, or of a prepared transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -71,8 +71,8 @@ pub async fn waits(
     let rows = sqlx::query(include_str!("waits.sql"))
         .bind(pid)
         .fetch_all(connection)
-        .await
-        .map_err(|error| ServerError::of(&error))?;
+        .answered(|error| ServerError::of(&error))
+        .await?;
     let mut waits: Vec<Wait> = Vec::new();
     for row in rows {
         let (waiter, holder) = pair(&row).map_err(|error| ServerError::of(&error))?;
@@ -99,8 +99,8 @@ pub async fn sessions(
     let rows = sqlx::query(include_str!("sessions.sql"))
         .bind(pids)
         .fetch_all(connection)
-        .await
-        .map_err(|error| ServerError::of(&error))?;
+        .answered(|error| ServerError::of(&error))
+        .await?;
     let session = |row: &PgRow| {
         Ok(Activity {
             pid: row.try_get("pid")?,

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of migrations.
 
+mod answer;
 mod blockers;
 mod chains;
 mod fault;
@@ -12,6 +13,7 @@ mod side;
 mod terminate;
 mod watch;
 
+pub(crate) use answer::Answered;
 pub use blockers::{Activity, Blocker, Wait, sessions, waits};
 pub use chains::{Chain, chains};
 pub use fault::{Fault, ServerError};

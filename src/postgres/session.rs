@@ -9,7 +9,7 @@ use sqlx::{
 };
 use tokio::time::{sleep, timeout};
 
-use super::{Blocker, Fault, Message, ServerError, side::Side, watch::watch};
+use super::{Answered, Blocker, Fault, Message, ServerError, side::Side, watch::watch};
 
 /// A direct connection that carries messages. Nothing of one message survives into the next.
 #[derive(Debug)]
@@ -89,9 +89,6 @@ impl SessionError {
         }
     }
 }
-
-/// How long an idle session may take to say which process it is.
-const ANSWER: Duration = Duration::from_secs(60);
 
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -201,15 +198,9 @@ impl Session {
         }
         let asking =
             sqlx::raw_sql("SELECT pg_catalog.pg_backend_pid()").fetch_one(&mut self.connection);
-        let pid = match timeout(ANSWER, asking).await {
-            Ok(row) => row
-                .and_then(|row| row.try_get(0))
-                .map_err(|error| SessionError::Lost(ServerError::of(&error)))?,
-            Err(_) => {
-                let silence = format!("the server gave no answer within {ANSWER:?}");
-                return Err(SessionError::Lost(ServerError::local(silence)));
-            }
-        };
+        let lost = |error: sqlx::Error| SessionError::Lost(ServerError::of(&error));
+        let row = asking.answered(lost).await?;
+        let pid = row.try_get(0).map_err(lost)?;
         Ok(*self.pid.insert(pid))
     }
 

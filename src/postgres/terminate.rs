@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use tokio::time::{Instant, sleep};
 
-use super::{Activity, ServerError, sessions};
+use super::{Activity, Answered, ServerError, sessions};
 
 /// How long a session may take to end once it was told to.
 const ENDING: Duration = Duration::from_secs(5);
@@ -52,9 +52,9 @@ pub async fn terminate(
     let told = sqlx::query("select pg_catalog.pg_terminate_backend($1)")
         .bind(pid)
         .execute(&mut *connection)
+        .answered(|error| ServerError::of(&error))
         .await;
     if let Err(error) = told {
-        let error = ServerError::of(&error);
         // insufficient_privilege
         return match error.code.as_str() {
             "42501" => Ok(Terminated::Refused(error)),

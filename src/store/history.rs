@@ -11,6 +11,7 @@ use super::{
 use crate::{
     history::{Applied, Digest, Head},
     migration::{Direction, Version},
+    postgres::Answered,
 };
 
 /// One row of the log, for people.
@@ -90,8 +91,8 @@ pub async fn applied(
     .bind(Oid(head.schema_oid))
     .bind(&head.schema)
     .fetch_all(connection)
-    .await
-    .map_err(StoreError::query("read a schema's history"))?;
+    .answered(StoreError::query("read a schema's history"))
+    .await?;
     let mut applied = rows
         .into_iter()
         .map(|(version, name, up, down)| {
@@ -125,8 +126,8 @@ pub async fn entries(
     .bind(&head.schema)
     .bind(limit)
     .fetch_all(connection)
-    .await
-    .map_err(&failed)?;
+    .answered(&failed)
+.await?;
     rows.iter()
         .map(|row| {
             let at = |column| {
@@ -204,8 +205,8 @@ pub async fn record(
     .bind(Timestamp::now().to_sqlx())
     .bind(record.dirty.map(|version| version.to_string()))
     .fetch_all(connection)
-    .await
-    .map_err(StoreError::query("record without running"))?;
+    .answered(StoreError::query("record without running"))
+.await?;
     let mut recorded = Recorded::default();
     for (oid, moved) in rows {
         let list = if moved {

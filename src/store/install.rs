@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use tokio::time::Instant;
 
 use super::StoreError;
+use crate::postgres::Answered;
 
 /// Which of our tables a database holds. One database may hold both parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,11 +58,13 @@ pub async fn install(connection: &mut PgConnection, parts: &[Part]) -> Result<()
 /// One try: false when another session is installing.
 async fn install_locked(connection: &mut PgConnection, parts: &[Part]) -> Result<bool, StoreError> {
     let failed = StoreError::query("install the schema tenantry");
-    let mut transaction = sqlx::Connection::begin(connection).await.map_err(&failed)?;
+    let mut transaction = sqlx::Connection::begin(connection)
+        .answered(&failed)
+        .await?;
     let locked: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(1953395321, 0)")
         .fetch_one(&mut *transaction)
-        .await
-        .map_err(&failed)?;
+        .answered(&failed)
+        .await?;
     if !locked {
         return Ok(false);
     }
@@ -73,23 +76,23 @@ async fn install_locked(connection: &mut PgConnection, parts: &[Part]) -> Result
          )",
     )
     .execute(&mut *transaction)
-    .await
-    .map_err(&failed)?;
+    .answered(&failed)
+.await?;
     // Read again under the lock: somebody may have been faster.
     let present = installed(&mut transaction).await?;
     for (part, number) in missing(parts, &present)? {
         sqlx::raw_sql(part.scripts()[number - 1])
             .execute(&mut *transaction)
-            .await
-            .map_err(&failed)?;
+            .answered(&failed)
+            .await?;
         sqlx::query("insert into tenantry.installed (part, number) values ($1, $2)")
             .bind(part.name())
             .bind(i32::try_from(number).unwrap_or(i32::MAX))
             .execute(&mut *transaction)
-            .await
-            .map_err(&failed)?;
+            .answered(&failed)
+            .await?;
     }
-    transaction.commit().await.map_err(&failed)?;
+    transaction.commit().answered(&failed).await?;
     Ok(true)
 }
 
@@ -97,6 +100,7 @@ async fn install_locked(connection: &mut PgConnection, parts: &[Part]) -> Result
 async fn installed(connection: &mut PgConnection) -> Result<Vec<(String, i32)>, StoreError> {
     let rows = sqlx::query_as("select part, max(number) from tenantry.installed group by part")
         .fetch_all(connection)
+        .answered(|error| error)
         .await;
     match rows {
         Err(sqlx::Error::Database(error))

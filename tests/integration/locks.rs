@@ -1,6 +1,6 @@
 //! Locks that an application holds: how long they are waited for, and who is named; and the end of what waits.
 
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
 
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tenantry::{
@@ -8,12 +8,18 @@ use tenantry::{
     config::MaxFailures,
     migration::Scope,
     plan::Goal,
-    postgres::{Blocker, Fault},
-    rollout::{Report, Request, travel},
+    postgres::{Blocker, Fault, Shard},
+    rollout::{Ended, Observer, Report, Request, Run, travel},
+    tenant::ShardName,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Small, small, until};
+use crate::support::{
+    Small, database,
+    fleet::{empty_tenants, with_sets},
+    proxy::Proxy,
+    small, until,
+};
 
 /// A session of an application, in a transaction that has done this.
 async fn application(small: &Small, sql: &'static str) -> PgConnection {
@@ -265,4 +271,133 @@ async fn what_takes_longer_than_its_deadline_is_ended_on_the_server() {
     let fate = failure.error.detail.as_deref();
     assert_eq!(fate, Some("it was cancelled on the server"), "{failure:#?}");
     is_quiet(&small).await;
+}
+
+/// The order in which targets have ended.
+#[derive(Default)]
+struct Order(Mutex<Vec<String>>);
+
+impl Observer for Order {
+    fn ended(&self, _scope: Scope, run: &Run) {
+        assert_eq!(run.ended, Ended::Done, "{run:?}");
+        let schema = run.target.schema.as_str().to_owned();
+        self.0.lock().unwrap().push(schema);
+    }
+}
+
+#[tokio::test]
+async fn a_locked_tenant_is_late_and_nobody_else_is_and_its_readers_go_on() {
+    let tenants = ["acme", "blue", "coral", "dune", "ember", "fern"];
+    let mut small = behind(&tenants).await;
+    small.fleet.limits.lock_tries = 12;
+    let mut shop = application(&small, "select * from acme.t1").await;
+    let order = Order::default();
+    let request = Request {
+        goal: Goal::Latest,
+        scopes: &[Scope::Tenant],
+        select: &|_| true,
+        max_failures: MaxFailures::Count(0),
+    };
+    let read = async {
+        is_waiting(&small).await;
+        until("the others are done", async || {
+            order.0.lock().unwrap().len() == 5
+        })
+        .await;
+        // Whoever reads it meanwhile waits for no longer than one try: several are in vain before the shop lets go.
+        let mut reader = small.connect().await;
+        for _ in 0..3 {
+            is_waiting(&small).await;
+            let reads = sqlx::query("select * from acme.t1").execute(&mut reader);
+            let read = tokio::time::timeout(Duration::from_secs(20), reads).await;
+            read.unwrap().unwrap();
+        }
+        assert!(!order.0.lock().unwrap().contains(&"acme".to_owned()));
+        sqlx::raw_sql("rollback").execute(&mut shop).await.unwrap();
+    };
+    let stop = CancellationToken::new();
+    let (report, ()) = tokio::join!(travel(&small.fleet, &request, &stop, &order), read);
+    assert!(report.unwrap().is_complete());
+    let order = order.0.into_inner().unwrap();
+    assert_eq!(
+        (order.len(), order.last().map(String::as_str)),
+        (6, Some("acme"))
+    );
+}
+
+#[tokio::test]
+async fn a_silent_server_is_not_waited_for_to_connect() {
+    let database = database().await;
+    let proxy = Proxy::start(&database.url).await;
+    let options: PgConnectOptions = proxy.url_for(&database.url).parse().unwrap();
+    let shard = Shard::new(ShardName::new("main"), options, 1);
+    let shard = shard.connect_timeout(Duration::from_millis(300));
+    shard.connect().await.unwrap().close().await;
+    proxy.fall_silent();
+    let late = shard.connect().await.unwrap_err().to_string();
+    assert!(late.contains("no answer within 300ms"), "{late}");
+}
+
+#[tokio::test]
+async fn a_message_into_a_black_hole_ends_with_its_deadline() {
+    let (database, files) = (database().await, tempfile::tempdir().unwrap());
+    for scope in ["shared", "tenant"] {
+        std::fs::create_dir(files.path().join(scope)).unwrap();
+    }
+    let write = |name: &str, text: &str| {
+        std::fs::write(files.path().join("tenant").join(name), text).unwrap();
+    };
+    write("1-slow.up.sql", "select pg_sleep(600);");
+    write("1-slow.down.sql", "select 1;");
+    let fleet = |url: &str| {
+        with_sets(
+            url,
+            &files.path().join("shared"),
+            &files.path().join("tenant"),
+        )
+    };
+    empty_tenants(&database, &fleet(&database.url), 1).await;
+    let proxy = Proxy::start(&database.url).await;
+    let mut fleet = fleet(&proxy.url_for(&database.url));
+    fleet.limits.statement_timeout = Duration::from_millis(500);
+    fleet.limits.grace = Duration::from_secs(1);
+    let options: PgConnectOptions = proxy.url_for(&database.url).parse().unwrap();
+    let main = Shard::new(ShardName::new("main"), options, 1);
+    let main = main.connect_timeout(Duration::from_millis(300));
+    fleet.shards = tenantry::postgres::Shards::new(main.clone(), [main]);
+    let stop = CancellationToken::new();
+    let request = Request {
+        goal: Goal::Latest,
+        scopes: &[Scope::Tenant],
+        select: &|_| true,
+        max_failures: MaxFailures::Count(0),
+    };
+    let cut_off = async {
+        let mut connection = database.connect().await;
+        until("it sleeps", async || {
+            let asleep = "select exists (select from pg_stat_activity
+                           where datname = current_database() and wait_event = 'PgSleep')";
+            sqlx::query_scalar(asleep)
+                .fetch_one(&mut connection)
+                .await
+                .unwrap()
+        })
+        .await;
+        proxy.fall_silent();
+        stop.cancel();
+    };
+    let (report, ()) = tokio::join!(travel(&fleet, &request, &stop, &()), cut_off);
+    let report = report.unwrap();
+    let failure = failure(&report);
+    assert_eq!(failure.fault, Fault::Connection, "{failure:#?}");
+    let said = &failure.error.message;
+    assert!(
+        said.contains("the server gave no answer within"),
+        "{failure:#?}"
+    );
+    let fate = failure.error.detail.as_deref().unwrap();
+    assert!(
+        fate.starts_with("it could not be cancelled on the server: "),
+        "{fate}"
+    );
 }
