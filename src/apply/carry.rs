@@ -146,7 +146,7 @@ impl<'a> Carrier<'a> {
                 Err(error) => lost(error),
             };
             failure.tries = patience.tries();
-            failure.blockers = self.blockers_of(&failure);
+            failure = failure.blocked_by(&self.blockers);
             // After a lost connection the same message is sent again: when the first one was committed after all, the
             // revision has moved and the second is refused as stale. History is read under the lock only (`enter`).
             // An error after the COMMIT is no escape either: all of it is recorded.
@@ -201,16 +201,6 @@ impl<'a> Carrier<'a> {
             self.session = None;
         }
         outcome
-    }
-
-    /// Who is to be named with a failure: those in the way of the last try, where it was a lock that it did not get.
-    fn blockers_of(&mut self, failure: &Failure) -> Vec<Blocker> {
-        let blockers = std::mem::take(&mut self.blockers);
-        // The last is query_canceled: by the statement timeout, which may run out in the midst of a wait.
-        match failure.error.code.as_str() {
-            "55P03" | "40P01" | "57014" => blockers,
-            _ => Vec::new(),
-        }
     }
 
     /// Whether the schema stands exactly where the message would have left it: the revision alone may have been reached

@@ -78,6 +78,19 @@ impl Failure {
         }
     }
 
+    /// Names those who were in the way of the last try, where it waited for a lock in vain.
+    #[must_use]
+    pub fn blocked_by(self, blockers: &[Blocker]) -> Self {
+        // The last is query_canceled: by the statement timeout, which may run out in the midst of a wait.
+        let waited = ["55P03", "40P01", "57014"].contains(&self.error.code.as_str());
+        let blockers = if waited {
+            blockers.to_vec()
+        } else {
+            Vec::new()
+        };
+        Self { blockers, ..self }
+    }
+
     /// Failures with the same kind are shown together: the statement and what the server said of it, without the values
     /// that differ from tenant to tenant.
     pub fn kind(&self) -> String {

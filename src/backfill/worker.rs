@@ -54,8 +54,12 @@ impl Worker<'_> {
                 Ok(ended) => break ended,
                 Err(failure) => failure,
             };
-            if failure.fault == Fault::Connection {
+            if matches!(failure.fault, Fault::Connection | Fault::Cancelled) {
                 self.session = None;
+            }
+            // Its batch is rolled back: it goes on from there the next time.
+            if failure.fault == Fault::Cancelled {
+                break Ended::Stopped;
             }
             if way.batches > batches {
                 patience = Patience::new(self.order.limits);
@@ -189,7 +193,10 @@ async fn batch(
     {
         Outcome::Refused {
             completed, error, ..
-        } => Err(message.failure(order.definition, error, completed)),
+        } => {
+            let failure = message.failure(order.definition, error, completed);
+            Err(failure.blocked_by(session.blockers()))
+        }
         Outcome::Done => match row {
             Some(row) => Cursor::of(&row).map_err(refused),
             None => Err(refused(StoreError::Unreadable {
