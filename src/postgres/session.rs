@@ -1,6 +1,6 @@
 //! One connection, held for many targets: messages go out as one piece and come back statement by statement.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, TryStreamExt};
 use sqlx::{
@@ -17,7 +17,7 @@ pub struct Session {
     connection: PgConnection,
     /// Its process on the server, once that had to be known.
     pid: Option<i32>,
-    side: Side,
+    side: Arc<Side>,
     blockers: Vec<Blocker>,
 }
 
@@ -132,7 +132,7 @@ impl Session {
     /// Connects, with settings that every message starts from and that `RESET ALL` returns to.
     pub(super) async fn connect(
         options: &PgConnectOptions,
-        side: Side,
+        side: Arc<Side>,
     ) -> Result<Self, ServerError> {
         let options = options.clone().options([
             // A dead client's statement would run on and commit.
@@ -169,7 +169,7 @@ impl Session {
         last: &mut Option<PgRow>,
     ) -> Result<Outcome, SessionError> {
         self.blockers.clear();
-        let (side, pid) = (self.side.clone(), self.pid().await?);
+        let (side, pid) = (Arc::clone(&self.side), self.pid().await?);
         let mut blockers = Vec::new();
         let why = tokio::select! {
             // An answer that is there counts, whatever else happened meanwhile.

@@ -1,6 +1,6 @@
 //! The databases of the fleet, by name.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use sqlx::{
     PgPool,
@@ -65,7 +65,7 @@ impl Shard {
 
     /// A new session on this shard.
     pub async fn connect(&self) -> Result<Session, SessionError> {
-        let connecting = Session::connect(&self.options, self.side.clone());
+        let connecting = Session::connect(&self.options, Arc::new(self.side.clone()));
         let late = |_| ServerError::local(format!("no answer within {:?}", self.connect_timeout));
         let connected = tokio::time::timeout(self.connect_timeout, connecting).await;
         connected

@@ -188,6 +188,40 @@ async fn a_shard_that_cannot_be_reached_hides_nothing_of_the_others() {
 }
 
 #[tokio::test]
+async fn the_report_of_a_run_names_who_was_in_the_way() {
+    let shop = Shop::with(&["acme", "blue"]).await;
+    shop.migration(
+        2,
+        "names",
+        "ALTER TABLE users ADD name text;\n",
+        "ALTER TABLE users DROP name;\n",
+    );
+    let mut report = session(&shop.database, "report").await;
+    let read = "begin; select email from acme.users";
+    sqlx::raw_sql(read).execute(&mut report).await.unwrap();
+    let up = |arguments: &[&str]| {
+        let mut command = shop.command(&[&["up"], arguments].concat());
+        command
+            .env("TENANTRY__APPLY__LOCK_TRIES", "1")
+            .env("TENANTRY__APPLY__LOCK_TIMEOUT", "1s");
+        Ran::of(command)
+    };
+    let ran = up(&["--output", "json"]);
+    assert_eq!(ran.code, 1, "{}", ran.screen());
+    settings().bind(|| {
+        let failures = &ran.json()["scopes"][1]["failures"];
+        insta::assert_json_snapshot!("up_blocked_json", failures);
+    });
+    let ran = up(&[]);
+    let said = |words: &str| assert!(ran.stderr.contains(words), "{words}: {}", ran.screen());
+    said("note: blocked by pid ");
+    said(", report, ");
+    said(", idle in transaction, its transaction open for ");
+    said(" in the way of acme.users: begin; select email from acme.users");
+    said("note: who is in the way now, and of whom: `tenantry blockers`");
+}
+
+#[tokio::test]
 async fn what_the_server_hides_is_said() {
     let shop = Shop::with(&["acme"]).await;
     let role = format!("stranger_{}", std::process::id());
