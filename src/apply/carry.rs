@@ -29,8 +29,8 @@ pub struct Carrier<'a> {
     blockers: Vec<Blocker>,
 }
 
-/// Looking more often than this would be work for the server.
-const SHORTEST_LOOK: Duration = Duration::from_millis(20);
+/// Looking more often would be work for the server; more seldom, and a deadlock is over (after 1 s) before it is seen.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(400));
 
 /// What was done to a target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -191,7 +191,7 @@ impl<'a> Carrier<'a> {
         let watch = Watch {
             deadline: template.longest.map(|longest| longest + self.limits.grace),
             // Within each wait for a lock, and early enough for a look that takes its time.
-            look: (wait / 3).max(SHORTEST_LOOK),
+            look: (wait / 3).clamp(LOOKS.0, LOOKS.1),
             silence: self.limits.grace,
         };
         let session = self.session().await?;

@@ -148,6 +148,36 @@ async fn a_statement_timeout_in_the_midst_of_a_wait_names_the_holder() {
 }
 
 #[tokio::test]
+async fn the_other_side_of_a_deadlock_is_named() {
+    let mut small = small(2).await;
+    small.add("acme").await;
+    // Ours is the only one that looks for deadlocks, so it is the one that is given up.
+    let text = "set local deadlock_timeout = '2s';
+                lock table t1 in exclusive mode; lock table t2 in exclusive mode;";
+    small.write("tenant/3-t3.up.sql", text);
+    small.write("tenant/3-t3.down.sql", "select 1;");
+    small = small.reopened();
+    small.fleet.limits.lock_timeout = Duration::from_secs(600);
+    small.fleet.limits.lock_tries = 1;
+    let held = "set local deadlock_timeout = '1h'; lock table acme.t2 in exclusive mode";
+    let mut shop = application(&small, held).await;
+    let pid = pid(&mut shop).await;
+    let other = async {
+        is_waiting(&small).await;
+        let lock = "lock table acme.t1 in exclusive mode";
+        sqlx::raw_sql(lock).execute(&mut shop).await.unwrap();
+    };
+    let (report, ()) = tokio::join!(small.go(Goal::Latest), other);
+    let failure = failure(&report);
+    assert_eq!(
+        (failure.fault, failure.error.code.as_str()),
+        (Fault::Retry, "40P01")
+    );
+    let Blocker { activity, on } = only(failure);
+    assert_eq!((activity.pid, on.as_str()), (Some(pid), "acme.t2"));
+}
+
+#[tokio::test]
 async fn who_was_in_the_way_before_is_not_blamed_for_what_came_after() {
     let mut small = behind(&["acme"]).await;
     small.fleet.limits.lock_timeout = Duration::from_secs(60);
