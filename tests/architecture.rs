@@ -67,6 +67,39 @@ fn sql_is_built_in_few_places() {
 }
 
 #[test]
+fn no_query_over_our_tables_is_waited_for_without_an_end() {
+    // A server that falls silent answers never; `Answered` has the limit.
+    const QUERIES: &[&str] = &[
+        "fetch_all",
+        "fetch_one",
+        "fetch_optional",
+        "execute",
+        "commit",
+    ];
+    let mut seen = 0;
+    for source in Source::all("src/store") {
+        let texts: Vec<_> = source
+            .tokens
+            .iter()
+            .map(|token| token.text.as_str())
+            .collect();
+        let queries = texts.windows(2).filter(|pair| {
+            // The driver's `Connection::begin`, and no function of ours of that name.
+            QUERIES.contains(&pair[1]) || (pair[1] == "begin" && pair[0].ends_with(':'))
+        });
+        let queries = queries.count();
+        let answered = texts.iter().filter(|text| **text == "answered").count();
+        assert_eq!(
+            queries, answered,
+            "{}: after each query there has to be `.answered(…)` before `.await`",
+            source.path
+        );
+        seen += queries;
+    }
+    assert!(seen > 20, "{seen} queries: the files were not found");
+}
+
+#[test]
 fn nothing_is_too_long() {
     let mut rows: Vec<_> = Source::all("src").iter().map(sizes::Row::of).collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.lines));

@@ -12,7 +12,9 @@ use crate::{
     history::Head,
     migration::Version,
     plan::Plan,
-    postgres::{Fault, Message, Outcome, ServerError, Session, SessionError, Shard},
+    postgres::{
+        Blocker, Fault, Message, Outcome, ServerError, Session, SessionError, Shard, Watch,
+    },
     store::{StoreError, heads},
 };
 
@@ -24,7 +26,12 @@ pub struct Carrier<'a> {
     session: Option<Session>,
     stop: CancellationToken,
     unsure: bool,
+    /// Who was in the way of the last try.
+    blockers: Vec<Blocker>,
 }
+
+/// Looking more often would be work for the server; more seldom, and a deadlock is over (after 1 s) before it is seen.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(400));
 
 /// What was done to a target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +51,7 @@ impl<'a> Carrier<'a> {
             session: None,
             stop: CancellationToken::new(),
             unsure: false,
+            blockers: Vec::new(),
         }
     }
 
@@ -55,6 +63,7 @@ impl<'a> Carrier<'a> {
             session: Some(session),
             stop: CancellationToken::new(),
             unsure: false,
+            blockers: Vec::new(),
         }
     }
 
@@ -132,14 +141,16 @@ impl<'a> Carrier<'a> {
     /// One message, until it is committed or there is no use in trying again.
     async fn message(&mut self, template: &Template, head: &Head) -> Result<(), Failure> {
         let invalid = |error: crate::sql::InvalidIdent| ServerError::local(error.to_string());
-        let message = template
-            .stamp(head)
-            .map_err(|e| Failure::without_place(Fault::Gone, invalid(e)))?;
         let after = template.after(head);
         let mut patience = Patience::new(self.limits);
         let unsure = std::mem::take(&mut self.unsure);
         loop {
-            let tried = self.send(&message, template.longest).await;
+            let rung = patience.rung();
+            let message = template
+                .stamp(head, rung)
+                .map_err(|e| Failure::without_place(Fault::Gone, invalid(e)))?;
+            let wait = template.shortest_wait(rung);
+            let tried = self.send(&message, template.longest, wait).await;
             let unreachable = matches!(tried, Err(SessionError::Connect { .. }));
             let mut failure = match tried {
                 Ok(Outcome::Done) => return Ok(()),
@@ -147,16 +158,18 @@ impl<'a> Carrier<'a> {
                     completed,
                     ended,
                     error,
-                }) => template.failure(head, completed, ended, error),
+                }) => template.failure(head, rung, completed, ended, error),
                 Err(error) => lost(error),
             };
             failure.tries = patience.tries();
+            failure = failure.blocked_by(&self.blockers);
             // After a lost connection the same message is sent again: when the first one was committed after all, the
             // revision has moved and the second is refused as stale. History is read under the lock only (`enter`).
             // An error after the COMMIT is no escape either: all of it is recorded.
             let unsure = match failure.fault {
                 Fault::Stale => unsure || patience.has_reconnected(),
-                Fault::Escaped => true,
+                // No other try will tell how this one ended.
+                Fault::Escaped | Fault::Cancelled => true,
                 _ => false,
             };
             if unsure && self.is_at(&after).await {
@@ -172,6 +185,7 @@ impl<'a> Carrier<'a> {
             let Some(delay) = delay else {
                 return Err(failure);
             };
+            tell(head, &failure, delay);
             let waited = self.stop.run_until_cancelled(tokio::time::sleep(delay));
             if waited.await.is_none() {
                 // No other try will tell how this one ended.
@@ -187,20 +201,18 @@ impl<'a> Carrier<'a> {
         &mut self,
         message: &Message,
         longest: Option<Duration>,
+        wait: Option<Duration>,
     ) -> Result<Outcome, SessionError> {
-        let deadline = longest.map(|longest| longest.saturating_add(self.limits.grace));
-        let session = self.session().await?;
-        let outcome = match deadline {
-            Some(deadline) => {
-                let silent = |_| {
-                    let silence = format!("the server gave no answer within {deadline:?}");
-                    Err(SessionError::Lost(ServerError::local(silence)))
-                };
-                let sent = tokio::time::timeout(deadline, session.send(message)).await;
-                sent.unwrap_or_else(silent)
-            }
-            None => session.send(message).await,
+        let wait = wait.unwrap_or(self.limits.lock_timeout);
+        let watch = Watch {
+            deadline: longest.map(|longest| longest.saturating_add(self.limits.grace)),
+            // Within each wait for a lock, and early enough for a look that takes its time.
+            look: (wait / 3).clamp(LOOKS.0, LOOKS.1),
+            silence: self.limits.grace,
         };
+        let session = self.session().await?;
+        let outcome = session.ask(message, watch, &mut None).await;
+        self.blockers = session.blockers().to_vec();
         if outcome.is_err() {
             self.session = None;
         }
@@ -254,9 +266,26 @@ impl<'a> Carrier<'a> {
     }
 }
 
+/// A pause from which on it is worth a warning that a schema is not to be had.
+const LONG_PAUSE: Duration = Duration::from_secs(5);
+
+/// One line for each try that was in vain, with who was in its way.
+fn tell(head: &Head, failure: &Failure, pause: Duration) {
+    let (schema, tries) = (&head.schema, failure.tries);
+    match failure.fault {
+        Fault::Retry if pause >= LONG_PAUSE => {
+            tracing::warn!(schema, tries, ?pause, "{failure}; trying again");
+        }
+        Fault::Retry => tracing::info!(schema, tries, ?pause, "{failure}; trying again"),
+        _ => tracing::debug!(schema, tries, ?pause, "{failure}; trying again"),
+    }
+}
+
 /// The failure of a message whose end nobody saw.
 fn lost(error: SessionError) -> Failure {
+    let fault = Fault::of_session(&error);
     let (what, error) = match error {
+        SessionError::Cancelled(error) => return Failure::without_place(fault, error),
         SessionError::Lost(error) => ("the connection was lost".to_owned(), error),
         SessionError::Connect {
             shard,
@@ -265,13 +294,12 @@ fn lost(error: SessionError) -> Failure {
             ..
         } => (format!("cannot connect to {shard} at {address}"), error),
         pooled @ SessionError::Pooled { .. } => {
-            // No tenant of the shard can be carried that way.
-            return Failure::without_place(Fault::Author, pooled.into_server_error());
+            return Failure::without_place(fault, pooled.into_error());
         }
     };
     let error = ServerError {
         message: format!("{what}: {}", error.message),
         ..error
     };
-    Failure::without_place(Fault::Connection, error)
+    Failure::without_place(fault, error)
 }

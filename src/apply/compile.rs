@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Limits, Template, cut, template::Origin};
+use super::{
+    Limits, Rung, Template, cut,
+    template::{Origin, milliseconds},
+};
 use crate::{
     history::{Digest, Head},
     migration::{Checksum, Direction, Scope, Script},
@@ -26,14 +29,14 @@ impl Compiled {
         self.messages.iter().map(Template::statements).sum()
     }
 
-    /// The messages' texts as they are sent to the schema of `head`, in order.
+    /// The messages' texts as they are sent to the schema of `head`, in order, with the patience of `rung`.
     ///
     /// # Errors
     /// The head's name is no schema's.
-    pub fn stamped(&self, head: &Head) -> Result<Vec<Message>, InvalidIdent> {
+    pub fn stamped(&self, head: &Head, rung: Rung) -> Result<Vec<Message>, InvalidIdent> {
         let mut head = head.clone();
         let stamped = self.messages.iter().map(|message| {
-            let stamped = message.stamp(&head);
+            let stamped = message.stamp(&head, rung);
             head = message.after(&head);
             stamped
         });
@@ -265,12 +268,10 @@ impl<'a> Draft<'a> {
             .longest
             .filter(|_| limited)
             .map(|longest| longest.saturating_add(statement.saturating_mul(statements)));
-        self.template
-            .own(&format!("SET LOCAL lock_timeout = {}", milliseconds(lock)))
-            .own(&format!(
-                "SET LOCAL statement_timeout = {}",
-                milliseconds(statement)
-            ));
+        self.template.lock_timeout(lock).own(&format!(
+            "SET LOCAL statement_timeout = {}",
+            milliseconds(statement)
+        ));
     }
 
     fn finish(mut self) -> Template {
@@ -288,16 +289,6 @@ fn sets_own_timeout(script: &Script) -> bool {
         .text
         .to_ascii_lowercase()
         .contains("statement_timeout")
-}
-
-/// PostgreSQL takes 0 for "no limit"; a limit below a millisecond is one millisecond.
-pub(super) fn milliseconds(duration: Duration) -> i32 {
-    let rounded_up = if duration.is_zero() {
-        0
-    } else {
-        duration.as_millis().max(1)
-    };
-    i32::try_from(rounded_up).unwrap_or(i32::MAX)
 }
 
 pub(super) fn text(value: &str) -> String {

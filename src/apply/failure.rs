@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::template::Origin;
 use crate::{
     migration::{Direction, Version},
-    postgres::{Fault, ServerError},
+    postgres::{Blocker, Fault, ServerError},
     sql::Position,
 };
 
@@ -22,6 +22,8 @@ pub struct Failure {
     pub place: Option<Place>,
     /// How often it was tried.
     pub tries: usize,
+    /// Who was in the way of the last try, where it waited for a lock in vain.
+    pub blockers: Vec<Blocker>,
 }
 
 /// A statement of a script.
@@ -72,7 +74,21 @@ impl Failure {
             error,
             place: None,
             tries: 1,
+            blockers: Vec::new(),
         }
+    }
+
+    /// Names those who were in the way of the last try, where it waited for a lock in vain.
+    #[must_use]
+    pub fn blocked_by(self, blockers: &[Blocker]) -> Self {
+        // The last is query_canceled: by the statement timeout, which may run out in the midst of a wait.
+        let waited = ["55P03", "40P01", "57014"].contains(&self.error.code.as_str());
+        let blockers = if waited {
+            blockers.to_vec()
+        } else {
+            Vec::new()
+        };
+        Self { blockers, ..self }
     }
 
     /// Failures with the same kind are shown together: the statement and what the server said of it, without the values
@@ -90,7 +106,10 @@ impl fmt::Display for Failure {
         if let Some(place) = &self.place {
             write!(f, "{}:{}: ", place.path.display(), place.position)?;
         }
-        write!(f, "{}", self.error)
+        write!(f, "{}", self.error)?;
+        self.blockers
+            .iter()
+            .try_for_each(|blocker| write!(f, "; blocked by {blocker}"))
     }
 }
 

@@ -5,11 +5,11 @@
 use std::{fmt::Write as _, time::Duration};
 
 use super::{
-    Compiled, Limits, Template,
+    Compiled, Limits, Rung, Template,
     carry::Carrier,
-    compile::{BEGIN, CHECK, LEFT, OWN, RESET, bytea, milliseconds, text},
+    compile::{BEGIN, CHECK, LEFT, OWN, RESET, bytea, text},
     cut,
-    template::Origin,
+    template::{Origin, milliseconds},
 };
 use crate::{
     history::Head,
@@ -25,6 +25,8 @@ pub struct Group {
     part: Template,
     /// The statements before the parts, but for the one that enters.
     limits: String,
+    /// How long a statement may wait for a lock.
+    wait: Duration,
     /// What the record says of all targets.
     record: String,
     /// How many targets one transaction may hold locks for.
@@ -58,6 +60,7 @@ impl Group {
         Some(Self {
             part: part(plan, limits),
             limits: settings(limits),
+            wait: wait(limits),
             record: record(plan, limits),
             most,
             relations: plan.steps.iter().map(|s| cut::relations(&s.script)).sum(),
@@ -90,7 +93,7 @@ impl Group {
             self.limits
         );
         for head in heads {
-            message.push_str(&self.part.stamp_text(head)?);
+            message.push_str(&self.part.stamp_text(head, Rung::first(1))?);
         }
         // Writing to a String cannot fail.
         let _ = write!(
@@ -123,7 +126,10 @@ impl Carrier<'_> {
         let Ok(message) = group.stamp(heads) else {
             return Together::Apart;
         };
-        match self.send(&message, group.longest(heads.len())).await {
+        match self
+            .send(&message, group.longest(heads.len()), Some(group.wait))
+            .await
+        {
             Ok(Outcome::Done) => Together::Done,
             Ok(Outcome::Refused { error, .. }) if Fault::of(&error.code) == Fault::Busy => {
                 let busy = error.detail.unwrap_or_default();
@@ -157,11 +163,14 @@ fn is_alone(plan: &Plan, step: &Step) -> bool {
 }
 
 /// A lock that is not free at once is waited for by the target that wants it, not by the whole group.
+fn wait(limits: &Limits) -> Duration {
+    limits.lock_timeout.min(limits.group_time)
+}
+
 fn settings(limits: &Limits) -> String {
-    let lock = limits.lock_timeout.min(limits.group_time);
     format!(
         "SET LOCAL lock_timeout = {};\nSET LOCAL statement_timeout = {};\n",
-        milliseconds(lock),
+        milliseconds(wait(limits)),
         milliseconds(limits.statement_timeout)
     )
 }

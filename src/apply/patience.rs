@@ -2,9 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use super::Limits;
+use super::{
+    Limits, Rung,
+    ladder::{self, LONGEST},
+};
 use crate::postgres::Fault;
 
 /// How often and how long one message is tried again.
@@ -17,7 +20,16 @@ pub struct Patience<'a> {
     unreachable: usize,
     unreachable_since: Option<Instant>,
     busy: usize,
-    backoff: backon::ExponentialBackoff,
+    busy_since: Option<Instant>,
+    pauses: Pauses,
+}
+
+/// Each reason has pauses of its own: who has met a lock for long need not be slow to see that a server is back.
+#[derive(Debug)]
+struct Pauses {
+    locked: ladder::Pauses,
+    busy: ExponentialBackoff,
+    lost: ExponentialBackoff,
 }
 
 impl<'a> Patience<'a> {
@@ -29,13 +41,6 @@ impl<'a> Patience<'a> {
 
     /// Nothing was tried yet.
     pub fn new(limits: &'a Limits) -> Self {
-        let backoff = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(50))
-            .with_max_delay(Duration::from_secs(5))
-            .with_factor(1.6)
-            .with_jitter()
-            .without_max_times()
-            .build();
         Self {
             limits,
             start: Instant::now(),
@@ -44,13 +49,23 @@ impl<'a> Patience<'a> {
             unreachable: 0,
             unreachable_since: None,
             busy: 0,
-            backoff,
+            busy_since: None,
+            pauses: Pauses {
+                locked: ladder::pauses(limits.lock_tries),
+                busy: backoff(),
+                lost: backoff(),
+            },
         }
     }
 
     /// How often it was tried, with the try that is running.
     pub fn tries(&self) -> usize {
         1 + self.locked + self.lost + self.unreachable + self.busy
+    }
+
+    /// How patient the try is that is next.
+    pub fn rung(&self) -> Rung {
+        Rung::after(self.locked, self.limits.lock_tries)
     }
 
     /// Whether a connection was lost on the way.
@@ -60,22 +75,31 @@ impl<'a> Patience<'a> {
 
     /// How long to wait before the next try; none when there is to be no other.
     pub fn delay(&mut self, fault: Fault) -> Option<Duration> {
-        let again = match fault {
+        let now = Instant::now();
+        match fault {
             Fault::Retry => {
                 self.locked += 1;
-                self.locked < self.limits.lock_tries
+                let pause = self.pauses.locked.next()?;
+                let again = self.locked < self.limits.lock_tries
+                    && now.duration_since(self.start) + pause < LONGEST;
+                again.then_some(pause)
             }
             Fault::Busy => {
                 self.busy += 1;
-                self.start.elapsed() < self.limits.busy_wait
+                // From when somebody else was first met there: to have waited for locks before takes nothing off.
+                let since = *self.busy_since.get_or_insert(now);
+                let left = self.limits.busy_wait.checked_sub(now - since)?;
+                // The last look is at the end of the time, and not an unlucky pause before it.
+                let pause = self.pauses.busy.next()?.min(left);
+                (!left.is_zero()).then_some(pause)
             }
             Fault::Connection => {
                 self.lost += 1;
-                self.lost <= Self::RECONNECTS
+                let again = self.lost <= Self::RECONNECTS;
+                again.then(|| self.pauses.lost.next()).flatten()
             }
-            _ => false,
-        };
-        if again { self.backoff.next() } else { None }
+            _ => None,
+        }
     }
 
     /// As [`Patience::delay`], after a server that could not be connected to.
@@ -83,32 +107,46 @@ impl<'a> Patience<'a> {
         self.unreachable += 1;
         let since = *self.unreachable_since.get_or_insert_with(Instant::now);
         if since.elapsed() < Self::RESTART {
-            self.backoff.next()
+            self.pauses.lost.next()
         } else {
             None
         }
     }
 }
 
+fn backoff() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(5))
+        .with_factor(1.6)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_server_that_starts_again_is_waited_for_longer_than_a_broken_connection() {
-        let limits = Limits {
-            lock_timeout: Duration::ZERO,
+    fn limits(lock_tries: usize, busy_wait: Duration) -> Limits {
+        Limits {
+            lock_timeout: Duration::from_secs(2),
             statement_timeout: Duration::ZERO,
             grace: Duration::ZERO,
-            lock_tries: 1,
-            busy_wait: Duration::ZERO,
+            lock_tries,
+            busy_wait,
             extra_search_path: Vec::new(),
             also_writes: Vec::new(),
             group_time: Duration::ZERO,
             locks: 1,
             relations: 1,
             who: String::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_server_that_starts_again_is_waited_for_longer_than_a_broken_connection() {
+        let limits = limits(1, Duration::ZERO);
         let mut patience = Patience::new(&limits);
         let lost = std::iter::from_fn(|| patience.delay(Fault::Connection)).count();
         assert_eq!(lost, Patience::RECONNECTS);
@@ -116,5 +154,60 @@ mod tests {
         assert!(refused > Duration::from_secs(3), "{refused:?}");
         patience.unreachable_since = Instant::now().checked_sub(Patience::RESTART);
         assert_eq!(patience.restart(), None);
+    }
+
+    #[test]
+    fn each_lock_that_is_met_makes_the_next_try_more_patient_and_nothing_else_does() {
+        let limits = limits(4, Duration::from_secs(60));
+        let mut patience = Patience::new(&limits);
+        let timeout = |patience: &Patience<'_>| patience.rung().lock_timeout(limits.lock_timeout);
+        let first = timeout(&patience);
+        assert!(patience.delay(Fault::Busy).is_some());
+        assert!(patience.delay(Fault::Connection).is_some());
+        assert_eq!(timeout(&patience), first);
+        let mut tries = vec![first];
+        while patience.delay(Fault::Retry).is_some() {
+            tries.push(timeout(&patience));
+        }
+        assert_eq!(tries.len(), 4);
+        assert!(tries.is_sorted_by(|a, b| a < b), "{tries:?}");
+        assert_eq!(tries.last(), Some(&limits.lock_timeout));
+        assert_eq!(patience.tries(), 1 + 4 + 2);
+    }
+
+    #[test]
+    fn no_try_is_begun_after_a_quarter_of_an_hour() {
+        let limits = limits(1000, Duration::ZERO);
+        let mut patience = Patience::new(&limits);
+        assert!(patience.delay(Fault::Retry).is_some());
+        patience.start = Instant::now().checked_sub(LONGEST).unwrap();
+        assert_eq!(patience.delay(Fault::Retry), None);
+    }
+
+    #[test]
+    fn who_is_busy_is_come_back_to_for_so_long_and_no_longer() {
+        let limits = limits(1, Duration::from_secs(60));
+        let mut patience = Patience::new(&limits);
+        patience.start = Instant::now().checked_sub(LONGEST).unwrap();
+        assert!(patience.delay(Fault::Busy).is_some());
+        patience.busy_since = Instant::now().checked_sub(Duration::from_millis(59_990));
+        let last = patience.delay(Fault::Busy).unwrap();
+        assert!(last <= Duration::from_millis(10), "{last:?}");
+        patience.busy_since = Instant::now().checked_sub(Duration::from_secs(60));
+        assert_eq!(patience.delay(Fault::Busy), None);
+    }
+
+    #[test]
+    fn what_does_not_pass_is_not_tried_again() {
+        let limits = limits(12, Duration::from_secs(60));
+        for fault in [
+            Fault::Tenant,
+            Fault::Author,
+            Fault::Stale,
+            Fault::Gone,
+            Fault::Shard,
+        ] {
+            assert_eq!(Patience::new(&limits).delay(fault), None, "{fault:?}");
+        }
     }
 }

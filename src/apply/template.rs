@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, ops::Range, sync::Arc, time::Duration};
 
-use super::{Failure, Place};
+use super::{Failure, Place, Rung};
 use crate::{
     history::{Digest, Head},
     migration::{Direction, Repeatable, Script, Version},
@@ -50,6 +50,8 @@ enum Piece {
     Revision,
     /// The fence likewise.
     Fence,
+    /// How long a statement may wait for a lock, of which this is the most.
+    LockTimeout(Duration),
     /// The end of a statement.
     End,
 }
@@ -127,6 +129,22 @@ impl Template {
         self.text(statement).end()
     }
 
+    /// Adds the limit on waiting for locks: `most` for the most patient try, less for those before it.
+    pub(super) fn lock_timeout(&mut self, most: Duration) -> &mut Self {
+        self.text("SET LOCAL lock_timeout = ")
+            .open(Piece::LockTimeout(most))
+            .end()
+    }
+
+    /// The shortest time for which any of its statements may wait for a lock in a try as patient as `rung`.
+    pub(super) fn shortest_wait(&self, rung: Rung) -> Option<Duration> {
+        let waits = self.pieces.iter().filter_map(|piece| match piece {
+            Piece::LockTimeout(most) => Some(rung.lock_timeout(*most)),
+            _ => None,
+        });
+        waits.min()
+    }
+
     /// Adds the COMMIT.
     pub(super) fn commit(&mut self) -> &mut Self {
         let ends = |piece: &&Piece| matches!(piece, Piece::End);
@@ -134,10 +152,11 @@ impl Template {
         self.own("COMMIT")
     }
 
-    /// What a refused statement makes of the whole message.
+    /// What a refused statement makes of the whole message, as it was stamped.
     pub(super) fn failure(
         &self,
         head: &Head,
+        rung: Rung,
         completed: usize,
         ended: bool,
         error: ServerError,
@@ -145,7 +164,7 @@ impl Template {
         if ended && self.is_escape(completed) {
             return Failure::without_place(Fault::Escaped, escaped(error));
         }
-        let place = self.locate(head, error.position, completed);
+        let place = self.locate(head, rung, error.position, completed);
         let fault = match error.code.as_str() {
             // Out of shared memory: the lock table took no more, and each of the steps may fit alone.
             "53200" if self.revisions > 1 => Fault::Finer,
@@ -228,15 +247,15 @@ impl Template {
         self.text(", pg_temp").end()
     }
 
-    /// The message for the schema of `head`, to be found as it is there.
-    pub fn stamp(&self, head: &Head) -> Result<Message, InvalidIdent> {
-        let text = self.stamp_text(head)?;
+    /// The message for the schema of `head`, to be found as it is there, with the patience of `rung`.
+    pub fn stamp(&self, head: &Head, rung: Rung) -> Result<Message, InvalidIdent> {
+        let text = self.stamp_text(head, rung)?;
         Ok(Message::vouched(text).touching(self.relations))
     }
 
     /// The text of the message, or of a part of one.
-    pub(super) fn stamp_text(&self, head: &Head) -> Result<String, InvalidIdent> {
-        self.stamp_with(head, |_, _| {})
+    pub(super) fn stamp_text(&self, head: &Head, rung: Rung) -> Result<String, InvalidIdent> {
+        self.stamp_with(head, rung, |_, _| {})
     }
 
     /// Where the message leaves the schema of `head`.
@@ -255,6 +274,7 @@ impl Template {
     fn stamp_with<'a>(
         &'a self,
         head: &Head,
+        rung: Rung,
         mut visit: impl FnMut(&'a Piece, usize),
     ) -> Result<String, InvalidIdent> {
         let schema = Ident::new(head.schema.as_str())?.to_string();
@@ -275,6 +295,10 @@ impl Template {
                 Piece::Oid => drop(write!(message, "{}", head.schema_oid)),
                 Piece::Revision => drop(write!(message, "{}", head.revision)),
                 Piece::Fence => drop(write!(message, "{}", head.fence)),
+                Piece::LockTimeout(most) => {
+                    let most = milliseconds(rung.lock_timeout(*most));
+                    message.push_str(&most.to_string());
+                }
             }
         }
         Ok(message)
@@ -285,12 +309,13 @@ impl Template {
     fn locate(
         &self,
         head: &Head,
+        rung: Rung,
         position: Option<usize>,
         completed: usize,
     ) -> Option<(&Origin, Option<usize>)> {
         let mut starts = Vec::new();
         let message = self
-            .stamp_with(head, |piece, start| starts.push((piece, start)))
+            .stamp_with(head, rung, |piece, start| starts.push((piece, start)))
             .ok()?;
         let byte = position.map(|at| {
             message
@@ -322,6 +347,16 @@ impl Template {
     }
 }
 
+/// PostgreSQL takes 0 for "no limit"; a limit below a millisecond is one millisecond.
+pub(super) fn milliseconds(duration: Duration) -> i32 {
+    let rounded_up = if duration.is_zero() {
+        0
+    } else {
+        duration.as_millis().max(1)
+    };
+    i32::try_from(rounded_up).unwrap_or(i32::MAX)
+}
+
 /// The error of a statement that ran outside our transaction.
 fn escaped(error: ServerError) -> ServerError {
     if Fault::of(&error.code) == Fault::Escaped {
@@ -340,6 +375,8 @@ mod tests {
 
     use super::*;
 
+    const TRIES: usize = 12;
+
     fn head(schema: &str) -> Head {
         Head {
             schema_oid: 7,
@@ -355,7 +392,11 @@ mod tests {
             "select 'größe';\nselect nope -- why",
         ));
         let mut template = Template::default();
-        template.own("BEGIN").enter().search_path(&[]);
+        template
+            .own("BEGIN")
+            .enter()
+            .search_path(&[])
+            .lock_timeout(Duration::from_secs(2));
         for statement in &script.statements {
             template.statement(Origin {
                 version: Some(Version::new(1)),
@@ -371,7 +412,9 @@ mod tests {
 
     #[test]
     fn stamps_names_as_identifier_and_literal() {
-        let message = template().stamp(&head("o'b\"x; y")).unwrap();
+        let message = template()
+            .stamp(&head("o'b\"x; y"), Rung::first(1))
+            .unwrap();
         assert!(
             message
                 .as_str()
@@ -389,15 +432,21 @@ mod tests {
     #[test]
     fn finds_the_statement_by_position_and_by_count() {
         let (template, head) = (template(), head("we;ird, x"));
-        let message = template.stamp(&head).unwrap();
+        let message = template.stamp(&head, Rung::first(TRIES)).unwrap();
         let message = message.as_str();
         let byte = message.find("nope").unwrap();
         let character = message[..byte].chars().count();
-        let (origin, offset) = template.locate(&head, Some(character), 0).unwrap();
+        let (origin, offset) = template
+            .locate(&head, Rung::first(TRIES), Some(character), 0)
+            .unwrap();
         assert!(origin.script.text[offset.unwrap()..].starts_with("nope"));
-        // BEGIN, enter and the path are done; the first statement of the script is not.
-        let (origin, _) = template.locate(&head, None, 3).unwrap();
+        // BEGIN, enter, the path and the limit are done; the first statement of the script is not.
+        let (origin, _) = template.locate(&head, Rung::first(TRIES), None, 4).unwrap();
         assert_eq!(origin.text(), "select 'größe'");
-        assert!(template.locate(&head, Some(0), 0).is_none());
+        assert!(
+            template
+                .locate(&head, Rung::first(TRIES), Some(0), 0)
+                .is_none()
+        );
     }
 }

@@ -6,7 +6,7 @@ use super::Definition;
 use crate::{
     apply::Failure,
     history::Head,
-    postgres::{Connection, Fault, ServerError},
+    postgres::{Answered, Connection, Fault, ServerError},
     sql::Ident,
 };
 
@@ -41,8 +41,8 @@ impl Key {
             .bind(Oid(head.schema_oid))
             .bind(definition.table.as_str())
             .fetch_all(connection)
-            .await
-            .map_err(|e| Failure::without_place(Fault::of_error(&e), ServerError::of(&e)))?;
+            .answered(|e| Failure::without_place(Fault::of_error(&e), ServerError::of(&e)))
+            .await?;
         choose(&found, &head.schema, definition)
             .map_err(|lack| Failure::without_place(Fault::Tenant, ServerError::local(lack)))
     }

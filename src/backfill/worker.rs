@@ -8,7 +8,7 @@ use super::{Definition, Ended, Run, batch::Batch, key::Key};
 use crate::{
     apply::{Failure, Limits, Patience},
     history::Head,
-    postgres::{Fault, Outcome, ServerError, Session, SessionError, Shard},
+    postgres::{Fault, Outcome, ServerError, Session, SessionError, Shard, Watch},
     store::{
         StoreError,
         cursors::{self, Cursor},
@@ -54,8 +54,12 @@ impl Worker<'_> {
                 Ok(ended) => break ended,
                 Err(failure) => failure,
             };
-            if failure.fault == Fault::Connection {
+            if matches!(failure.fault, Fault::Connection | Fault::Cancelled) {
                 self.session = None;
+            }
+            // Its batch is rolled back: it goes on from there the next time.
+            if failure.fault == Fault::Cancelled {
+                break Ended::Stopped;
             }
             if way.batches > batches {
                 patience = Patience::new(self.order.limits);
@@ -187,13 +191,16 @@ async fn batch(
     let message = batch.message().map_err(invalid)?;
     let mut row = None;
     match session
-        .ask(&message.to_message(), &mut row)
+        .ask(&message.to_message(), Watch::default(), &mut row)
         .await
         .map_err(lost)?
     {
         Outcome::Refused {
             completed, error, ..
-        } => Err(message.failure(order.definition, error, completed)),
+        } => {
+            let failure = message.failure(order.definition, error, completed);
+            Err(failure.blocked_by(session.blockers()))
+        }
         Outcome::Done => match row {
             Some(row) => Cursor::of(&row).map_err(refused),
             None => Err(refused(StoreError::Unreadable {
@@ -206,7 +213,8 @@ async fn batch(
 }
 
 fn lost(error: SessionError) -> Failure {
-    Failure::without_place(Fault::Connection, error.into_server_error())
+    let fault = Fault::of_session(&error);
+    Failure::without_place(fault, error.into_error())
 }
 
 /// A query over our own tables: a lost connection has no SQLSTATE.

@@ -8,11 +8,11 @@ use clap::{
 };
 
 use super::{
-    backfill::BackfillCommand, baseline::Baseline, completions::Completions, config::ConfigCommand,
-    context::Context, demo::Demo, doctor::Doctor, down::Down, dump::Dump, error::CliError,
-    exit::ExitCode, force::Force, goto::Goto, man::Man, new::New, plan::Plan, redo::Redo,
-    repair::Repair, serve::Serve, status::Status, tenant::TenantCommand, up::Up, verify::Verify,
-    wait::Wait,
+    backfill::BackfillCommand, baseline::Baseline, blockers::Blockers, completions::Completions,
+    config::ConfigCommand, context::Context, demo::Demo, doctor::Doctor, down::Down, dump::Dump,
+    error::CliError, exit::ExitCode, force::Force, goto::Goto, man::Man, new::New, plan::Plan,
+    redo::Redo, repair::Repair, serve::Serve, status::Status, tenant::TenantCommand, up::Up,
+    verify::Verify, wait::Wait,
 };
 
 /// Moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
@@ -110,6 +110,8 @@ pub(super) enum Command {
     /// Changes data in small batches, tenant by tenant
     #[command(subcommand)]
     Backfill(BackfillCommand),
+    /// Shows who waits for a lock, behind whom and since when, on every shard; ends sessions
+    Blockers(Blockers),
     /// Proves on a scratch server that every way back leads back: up, down, up, comparing the structure
     Verify(Verify),
     /// Writes the structure that the migrations make as one file of SQL, and proves it
@@ -146,6 +148,7 @@ impl Command {
             Self::Repair(command) => command.run(context).await,
             Self::Tenant(command) => command.run(context).await,
             Self::Backfill(command) => command.run(context).await,
+            Self::Blockers(command) => command.run(context).await,
             Self::Verify(command) => command.run(context).await,
             Self::Dump(command) => command.run(context).await,
             Self::Doctor(command) => command.run(context).await,

@@ -48,17 +48,23 @@ impl<'a> Context<'a> {
         Ok(fleet)
     }
 
-    /// Cancelled by the first SIGINT or SIGTERM; the second ends the process at once.
-    pub(crate) fn stop(&self) -> CancellationToken {
+    /// Cancelled by the first SIGINT or SIGTERM; the second cancels what is running on the databases of `fleet`.
+    pub(crate) fn stop(&self, fleet: &Fleet) -> CancellationToken {
         let output = self.output.clone();
-        signals::watch(move || {
-            output.note("stopping: what is running is finished first; once more stops at once");
-        })
+        let told = move || {
+            output.note("stopping: what is running is finished first; once more cancels it");
+        };
+        signals::watch(told, Some(fleet.shards.cut().clone()))
     }
 
-    /// The same for what tells of its end in another way, or ends without finishing anything.
-    pub(crate) fn stop_unsaid(&self) -> CancellationToken {
-        signals::watch(|| {})
+    /// The same for what ends without finishing anything: the second signal ends the process at once.
+    pub(crate) fn stop_alone(&self) -> CancellationToken {
+        signals::watch(|| {}, None)
+    }
+
+    /// The same for what tells of its end in another way; the second signal cancels `cut`.
+    pub(crate) fn stop_unsaid(&self, cut: CancellationToken) -> CancellationToken {
+        signals::watch(|| {}, Some(cut))
     }
 
     /// The options of every command again that say which fleet it is, as they would be typed.

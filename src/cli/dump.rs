@@ -65,7 +65,7 @@ impl Dump {
             let message = "--check compares with a file, and - is none";
             return Err(CliError::Usage(message.to_owned()));
         }
-        let stop = context.stop_unsaid();
+        let stop = context.stop_alone();
         let dumped = tokio::select! {
             dumped = self.make(&settings) => dumped?,
             // The server goes with the future, whatever it was at.

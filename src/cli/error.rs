@@ -128,6 +128,7 @@ fn of_fleet(error: &FleetError) -> ExitCode {
         | FleetError::Url(_)
         | FleetError::Session(SessionError::Pooled { .. })
         | FleetError::UnknownShard { .. } => ExitCode::Configuration,
+        FleetError::Session(SessionError::Cancelled(_)) => ExitCode::Interrupted,
         FleetError::Session(_) => ExitCode::Unreachable,
         FleetError::Store(error) => of_store(error),
         FleetError::UnknownVersion(_) => ExitCode::Usage,
@@ -173,6 +174,7 @@ fn of_daemon(error: &DaemonError) -> ExitCode {
         DaemonError::Fleet(error) => of_fleet(error),
         DaemonError::Open(_) | DaemonError::Listen { .. } => ExitCode::Configuration,
         DaemonError::Serve(_) | DaemonError::Grace(_) => ExitCode::Failed,
+        DaemonError::Cut => ExitCode::Interrupted,
     }
 }
 
@@ -200,6 +202,7 @@ pub(crate) fn of_fault(fault: Fault) -> ExitCode {
         Fault::Busy | Fault::Stale => ExitCode::Busy,
         Fault::Dirty | Fault::Escaped => ExitCode::Dirty,
         Fault::Connection => ExitCode::Unreachable,
+        Fault::Cancelled => ExitCode::Interrupted,
         _ => ExitCode::Failed,
     }
 }

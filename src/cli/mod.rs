@@ -7,6 +7,7 @@ mod arguments;
 mod ask;
 mod backfill;
 mod baseline;
+mod blockers;
 mod completions;
 mod config;
 mod confirm;

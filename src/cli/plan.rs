@@ -14,7 +14,7 @@ use super::{
     trip::scope,
 };
 use crate::{
-    apply::{Audit, Cut, compile},
+    apply::{Audit, Cut, Rung, compile},
     fleet::{Fleet, FleetError},
     history::Head,
     migration::{Scope, Version},
@@ -148,7 +148,8 @@ fn messages(fleet: &Fleet, scope: Scope, cohort: &Cohort) -> Vec<String> {
     };
     let compiled = compile(plan, &fleet.limits, Cut::Coarse, Audit::first(scope));
     // A head's name is a schema's, which is always an identifier.
-    let messages = compiled.stamped(head).unwrap_or_default();
+    let rung = Rung::first(fleet.limits.lock_tries);
+    let messages = compiled.stamped(head, rung).unwrap_or_default();
     messages
         .iter()
         .map(|message| message.as_str().to_owned())

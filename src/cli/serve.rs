@@ -12,7 +12,7 @@ pub(super) struct Serve {}
 impl Serve {
     pub(super) async fn run(self, context: &Context<'_>) -> Result<ExitCode, CliError> {
         let built = daemon::build(context.logged_settings()?).await?;
-        let stop = context.stop_unsaid();
+        let stop = context.stop_unsaid(built.cut());
         if let Err(error) = built.run(stop.cancelled_owned()).await {
             let error = CliError::from(error);
             // From here on the log is all it says.

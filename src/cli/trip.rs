@@ -79,7 +79,7 @@ impl Trip<'_> {
                 .max_failures
                 .unwrap_or(settings.apply.max_failures),
         };
-        let stop = context.stop();
+        let stop = context.stop(&fleet);
         let progress = Progress::new(context.output);
         let report = travel(&fleet, &request, &stop, &progress).await?;
         report::show(&report, &fleet, &self.retry, context.output);

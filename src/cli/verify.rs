@@ -41,7 +41,7 @@ impl Verify {
         let prepare = self.scratch.prepare()?;
         // Before anything is started: a report that has no place is not worth the wait.
         let mut file = self.report.as_deref().map(ReportFile::create).transpose()?;
-        let stop = context.stop_unsaid();
+        let stop = context.stop_alone();
         let report = tokio::select! {
             report = self.prove(&settings, prepare.as_deref(), context.output) => report?,
             // The server goes with the future, whatever it was at.

@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::DaemonError;
 use crate::{
@@ -16,6 +17,7 @@ pub struct Built {
     pub(super) listener: TcpListener,
     pub(super) fleet: Fleet,
     pub(super) settings: Settings,
+    pub(super) cut: CancellationToken,
 }
 
 /// Reads the sets and takes the port. Connects to no database.
@@ -24,7 +26,8 @@ pub async fn build(settings: Settings) -> Result<Built, DaemonError> {
     if !address.ip().is_loopback() {
         return Err(DaemonError::Open(address));
     }
-    let fleet = fleet(&settings)?;
+    let cut = CancellationToken::new();
+    let fleet = fleet(&settings, &cut)?;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|source| DaemonError::Listen { address, source })?;
@@ -32,12 +35,14 @@ pub async fn build(settings: Settings) -> Result<Built, DaemonError> {
         listener,
         fleet,
         settings,
+        cut,
     })
 }
 
-/// The fleet as its files are now.
-pub(super) fn fleet(settings: &Settings) -> Result<Fleet, FleetError> {
+/// The fleet as its files are now. What runs on it is cancelled with `cut`.
+pub(super) fn fleet(settings: &Settings, cut: &CancellationToken) -> Result<Fleet, FleetError> {
     let mut fleet = Fleet::open(settings)?;
+    fleet.shards = fleet.shards.cut_by(cut);
     // The next pass comes back to whoever is busy; waiting within one would only make the end late.
     fleet.limits.busy_wait = Duration::ZERO;
     Ok(fleet)
@@ -47,5 +52,10 @@ impl Built {
     /// The address it has, with the port that the system chose where any was asked for.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// Cancelling it ends the daemon at once, once it was asked to end: what runs is cancelled, and rolled back.
+    pub fn cut(&self) -> CancellationToken {
+        self.cut.clone()
     }
 }

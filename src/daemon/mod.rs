@@ -38,7 +38,10 @@ pub enum DaemonError {
     Serve(#[source] io::Error),
     /// What was running took too long.
     #[error(
-        "what was running did not end within {0:?} (`daemon.grace`): it was cut off, and is rolled back"
+        "what was running did not end within {0:?} (`daemon.grace`): it was cancelled, and is rolled back"
     )]
     Grace(Duration),
+    /// Somebody did not want to wait that long.
+    #[error("asked to end at once: what was running was cancelled, and is rolled back")]
+    Cut,
 }

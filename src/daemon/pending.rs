@@ -20,21 +20,27 @@ use crate::{
 /// Applies what is pending.
 pub(super) struct Pending {
     settings: Settings,
+    cut: CancellationToken,
     caught_up: watch::Sender<Option<Arc<Fleet>>>,
 }
 
 impl Pending {
     /// `caught_up` is given the fleet when its shared schemas are where they should be and every tenant had its turn.
-    pub(super) fn new(settings: Settings, caught_up: watch::Sender<Option<Arc<Fleet>>>) -> Self {
+    pub(super) fn new(
+        settings: Settings,
+        cut: CancellationToken,
+        caught_up: watch::Sender<Option<Arc<Fleet>>>,
+    ) -> Self {
         Self {
             settings,
+            cut,
             caught_up,
         }
     }
 
     async fn apply(&self, stop: &CancellationToken) -> anyhow::Result<Next> {
         // Whoever mends the files is not asked to restart us, too.
-        let fleet = fleet(&self.settings).context("cannot apply what is pending")?;
+        let fleet = fleet(&self.settings, &self.cut).context("cannot apply what is pending")?;
         let request = Request {
             goal: Goal::Latest,
             scopes: &[Scope::Shared, Scope::Tenant],

@@ -29,6 +29,7 @@ impl Built {
             listener,
             fleet,
             settings,
+            cut,
         } = self;
         let (stop, close) = (CancellationToken::new(), CancellationToken::new());
         let (caught_up, is_caught_up) = watch::channel(None);
@@ -44,9 +45,9 @@ impl Built {
             .with_graceful_shutdown(close.clone().cancelled_owned());
         let mut http = tokio::spawn(http.into_future());
 
-        let crew = Crew::new(stop.clone());
+        let crew = Crew::new(stop.clone(), cut.clone());
         let (grace, interval) = (settings.daemon.grace, settings.daemon.provision_interval);
-        let pending = Pending::new(settings, caught_up);
+        let pending = Pending::new(settings, cut.clone(), caught_up);
         crew.start(Loop::new(pending, Duration::ZERO));
         let provisioning = Provisioning::new(is_caught_up);
         crew.start(Loop::new(provisioning, interval));
@@ -57,7 +58,7 @@ impl Built {
         };
         tracing::info!("ending: nothing new is begun");
         stop.cancel();
-        let in_order = crew.end(grace).await;
+        let end = crew.end(grace).await;
         // Last, so that whoever asks meanwhile hears that it is not ready.
         close.cancel();
         readiness.close().await;
@@ -73,9 +74,7 @@ impl Built {
         ended
             .unwrap_or_else(|panicked| Err(panicked.into()))
             .map_err(DaemonError::Serve)?;
-        if !in_order {
-            return Err(DaemonError::Grace(grace));
-        }
+        end?;
         tracing::info!("ended");
         Ok(())
     }
@@ -84,37 +83,53 @@ impl Built {
 /// How long a client may take to read its last answer.
 const CLOSING: Duration = Duration::from_secs(1);
 
+/// How long what was cancelled may take to end on the servers.
+const CANCELLING: Duration = Duration::from_secs(10);
+
 /// The loops that run.
 struct Crew {
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// Cancels what runs on the servers.
     cut: CancellationToken,
+    /// Drops the loops, wherever they are.
+    dropped: CancellationToken,
 }
 
 impl Crew {
-    fn new(stop: CancellationToken) -> Self {
+    fn new(stop: CancellationToken, cut: CancellationToken) -> Self {
         Self {
             tasks: TaskTracker::new(),
             stop,
-            cut: CancellationToken::new(),
+            cut,
+            dropped: CancellationToken::new(),
         }
     }
 
     fn start(&self, work: Loop<impl Reconciler + 'static>) {
-        let (stop, cut) = (self.stop.clone(), self.cut.clone());
+        let (stop, dropped) = (self.stop.clone(), self.dropped.clone());
         self.tasks
-            .spawn_local(async move { cut.run_until_cancelled(work.run(stop)).await });
+            .spawn_local(async move { dropped.run_until_cancelled(work.run(stop)).await });
     }
 
-    /// Waits for all of them. False when some had to be cut off: their sessions are closed, and the server rolls back.
-    async fn end(&self, grace: Duration) -> bool {
+    /// Waits for all of them; those that take too long are cancelled.
+    async fn end(&self, grace: Duration) -> Result<(), DaemonError> {
         self.tasks.close();
-        if tokio::time::timeout(grace, self.tasks.wait()).await.is_ok() {
-            return true;
-        }
+        let late = tokio::select! {
+            () = self.tasks.wait() => return Ok(()),
+            () = self.cut.cancelled() => DaemonError::Cut,
+            () = tokio::time::sleep(grace) => DaemonError::Grace(grace),
+        };
+        // On the servers first: a future that is dropped cancels nothing there.
         self.cut.cancel();
-        self.tasks.wait().await;
-        false
+        if tokio::time::timeout(CANCELLING, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            self.dropped.cancel();
+            self.tasks.wait().await;
+        }
+        Err(late)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
+use super::SessionError;
+
 /// What an error asks us to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -30,6 +32,8 @@ pub enum Fault {
     Shard,
     /// The text itself is wrong, for every tenant alike.
     Author,
+    /// Somebody asked to stop at once: it was cancelled on the server, and is rolled back.
+    Cancelled,
     /// This tenant's data or schema does not take it.
     Tenant,
 }
@@ -49,14 +53,30 @@ impl Fault {
             "55P03" | "40P01" | "40001" => Self::Retry,
             // unsafe_new_enum_value_usage, object_in_use
             "55P04" | "55006" => Self::Finer,
-            // admin_shutdown, crash_shutdown, cannot_connect_now
-            "57P01" | "57P02" | "57P03" => Self::Connection,
-            // disk_full, out_of_memory, too_many_connections, read_only_sql_transaction
-            "53100" | "53200" | "53300" | "25006" => Self::Shard,
+            // admin_shutdown, crash_shutdown, cannot_connect_now, database_dropped, idle_session_timeout
+            "57P01" | "57P02" | "57P03" | "57P04" | "57P05" => Self::Connection,
+            // idle_in_transaction_session_timeout, transaction_timeout: both end the session as well
+            "25P03" | "25P04" => Self::Connection,
+            // configuration_limit_exceeded, of temporary files say: the statement wants too much, and the others do not
+            "53400" => Self::Tenant,
+            // read_only_sql_transaction, io_error
+            "25006" | "58030" => Self::Shard,
+            // disk_full, out_of_memory, too_many_connections, and what else is short
+            _ if code.starts_with("53") => Self::Shard,
             // syntax_error, active_sql_transaction, invalid_transaction_termination
             "42601" | "25001" | "2D000" => Self::Author,
             _ if code.starts_with("08") => Self::Connection,
             _ => Self::Tenant,
+        }
+    }
+
+    /// Sorts the end of a session.
+    pub fn of_session(error: &SessionError) -> Self {
+        match error {
+            SessionError::Cancelled(_) => Self::Cancelled,
+            SessionError::Connect { .. } | SessionError::Lost(_) => Self::Connection,
+            // No tenant of the shard can be carried that way.
+            SessionError::Pooled { .. } => Self::Author,
         }
     }
 
@@ -146,12 +166,47 @@ mod tests {
 
     #[test]
     fn sorts_by_what_to_do() {
-        assert_eq!(Fault::of("TN001"), Fault::Busy);
-        assert_eq!(Fault::of("40P01"), Fault::Retry);
-        assert_eq!(Fault::of("55P04"), Fault::Finer);
-        assert_eq!(Fault::of("08006"), Fault::Connection);
-        assert_eq!(Fault::of("53100"), Fault::Shard);
-        assert_eq!(Fault::of("42601"), Fault::Author);
-        assert_eq!(Fault::of("23505"), Fault::Tenant);
+        let sorted: &[(Fault, &[&str])] = &[
+            (Fault::Busy, &["TN001"]),
+            (Fault::Stale, &["TN002"]),
+            (Fault::Gone, &["TN003"]),
+            (Fault::Dirty, &["TN004"]),
+            (Fault::Escaped, &["TN005"]),
+            (Fault::Wandered, &["TN006"]),
+            (Fault::Retry, &["55P03", "40P01", "40001"]),
+            (Fault::Finer, &["55P04", "55006"]),
+            (
+                Fault::Connection,
+                &[
+                    "08000", "08003", "08006", "08P01", "57P01", "57P02", "57P03", "57P04",
+                    "57P05", "25P03", "25P04",
+                ],
+            ),
+            (
+                Fault::Shard,
+                &["53000", "53100", "53200", "53300", "25006", "58030"],
+            ),
+            (Fault::Author, &["42601", "25001", "2D000"]),
+            // Nobody says in 57014 whether a statement timeout or a person cancelled it; neither is to be tried again.
+            (
+                Fault::Tenant,
+                &[
+                    "23505", "23503", "42P01", "42501", "22012", "57014", "53400", "XX000", "",
+                ],
+            ),
+        ];
+        for (fault, codes) in sorted {
+            for code in *codes {
+                assert_eq!(Fault::of(code), *fault, "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_network_is_the_connections() {
+        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        assert_eq!(Fault::of_error(&broken.into()), Fault::Connection);
+        let nothing = sqlx::Error::RowNotFound;
+        assert_eq!(Fault::of_error(&nothing), Fault::Tenant);
     }
 }

@@ -2,15 +2,25 @@
 //!
 //! Knows nothing of migrations.
 
+mod answer;
+mod blockers;
+mod chains;
 mod connection;
 mod fault;
 mod message;
 mod session;
 mod settings;
 mod shards;
+mod side;
+mod terminate;
+mod watch;
 
+pub(crate) use answer::Answered;
+pub use blockers::{Activity, Blocker, Wait, sessions, waits};
+pub use chains::{Chain, chains};
 pub use connection::Connection;
 pub use fault::{Fault, ServerError};
 pub use message::Message;
-pub use session::{Outcome, Session, SessionError};
+pub use session::{Outcome, Session, SessionError, Watch};
 pub use shards::{Shard, Shards};
+pub use terminate::{Terminated, terminate};

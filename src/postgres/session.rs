@@ -1,14 +1,17 @@
 //! One connection, held for many targets: messages go out as one piece and come back statement by statement.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, TryStreamExt};
 use sqlx::{
     AssertSqlSafe, Connection as _, Either, PgConnection, Row,
     postgres::{PgConnectOptions, PgRow},
 };
+use tokio::time::{sleep, timeout};
 
-use super::{Connection, Fault, Message, ServerError, settings};
+use super::{
+    Answered, Blocker, Connection, Fault, Message, ServerError, settings, side::Side, watch::watch,
+};
 
 /// A connection that carries messages. Nothing of one message survives into the next.
 ///
@@ -18,6 +21,31 @@ use super::{Connection, Fault, Message, ServerError, settings};
 pub struct Session {
     connection: Connection,
     touched: u64,
+    /// Its process on the server, once that had to be known.
+    pid: Option<i32>,
+    side: Arc<Side>,
+    blockers: Vec<Blocker>,
+}
+
+/// How long an answer is waited for, and how closely it is looked meanwhile what the server is doing.
+#[derive(Debug, Clone, Copy)]
+pub struct Watch {
+    /// How long the message may take in all; none where nobody can tell.
+    pub deadline: Option<Duration>,
+    /// How often to look: more than once within the time for which a statement may wait for a lock.
+    pub look: Duration,
+    /// How long the server may be at something else, or not be heard of, before the answer counts as lost.
+    pub silence: Duration,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            deadline: None,
+            look: Duration::from_secs(1),
+            silence: Duration::from_secs(60),
+        }
+    }
 }
 
 /// How a message ended.
@@ -76,15 +104,69 @@ pub enum SessionError {
     /// The connection broke.
     #[error("the connection was lost: {0}")]
     Lost(ServerError),
+    /// Somebody asked to stop at once: the statement was cancelled on the server.
+    #[error("{0}")]
+    Cancelled(ServerError),
 }
 
 impl SessionError {
     /// What went wrong, without where.
-    pub fn into_server_error(self) -> ServerError {
+    pub fn into_error(self) -> ServerError {
         match self {
-            Self::Connect { error, .. } | Self::Lost(error) => error,
+            Self::Connect { error, .. } | Self::Lost(error) | Self::Cancelled(error) => error,
             pooled @ Self::Pooled { .. } => ServerError::local(pooled.to_string()),
         }
+    }
+}
+
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Why an answer is not waited for any longer.
+#[derive(Debug)]
+enum Why {
+    Cut,
+    Late(Duration),
+}
+
+impl Why {
+    /// The error, with what became of the statement on the server.
+    fn tell(self, ended: Result<bool, ServerError>) -> SessionError {
+        let fate = match ended {
+            Ok(true) => "it was cancelled on the server".to_owned(),
+            Ok(false) => "it was cancelled, and did not end on the server".to_owned(),
+            Err(error) => format!("it could not be cancelled on the server: {error}"),
+        };
+        match self {
+            Self::Cut => SessionError::Cancelled(ServerError {
+                detail: Some(fate),
+                ..ServerError::local("stopped at once, as was asked for".to_owned())
+            }),
+            Self::Late(limit) => SessionError::Lost(ServerError {
+                detail: Some(fate),
+                ..ServerError::local(format!("the server gave no answer within {limit:?}"))
+            }),
+        }
+    }
+}
+
+async fn watched(
+    side: &Side,
+    pid: Option<i32>,
+    message: &Message,
+    how: Watch,
+    blockers: &mut Vec<Blocker>,
+) {
+    match pid {
+        Some(pid) => watch(side, pid, message, how, blockers).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(deadline: Option<Duration>) {
+    match deadline {
+        Some(deadline) => sleep(deadline).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -92,14 +174,15 @@ impl Session {
     /// Connects, with settings that every message starts from and that `RESET ALL` returns to. Where they do not reach the
     /// server, because something in between keeps or refuses them, the session is a pooled one. `is_pooled` says what is
     /// known of that; what is not is found out, by one query.
-    pub async fn connect(
+    pub(super) async fn connect(
         options: &PgConnectOptions,
         is_pooled: Option<bool>,
+        side: Arc<Side>,
     ) -> Result<Self, ServerError> {
         match is_pooled {
-            Some(false) => Self::direct(options).await,
-            Some(true) => Self::pooled(options).await,
-            None => match Self::direct(options).await {
+            Some(false) => Self::direct(options, side).await,
+            Some(true) => Self::pooled(options, side).await,
+            None => match Self::direct(options, side.clone()).await {
                 Ok(mut session) => {
                     if !session.has_settings().await? {
                         session.connection.set_pooled();
@@ -108,35 +191,42 @@ impl Session {
                 }
                 Err(error) if settings::are_refused(&error) => {
                     // Where that is refused as well, it was not the settings.
-                    Self::pooled(options).await.map_err(|_| error)
+                    Self::pooled(options, side).await.map_err(|_| error)
                 }
                 Err(error) => Err(error),
             },
         }
     }
 
-    async fn direct(options: &PgConnectOptions) -> Result<Self, ServerError> {
-        match Self::open(&settings::at_start(options, true), false).await {
+    async fn direct(options: &PgConnectOptions, side: Arc<Side>) -> Result<Self, ServerError> {
+        match Self::open(&settings::at_start(options, true), false, side.clone()).await {
             Err(error)
                 if error.message.contains(settings::CHECK.0) && !settings::are_refused(&error) =>
             {
-                Self::open(&settings::at_start(options, false), false).await
+                Self::open(&settings::at_start(options, false), false, side).await
             }
             opened => opened,
         }
     }
 
-    async fn pooled(options: &PgConnectOptions) -> Result<Self, ServerError> {
-        Self::open(&settings::behind_a_pooler(options), true).await
+    async fn pooled(options: &PgConnectOptions, side: Arc<Side>) -> Result<Self, ServerError> {
+        Self::open(&settings::behind_a_pooler(options), true, side).await
     }
 
-    async fn open(options: &PgConnectOptions, is_pooled: bool) -> Result<Self, ServerError> {
+    async fn open(
+        options: &PgConnectOptions,
+        is_pooled: bool,
+        side: Arc<Side>,
+    ) -> Result<Self, ServerError> {
         let connection = PgConnection::connect_with(options)
             .await
             .map_err(|error| ServerError::of(&error))?;
         Ok(Self {
             connection: Connection::new(connection, is_pooled),
             touched: 0,
+            pid: None,
+            side,
+            blockers: Vec::new(),
         })
     }
 
@@ -163,11 +253,61 @@ impl Session {
 
     /// Sends one message and waits for its end.
     pub async fn send(&mut self, message: &Message) -> Result<Outcome, SessionError> {
-        self.ask(message, &mut None).await
+        self.ask(message, Watch::default(), &mut None).await
     }
 
-    /// As [`Session::send`], and keeps the last row that the message gave.
+    /// As [`Session::send`], watched as `watch` says; `last` keeps the last row that the message gave.
+    ///
+    /// # Errors
+    /// Where the connection broke, where the server gave no answer in time, and where everything is to be cancelled: then
+    /// the statement was ended on the server, as far as that could be reached. The session is of no more use.
     pub async fn ask(
+        &mut self,
+        message: &Message,
+        watch: Watch,
+        last: &mut Option<PgRow>,
+    ) -> Result<Outcome, SessionError> {
+        self.blockers.clear();
+        let (side, pid) = (Arc::clone(&self.side), self.pid().await?);
+        let mut blockers = Vec::new();
+        let why = tokio::select! {
+            // An answer that is there counts, whatever else happened meanwhile.
+            biased;
+            outcome = self.exchange(message, last) => {
+                self.blockers = blockers;
+                return outcome;
+            }
+            () = side.cut().cancelled() => Why::Cut,
+            () = until(watch.deadline) => Why::Late(watch.deadline.unwrap_or_default()),
+            () = watched(&side, pid, message, watch, &mut blockers) => Why::Late(watch.silence),
+        };
+        self.blockers = blockers;
+        let ended = match pid {
+            Some(pid) => side.end(pid, message.as_str()).await,
+            None => Err(ServerError::local("a pooler is in between".to_owned())),
+        };
+        Err(why.tell(ended))
+    }
+
+    /// Who was in the way when the last message was looked at for the last time.
+    pub fn blockers(&self) -> &[Blocker] {
+        &self.blockers
+    }
+
+    /// The process on the server: asked once, and by those alone who send messages. While it runs one it cannot be asked.
+    /// None behind a pooler, where it may be another one each time.
+    async fn pid(&mut self) -> Result<Option<i32>, SessionError> {
+        if self.pid.is_none() && !self.is_pooled() {
+            let asking = sqlx::raw_sql("SELECT pg_catalog.pg_backend_pid()");
+            let lost = |error: sqlx::Error| SessionError::Lost(ServerError::of(&error));
+            let asking = asking.fetch_one(&mut *self.connection).answered(lost);
+            self.pid = asking.await?.try_get(0).map_err(lost)?;
+        }
+        Ok(self.pid)
+    }
+
+    /// Sends one message and takes the replies.
+    async fn exchange(
         &mut self,
         message: &Message,
         last: &mut Option<PgRow>,
@@ -224,7 +364,7 @@ impl Session {
     /// Says goodbye to the server.
     pub async fn close(self) {
         // The server notices a closed socket as well: an error here changes nothing.
-        let _ = self.connection.into_inner().close().await;
+        let _ = timeout(GOODBYE, self.connection.into_inner().close()).await;
     }
 
     /// Whether a statement runs at all: in a transaction that failed, none does.

@@ -13,7 +13,9 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{ServerError, Session, SessionError, settings};
+use tokio_util::sync::CancellationToken;
+
+use super::{ServerError, Session, SessionError, settings, side::Side};
 use crate::tenant::ShardName;
 
 /// One database that holds tenants.
@@ -27,6 +29,7 @@ pub struct Shard {
     options: PgConnectOptions,
     /// Past a pooler, where that is another way.
     direct: Option<PgConnectOptions>,
+    side: Side,
     connect_timeout: Duration,
     /// Which table of the configuration it is from.
     table: String,
@@ -42,10 +45,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 impl Shard {
     /// A shard of the configuration.
     pub fn new(name: ShardName, options: PgConnectOptions, concurrency: usize) -> Self {
+        let options = options.application_name("tenantry");
         Self {
             name,
             concurrency,
-            options: options.application_name("tenantry"),
+            side: Side::new(options.clone(), CancellationToken::new()),
+            options,
             direct: None,
             connect_timeout: CONNECT_TIMEOUT,
             table: "home".to_owned(),
@@ -66,8 +71,13 @@ impl Shard {
     /// The way past a pooler, where there is one on the other.
     #[must_use]
     pub fn direct(self, direct: Option<PgConnectOptions>) -> Self {
+        let direct = direct.map(|options| options.application_name("tenantry"));
         Self {
-            direct: direct.map(|options| options.application_name("tenantry")),
+            side: match &direct {
+                Some(options) => self.side.via(options.clone()),
+                None => self.side,
+            },
+            direct,
             ..self
         }
     }
@@ -76,6 +86,7 @@ impl Shard {
     #[must_use]
     pub fn connect_timeout(self, connect_timeout: Duration) -> Self {
         Self {
+            side: self.side.timeout(connect_timeout),
             connect_timeout,
             ..self
         }
@@ -135,7 +146,8 @@ impl Shard {
         key: &str,
         is_pooled: &OnceLock<bool>,
     ) -> Result<Session, SessionError> {
-        let connecting = Session::connect(options, is_pooled.get().copied());
+        let side = Arc::new(self.side.clone());
+        let connecting = Session::connect(options, is_pooled.get().copied(), side);
         let late = |_| ServerError::local(format!("no answer within {:?}", self.connect_timeout));
         let connected = tokio::time::timeout(self.connect_timeout, connecting).await;
         let session = connected
@@ -188,11 +200,29 @@ pub struct Shards {
 impl Shards {
     /// The home database, and the databases that hold tenants.
     pub fn new(home: Shard, shards: impl IntoIterator<Item = Shard>) -> Self {
-        let shards = shards
-            .into_iter()
-            .map(|shard| (shard.name.clone(), shard))
-            .collect();
-        Self { home, shards }
+        let cut = home.side.cut().clone();
+        let shards = shards.into_iter().map(|mut shard| {
+            shard.side.cut_with(cut.clone());
+            (shard.name.clone(), shard)
+        });
+        Self {
+            shards: shards.collect(),
+            home,
+        }
+    }
+
+    /// Cancels, once `cut` is cancelled, whatever runs on any of the databases; nothing is sent to them any more.
+    #[must_use]
+    pub fn cut_by(mut self, cut: &CancellationToken) -> Self {
+        for shard in self.shards.values_mut().chain([&mut self.home]) {
+            shard.side.cut_with(cut.clone());
+        }
+        self
+    }
+
+    /// Cancelled when whatever runs is to be cancelled.
+    pub fn cut(&self) -> &CancellationToken {
+        self.home.side.cut()
     }
 
     /// Where the registry lives.

@@ -6,7 +6,7 @@ use super::{ProvisionError, schema::failed};
 use crate::{
     apply::{Limits, Patience},
     history::Head,
-    postgres::{Fault, Message, Outcome, ServerError, Session},
+    postgres::{Fault, Message, Outcome, ServerError, Session, Watch},
     sql::{Ident, Literal},
 };
 
@@ -24,7 +24,9 @@ pub(super) async fn guarded(
     let mut patience = Patience::new(limits);
     loop {
         let mut row = None;
-        let Outcome::Refused { error, .. } = session.ask(message, &mut row).await? else {
+        let Outcome::Refused { error, .. } =
+            session.ask(message, Watch::default(), &mut row).await?
+        else {
             return Ok(row);
         };
         // The connection is whole: what is lost with one is told by whoever sends.

@@ -163,8 +163,8 @@ impl Conductor<'_> {
             return self.ended(work, carried.migrations, Ended::Done);
         };
         match failure.fault {
-            // Somebody else is at work there: nothing is wrong.
-            Fault::Busy | Fault::Stale => {}
+            // Somebody else is at work there, or asked for it: nothing is wrong.
+            Fault::Busy | Fault::Stale | Fault::Cancelled => {}
             // A text that ends its transaction would leave the next tenant dirty as well, and one that changes what is
             // not its own would do so again, unwatched perhaps.
             Fault::Author | Fault::Escaped | Fault::Foreign => self.budget.halt(),
@@ -257,7 +257,7 @@ async fn store_scripts(carrier: &mut Carrier<'_>, queue: &Queue<'_>) -> Result<(
     let session = carrier
         .session()
         .await
-        .map_err(|error| Failure::without_place(Fault::Connection, error.into_server_error()))?;
+        .map_err(|error| Failure::without_place(Fault::of_session(&error), error.into_error()))?;
     scripts::put(session.connection(), texts.into_values())
         .await
         .map_err(not_stored)

@@ -93,7 +93,9 @@ pub async fn travel(
         }
     }
     // Whoever asks to stop when the last one has ended has stopped nobody.
-    let cut_short = |run: &Run| run.ended == Ended::NotStarted || journey.is_stale(run);
+    let is_cancelled = |run: &Run| matches!(&run.ended, Ended::Failed(failure) if failure.fault == Fault::Cancelled);
+    let cut_short =
+        |run: &Run| run.ended == Ended::NotStarted || is_cancelled(run) || journey.is_stale(run);
     let mut runs = report.scopes.iter().flat_map(|scope| &scope.runs);
     let is_short = report.scopes.len() < request.scopes.len() || runs.any(cut_short);
     report.stopped = stop.is_cancelled() && is_short;

@@ -5,7 +5,10 @@
 use sqlx::{Row, postgres::PgRow, postgres::types::Oid};
 
 use super::{StoreError, heads::bytes};
-use crate::{migration::Checksum, postgres::Connection};
+use crate::{
+    migration::Checksum,
+    postgres::{Answered, Connection},
+};
 
 /// How far a backfill has come in one schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,8 +64,8 @@ pub async fn begin(
     .bind(key)
     .bind(checksum.as_bytes().to_vec())
     .execute(&mut *connection)
-    .await
-    .map_err(&failed)?;
+    .answered(&failed)
+.await?;
     let row = sqlx::query(
         "select checksum, key, low, high, rows, rows_done, batches, revision, done
            from tenantry.backfill_cursors where schema_oid = $1 and backfill = $2",
@@ -70,8 +73,8 @@ pub async fn begin(
     .bind(Oid(schema_oid))
     .bind(backfill)
     .fetch_one(connection)
-    .await
-    .map_err(&failed)?;
+    .answered(&failed)
+    .await?;
     Cursor::of(&row)
 }
 
@@ -94,8 +97,8 @@ pub async fn restart(
     .bind(key)
     .bind(checksum.as_bytes().to_vec())
     .execute(connection)
-    .await
-    .map_err(StoreError::query("begin a backfill again"))?;
+    .answered(StoreError::query("begin a backfill again"))
+.await?;
     Ok(())
 }
 
@@ -114,8 +117,8 @@ pub async fn begun_otherwise(
     .bind(backfill)
     .bind(checksum.as_bytes().to_vec())
     .fetch_all(connection)
-    .await
-    .map_err(StoreError::query("read how far a backfill has come"))?;
+    .answered(StoreError::query("read how far a backfill has come"))
+    .await?;
     Ok(found.into_iter().map(|oid| oid.0).collect())
 }
 
@@ -127,8 +130,8 @@ pub async fn progress(connection: &mut Connection) -> Result<Vec<Progress>, Stor
            from tenantry.backfill_cursors group by backfill order by backfill",
     )
     .fetch_all(connection)
-    .await
-    .map_err(&failed)?;
+    .answered(&failed)
+    .await?;
     let progress = |(backfill, schemas, done, rows_done): (String, i64, i64, i64)| Progress {
         backfill,
         schemas: schemas.unsigned_abs(),

@@ -6,7 +6,7 @@ use super::StoreError;
 use crate::{
     history::{Digest, Head},
     migration::Version,
-    postgres::Connection,
+    postgres::{Answered, Connection},
     sql::Ident,
 };
 
@@ -47,8 +47,8 @@ pub async fn list(connection: &mut Connection) -> Result<Vec<Pinned>, StoreError
           order by h.schema_name",
     )
     .fetch_all(connection)
-    .await
-    .map_err(StoreError::query("read where the schemas stand"))?;
+    .answered(StoreError::query("read where the schemas stand"))
+.await?;
     rows.into_iter().map(pinned).collect()
 }
 
@@ -65,8 +65,8 @@ pub async fn get(
     )
     .bind(schema.as_str())
     .fetch_optional(connection)
-    .await
-    .map_err(StoreError::query("read where a schema stands"))?;
+    .answered(StoreError::query("read where a schema stands"))
+.await?;
     row.map(pinned).transpose()
 }
 
@@ -79,8 +79,8 @@ pub async fn present_oid(
         sqlx::query_scalar("select oid from pg_catalog.pg_namespace where nspname = $1")
             .bind(schema.as_str())
             .fetch_optional(connection)
-            .await
-            .map_err(StoreError::query("look a schema up"))?;
+            .answered(StoreError::query("look a schema up"))
+            .await?;
     Ok(oid.map(|oid| oid.0))
 }
 
@@ -92,8 +92,8 @@ pub async fn pin(connection: &mut Connection, schema: &Ident) -> Result<bool, St
     )
     .bind(schema.as_str())
     .execute(connection)
-    .await
-    .map_err(StoreError::query("pin a schema"))?;
+    .answered(StoreError::query("pin a schema"))
+    .await?;
     Ok(pinned.rows_affected() == 1)
 }
 
@@ -105,8 +105,8 @@ pub async fn pin(connection: &mut Connection, schema: &Ident) -> Result<bool, St
 pub async fn repin(connection: &mut Connection, schema: &Ident) -> Result<bool, StoreError> {
     let failed = StoreError::query("pin a restored schema again");
     let mut transaction = sqlx::Connection::begin(&mut **connection)
-        .await
-        .map_err(&failed)?;
+        .answered(&failed)
+        .await?;
     // OIDs may have been dealt out anew among the same names: all give up theirs before any takes its new one.
     let moved: Vec<(String, Oid)> = sqlx::query_as(
         "with recursive moving as (
@@ -132,8 +132,8 @@ pub async fn repin(connection: &mut Connection, schema: &Ident) -> Result<bool, 
     .bind(schema.as_str())
     .persistent(false)
     .fetch_all(&mut *transaction)
-    .await
-    .map_err(&failed)?;
+    .answered(&failed)
+.await?;
     for (name, oid) in &moved {
         sqlx::query(
             "update tenantry.heads set schema_oid = $2, revision = revision + 1, fence = fence + 1 where schema_name = $1",
@@ -142,10 +142,10 @@ pub async fn repin(connection: &mut Connection, schema: &Ident) -> Result<bool, 
         .bind(oid)
         .persistent(false)
         .execute(&mut *transaction)
-        .await
-        .map_err(&failed)?;
+        .answered(&failed)
+.await?;
     }
-    transaction.commit().await.map_err(&failed)?;
+    transaction.commit().answered(&failed).await?;
     Ok(!moved.is_empty())
 }
 
@@ -160,8 +160,8 @@ pub async fn holder(
     )
     .bind(schema.as_str())
     .fetch_optional(connection)
-    .await
-    .map_err(StoreError::query("read where a schema stands"))
+    .answered(StoreError::query("read where a schema stands"))
+.await
 }
 
 /// Forgets a schema that is no more; its history stays in the log.
@@ -169,8 +169,8 @@ pub async fn forget(connection: &mut Connection, schema_oid: u32) -> Result<(), 
     sqlx::query("delete from tenantry.heads where schema_oid = $1")
         .bind(Oid(schema_oid))
         .execute(connection)
-        .await
-        .map_err(StoreError::query("forget a schema"))?;
+        .answered(StoreError::query("forget a schema"))
+        .await?;
     Ok(())
 }
 
@@ -207,8 +207,8 @@ pub async fn mark_dirty(
         .bind(Oid(schema_oid))
         .bind(version.to_string())
         .execute(connection)
-        .await
-        .map_err(StoreError::query("mark a schema as dirty"))?;
+        .answered(StoreError::query("mark a schema as dirty"))
+.await?;
     Ok(())
 }
 

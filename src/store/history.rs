@@ -11,7 +11,7 @@ use super::{
 use crate::{
     history::{Applied, Digest, Head},
     migration::{Direction, Version},
-    postgres::Connection,
+    postgres::{Answered, Connection},
 };
 
 /// One row of the log, for people.
@@ -88,8 +88,8 @@ pub async fn applied(connection: &mut Connection, head: &Head) -> Result<Vec<App
     .bind(Oid(head.schema_oid))
     .bind(&head.schema)
     .fetch_all(connection)
-    .await
-    .map_err(StoreError::query("read a schema's history"))?;
+    .answered(StoreError::query("read a schema's history"))
+    .await?;
     let mut applied = rows
         .into_iter()
         .map(|(version, name, up, down)| {
@@ -123,8 +123,8 @@ pub async fn entries(
     .bind(&head.schema)
     .bind(limit)
     .fetch_all(connection)
-    .await
-    .map_err(&failed)?;
+    .answered(&failed)
+.await?;
     rows.iter()
         .map(|row| {
             let at = |column| {
@@ -202,8 +202,8 @@ pub async fn record(
     .bind(Timestamp::now().to_sqlx())
     .bind(record.dirty.map(|version| version.to_string()))
     .fetch_all(connection)
-    .await
-    .map_err(StoreError::query("record without running"))?;
+    .answered(StoreError::query("record without running"))
+.await?;
     let mut recorded = Recorded::default();
     for (oid, moved) in rows {
         let list = if moved {

@@ -6,7 +6,7 @@ use sqlx::PgExecutor;
 use tokio::time::Instant;
 
 use super::StoreError;
-use crate::postgres::Connection;
+use crate::postgres::{Answered, Connection};
 
 /// Which of our tables a database holds. One database may hold both parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,13 +79,13 @@ pub async fn install(connection: &mut Connection, parts: &[Part]) -> Result<(), 
 async fn install_locked(connection: &mut Connection, parts: &[Part]) -> Result<bool, StoreError> {
     let failed = StoreError::query("install the schema tenantry");
     let mut transaction = sqlx::Connection::begin(&mut **connection)
-        .await
-        .map_err(&failed)?;
+        .answered(&failed)
+        .await?;
     let locked: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(1953395321, 0)")
         .persistent(false)
         .fetch_one(&mut *transaction)
-        .await
-        .map_err(&failed)?;
+        .answered(&failed)
+        .await?;
     if !locked {
         return Ok(false);
     }
@@ -97,24 +97,24 @@ async fn install_locked(connection: &mut Connection, parts: &[Part]) -> Result<b
          )",
     )
     .execute(&mut *transaction)
-    .await
-    .map_err(&failed)?;
+    .answered(&failed)
+.await?;
     // Read again under the lock: somebody may have been faster.
     let present = installed(&mut *transaction).await?;
     for (part, number) in missing(parts, &present)? {
         sqlx::raw_sql(part.scripts()[number - 1])
             .execute(&mut *transaction)
-            .await
-            .map_err(&failed)?;
+            .answered(&failed)
+            .await?;
         sqlx::query("insert into tenantry.installed (part, number) values ($1, $2)")
             .bind(part.name())
             .bind(i32::try_from(number).unwrap_or(i32::MAX))
             .persistent(false)
             .execute(&mut *transaction)
-            .await
-            .map_err(&failed)?;
+            .answered(&failed)
+            .await?;
     }
-    transaction.commit().await.map_err(&failed)?;
+    transaction.commit().answered(&failed).await?;
     Ok(true)
 }
 
@@ -123,6 +123,7 @@ async fn installed(executor: impl PgExecutor<'_>) -> Result<Vec<(String, i32)>, 
     let rows = sqlx::query_as("select part, max(number) from tenantry.installed group by part")
         .persistent(false)
         .fetch_all(executor)
+        .answered(|error| error)
         .await;
     match rows {
         Err(sqlx::Error::Database(error))

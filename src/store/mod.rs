@@ -1,6 +1,6 @@
 //! Our own tables, in the schema `tenantry`: all SQL over them, one file a table.
 //!
-//! Every query is static text with binds; nobody else reads or writes these tables, but for `enter` and `leave`, which
+//! Every query is static text with binds, and none is waited for without an end; nobody else reads or writes these tables, but for `enter` and `leave`, which
 //! `apply` and `backfill` call inside the transaction that they guard.
 
 pub mod cursors;

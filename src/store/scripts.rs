@@ -5,7 +5,7 @@ use crate::{
     history::Applied,
     migration::{Checksum, Script},
     plan::Stored,
-    postgres::Connection,
+    postgres::{Answered, Connection},
 };
 
 /// Stores the texts that are not there yet. Must happen before a history row names them.
@@ -24,8 +24,8 @@ pub async fn put<'a>(
     .bind(checksums)
     .bind(bodies)
     .execute(connection)
-    .await
-    .map_err(StoreError::query("store the scripts"))?;
+    .answered(StoreError::query("store the scripts"))
+.await?;
     Ok(())
 }
 
@@ -39,8 +39,8 @@ pub async fn get(
         sqlx::query_as("select checksum, body from tenantry.scripts where checksum = any($1)")
             .bind(checksums)
             .fetch_all(connection)
-            .await
-            .map_err(StoreError::query("read the stored scripts"))?;
+            .answered(StoreError::query("read the stored scripts"))
+            .await?;
     rows.into_iter()
         .map(|(checksum, body)| Ok((super::heads::bytes(&checksum, "scripts")?.into(), body)))
         .collect()

@@ -7,7 +7,7 @@ use sqlx::{Row, postgres::PgRow, types::Json};
 
 use super::StoreError;
 use crate::{
-    postgres::Connection,
+    postgres::{Answered, Connection},
     tenant::{ShardName, TenantName, TenantState},
 };
 
@@ -35,8 +35,8 @@ pub async fn list(connection: &mut Connection) -> Result<Vec<Tenant>, StoreError
         "select name, shard, state, labels, created_at from tenantry.tenants order by name",
     )
     .fetch_all(connection)
-    .await
-    .map_err(StoreError::query("read the tenants"))?;
+    .answered(StoreError::query("read the tenants"))
+    .await?;
     rows.iter().map(tenant).collect()
 }
 
@@ -50,8 +50,8 @@ pub async fn in_state(
     )
     .bind(state.as_str())
     .fetch_all(connection)
-    .await
-    .map_err(StoreError::query("read the tenants of a state"))?;
+    .answered(StoreError::query("read the tenants of a state"))
+.await?;
     rows.iter().map(tenant).collect()
 }
 
@@ -65,8 +65,8 @@ pub async fn get(
     )
     .bind(name.as_str())
     .fetch_optional(connection)
-    .await
-    .map_err(StoreError::query("read a tenant"))?;
+    .answered(StoreError::query("read a tenant"))
+    .await?;
     row.as_ref().map(tenant).transpose()
 }
 
@@ -89,8 +89,8 @@ pub async fn insert(
     .bind(state.as_str())
     .bind(Json(labels))
     .execute(connection)
-    .await
-    .map_err(StoreError::query("register a tenant"))?;
+    .answered(StoreError::query("register a tenant"))
+    .await?;
     Ok(inserted.rows_affected() == 1)
 }
 
@@ -107,8 +107,8 @@ pub async fn set_state(
             .bind(from.as_str())
             .bind(to.as_str())
             .execute(connection)
-            .await
-            .map_err(StoreError::query("change a tenant's state"))?;
+            .answered(StoreError::query("change a tenant's state"))
+.await?;
     Ok(moved.rows_affected() == 1)
 }
 
@@ -217,8 +217,8 @@ pub async fn delete(connection: &mut Connection, name: &TenantName) -> Result<bo
     let gone = sqlx::query("delete from tenantry.tenants where name = $1 and state = 'retiring'")
         .bind(name.as_str())
         .execute(connection)
-        .await
-        .map_err(StoreError::query("forget a tenant"))?;
+        .answered(StoreError::query("forget a tenant"))
+        .await?;
     Ok(gone.rows_affected() == 1)
 }
 

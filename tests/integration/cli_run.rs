@@ -198,6 +198,8 @@ async fn held_up(shop: &Shop) -> (Child, PgConnection) {
         .args(["up", "--concurrency", "1"])
         .current_dir(shop.path())
         .env("TENANTRY__HOME__URL", &shop.database.url)
+        // The only try is as patient as the script allows.
+        .env("TENANTRY__APPLY__LOCK_TRIES", "1")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -232,14 +234,29 @@ async fn an_interrupt_finishes_what_is_running() {
 }
 
 #[tokio::test]
-async fn a_second_interrupt_ends_at_once() {
+async fn a_second_interrupt_cancels_what_is_running() {
     let shop = Shop::with(&["acme"]).await;
     let (mut child, _lock) = held_up(&shop).await;
     interrupt(&child);
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let first = lines.next().unwrap().unwrap();
-    assert!(first.contains("once more stops at once"), "{first}");
+    assert!(first.contains("once more cancels it"), "{first}");
     interrupt(&child);
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let rest: Vec<_> = lines.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:#?}");
+    let told = |what: &str| rest.iter().any(|line| line.contains(what));
+    assert!(told("stopped at once, as was asked for"), "{rest:#?}");
+    assert!(told("it was cancelled on the server"), "{rest:#?}");
+    // Before the process ended, and not because the server has noticed that it did.
+    let waits = "select exists (select from pg_locks l join pg_stat_activity a using (pid)
+                  where a.datname = current_database() and not l.granted)";
+    let mut connection = shop.database.connect().await;
+    let row = sqlx::query(waits).fetch_one(&mut connection).await.unwrap();
+    assert!(!row.get::<bool, _>(0));
+    shop.wait_for(
+        "select not exists (select from pg_stat_activity
+                             where datname = current_database() and application_name = 'tenantry')",
+    )
+    .await;
     assert_eq!(standings(&shop), [at("1", 1)]);
 }

@@ -305,6 +305,25 @@ async fn what_takes_too_long_is_cut_off_and_rolled_back() {
 }
 
 #[tokio::test]
+async fn who_does_not_want_to_wait_has_it_cancelled() {
+    let database = database().await;
+    let (settings, _files) = slow(&database, 600, "10min");
+    let built = daemon::build(settings).await.unwrap();
+    let (stop, cut) = (CancellationToken::new(), built.cut());
+    let test = async {
+        is_asleep(&database).await;
+        stop.cancel();
+        cut.cancel();
+    };
+    let run = built.run(stop.clone().cancelled_owned());
+    let (ended, ()) = futures::join!(run, test);
+    assert!(matches!(ended, Err(DaemonError::Cut)), "{ended:?}");
+    is_quiet(&database).await;
+    let tables = "select count(*) from pg_class where relname = 'slow'";
+    assert_eq!(count(&mut database.connect().await, tables).await, 0);
+}
+
+#[tokio::test]
 async fn other_machines_are_kept_out() {
     let open = settings("postgres://", &[("TENANTRY__DAEMON__LISTEN", "0.0.0.0:0")]);
     let refused = daemon::build(open).await.unwrap_err().to_string();

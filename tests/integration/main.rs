@@ -3,6 +3,7 @@
 
 mod audit;
 mod backfill;
+mod cli_blockers;
 mod cli_daemon;
 mod cli_first;
 mod cli_record;
@@ -25,6 +26,7 @@ mod groups;
 mod killed;
 mod kinds;
 mod library;
+mod locks;
 mod pooler;
 mod protocol;
 mod provision;

@@ -43,7 +43,8 @@ impl Start {
             max_failures: self.max_failures.unwrap_or(settings.apply.max_failures),
         };
         let progress = Progress::new(context.output);
-        let report = run(&fleet, &request, &context.stop(), &progress).await?;
+        let stop = context.stop(&fleet);
+        let report = run(&fleet, &request, &stop, &progress).await?;
         report::show(&report, &definition, &fleet, context.output);
         Ok(report::exit_code(&report))
     }

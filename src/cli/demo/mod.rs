@@ -40,7 +40,7 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) async fn run(self, context: &Context<'_>) -> Result<ExitCode, CliError> {
-        let stop = context.stop();
+        let stop = context.stop_alone();
         let server = tokio::select! {
             server = self.start() => server?,
             () = stop.cancelled() => return Ok(ExitCode::Interrupted),

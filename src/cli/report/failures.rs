@@ -29,6 +29,10 @@ pub(super) fn show(scope: &ScopeReport, fleet: &Fleet, retry: &Retry<'_>, output
         ),
     };
     output.note(&format!("{}; to try again: {again}", fate(&groups)));
+    let mut failures = scope.failures();
+    if failures.any(|(_, failure)| !failure.blockers.is_empty()) {
+        output.note("who is in the way now, and of whom: `tenantry blockers`");
+    }
     if let Some(command) = others(scope, &groups, &failed, retry) {
         output.note(&format!("the others first: `{command}`"));
     }

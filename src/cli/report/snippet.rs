@@ -35,6 +35,10 @@ pub(super) fn render(failure: &Failure, example: Option<&str>, paint: Paint) -> 
     if let Some(hint) = &error.hint {
         notes.push(Level::HELP.message(hint).into());
     }
+    for blocker in &failure.blockers {
+        let blocked = format!("blocked by {blocker}");
+        notes.push(Level::NOTE.message(blocked).into());
+    }
     notes.push(Level::NOTE.message(story(failure, example)).into());
     report = report.elements(notes);
     let renderer = if paint.enabled {
@@ -145,6 +149,7 @@ mod tests {
                 line,
             }),
             tries: 1,
+            blockers: Vec::new(),
         }
     }
 

@@ -59,7 +59,7 @@ impl Many {
         tenants: Vec<Tenant>,
         work: impl AsyncFn(&Tenant) -> Result<(), ProvisionError>,
     ) -> Result<ExitCode, CliError> {
-        let stop = context.stop();
+        let stop = context.stop(fleet);
         let progress = Progress::new(context.output);
         progress.begun(Scope::Tenant, tenants.len());
         let counted = async |tenant: &Tenant| {

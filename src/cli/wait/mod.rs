@@ -74,7 +74,7 @@ impl Wait {
         let settings = context.settings()?;
         let fleet = context.fleet(&settings)?;
         let start = Instant::now();
-        let stop = context.stop_unsaid();
+        let stop = context.stop_alone();
         let Some(arrival) = self.arrive(&fleet, context.output, start, &stop).await? else {
             return Ok(ExitCode::Interrupted);
         };

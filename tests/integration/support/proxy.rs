@@ -2,7 +2,10 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use sqlx::{ConnectOptions, postgres::PgConnectOptions};
@@ -18,6 +21,7 @@ use tokio::{
 pub(crate) struct Proxy {
     address: SocketAddr,
     traffic: Arc<Mutex<Traffic>>,
+    silent: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
@@ -47,17 +51,20 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let traffic = Arc::new(Mutex::new(Traffic::default()));
         let seen = Arc::clone(&traffic);
+        let silent = Arc::new(AtomicBool::new(false));
+        let hole = Arc::clone(&silent);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let upstream = TcpStream::connect((server.0.as_str(), server.1))
                     .await
                     .unwrap();
-                connect(client, upstream, &seen);
+                connect(client, upstream, &seen, &hole);
             }
         });
         Self {
             address,
             traffic,
+            silent,
             task,
         }
     }
@@ -80,6 +87,11 @@ impl Proxy {
         lock(&self.traffic).clone()
     }
 
+    /// From here on nothing comes through any more, in either direction, and no connection is closed: as when a cable is cut.
+    pub(crate) fn fall_silent(&self) {
+        self.silent.store(true, Ordering::Relaxed);
+    }
+
     /// Starts counting anew, as after the handshake of a connection.
     pub(crate) fn reset(&self) {
         *lock(&self.traffic) = Traffic::default();
@@ -92,18 +104,29 @@ impl Drop for Proxy {
     }
 }
 
-fn connect(client: TcpStream, server: TcpStream, traffic: &Arc<Mutex<Traffic>>) {
+fn connect(
+    client: TcpStream,
+    server: TcpStream,
+    traffic: &Arc<Mutex<Traffic>>,
+    silent: &Arc<AtomicBool>,
+) {
     client.set_nodelay(true).unwrap();
     server.set_nodelay(true).unwrap();
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let last = Arc::new(Mutex::new(Speaker::Server));
-    tokio::spawn(forward_replies(from_server, to_client, Arc::clone(&last)));
+    tokio::spawn(forward_replies(
+        from_server,
+        to_client,
+        Arc::clone(&last),
+        Arc::clone(silent),
+    ));
     tokio::spawn(forward_requests(
         from_client,
         to_server,
         last,
         Arc::clone(traffic),
+        Arc::clone(silent),
     ));
 }
 
@@ -111,9 +134,13 @@ async fn forward_replies(
     mut server: OwnedReadHalf,
     mut client: OwnedWriteHalf,
     last: Arc<Mutex<Speaker>>,
+    silent: Arc<AtomicBool>,
 ) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = server.read(&mut bytes).await {
+        if silent.load(Ordering::Relaxed) {
+            continue;
+        }
         *lock(&last) = Speaker::Server;
         if client.write_all(&bytes[..count]).await.is_err() {
             return;
@@ -126,10 +153,14 @@ async fn forward_requests(
     mut server: OwnedWriteHalf,
     last: Arc<Mutex<Speaker>>,
     traffic: Arc<Mutex<Traffic>>,
+    silent: Arc<AtomicBool>,
 ) {
     let mut messages = Messages::default();
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = client.read(&mut bytes).await {
+        if silent.load(Ordering::Relaxed) {
+            continue;
+        }
         let found = messages.feed(&bytes[..count]);
         {
             let mut traffic = lock(&traffic);

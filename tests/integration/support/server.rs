@@ -31,7 +31,8 @@ pub(crate) async fn server() -> &'static Server {
 pub(crate) fn options() -> Options {
     let options = Options::new(env!("CARGO_BIN_EXE_tenantry"))
         .setting("shared_preload_libraries", "pg_stat_statements")
-        .setting("max_prepared_transactions", "4");
+        // A prepared transaction can be in the way, too.
+        .setting("max_prepared_transactions", "8");
     match Source::from_environment().unwrap() {
         Some(source) => options.sources([source]),
         None => options,
