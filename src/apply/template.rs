@@ -186,7 +186,8 @@ impl Template {
     /// The message for the schema of `head`, to be found as it is there.
     pub fn stamp(&self, head: &Head) -> Result<Message, InvalidIdent> {
         let text = self.stamp_with(head, |_, _| {})?;
-        Ok(Message::vouched(text).touching(self.relations))
+        let message = Message::vouched(text).touching(self.relations);
+        Ok(message.of_statements(self.statements()))
     }
 
     /// Where the message leaves the schema of `head`.
