@@ -175,9 +175,6 @@ impl<'a> Carrier<'a> {
         template: &Template,
         message: &Message,
     ) -> Result<Outcome, SessionError> {
-        // Who asks to stop waits for no turn: what was begun is ended at once.
-        let turn = self.shard.wait_for(message.statements());
-        let _ = self.stop.run_until_cancelled(turn).await;
         let deadline = template.longest.map(|longest| longest + self.limits.grace);
         let session = self.session().await?;
         let outcome = match deadline {

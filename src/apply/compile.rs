@@ -19,6 +19,11 @@ pub struct Compiled {
 }
 
 impl Compiled {
+    /// How many statements of scripts they have together.
+    pub fn statements(&self) -> usize {
+        self.messages.iter().map(Template::statements).sum()
+    }
+
     /// The messages' texts as they are sent to the schema of `head`, in order.
     ///
     /// # Errors

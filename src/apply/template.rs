@@ -186,8 +186,7 @@ impl Template {
     /// The message for the schema of `head`, to be found as it is there.
     pub fn stamp(&self, head: &Head) -> Result<Message, InvalidIdent> {
         let text = self.stamp_with(head, |_, _| {})?;
-        let message = Message::vouched(text).touching(self.relations);
-        Ok(message.of_statements(self.statements()))
+        Ok(Message::vouched(text).touching(self.relations))
     }
 
     /// Where the message leaves the schema of `head`.

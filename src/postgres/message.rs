@@ -7,7 +7,6 @@ use std::sync::Arc;
 pub struct Message {
     text: Arc<str>,
     relations: u32,
-    statements: u32,
 }
 
 /// So many relations a message counts for that does not say how many it touches: a schema of middling size.
@@ -20,7 +19,6 @@ impl Message {
         Self {
             text: text.into(),
             relations: MIDDLING,
-            statements: 0,
         }
     }
 
@@ -29,18 +27,6 @@ impl Message {
     #[must_use]
     pub fn touching(self, relations: u32) -> Self {
         Self { relations, ..self }
-    }
-
-    /// How many statements of migrations it has, which count where so many a second are allowed.
-    #[must_use]
-    pub fn of_statements(self, statements: usize) -> Self {
-        let statements = u32::try_from(statements).unwrap_or(u32::MAX);
-        Self { statements, ..self }
-    }
-
-    /// How many statements of migrations it has.
-    pub fn statements(&self) -> u32 {
-        self.statements
     }
 
     /// The text.

@@ -119,6 +119,10 @@ impl Conductor<'_> {
     }
 
     async fn run<'s>(&'s self, desk: &Desk<'s>, work: Work<'_>) -> Run {
+        let statements = u32::try_from(work.compiled.statements()).unwrap_or(u32::MAX);
+        let paced = desk.shard.wait_for(statements);
+        // Whoever asks to stop meanwhile is heard below.
+        let _ = desk.halt.run_until_cancelled(paced).await;
         if self.is_over() || desk.unwell.load(Ordering::Relaxed) {
             return self.ended(work, 0, Ended::NotStarted);
         }
