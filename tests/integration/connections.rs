@@ -1,20 +1,17 @@
 //! What a connection starts from, how long it is used, and how much is asked of it in a second.
 
-use std::{
-    sync::Mutex,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use tenantry::{
     config::MaxFailures,
     migration::Scope,
     plan::Goal,
     postgres::Shards,
-    rollout::{Ended, Observer, Report, Request, Run, travel},
+    rollout::{Request, travel},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Small, small};
+use crate::support::{Small, small, until};
 
 /// Six tenants whose only migration remembers which of the server's processes carried it.
 async fn remembering() -> Small {
@@ -72,37 +69,42 @@ async fn no_more_statements_a_second_than_are_allowed() {
     assert!(took >= Duration::from_millis(450), "{took:?}");
 }
 
-/// Asks to stop when the first has ended.
-struct StopAtFirst<'a>(&'a CancellationToken, Mutex<usize>);
-
-impl Observer for StopAtFirst<'_> {
-    fn ended(&self, _: Scope, run: &Run) {
-        if run.ended == Ended::Done {
-            *self.1.lock().unwrap() += 1;
-            self.0.cancel();
-        }
-    }
-}
-
 #[tokio::test]
 async fn who_asks_to_stop_does_not_wait_for_a_turn() {
     let mut small = remembering().await;
-    // The second would have to wait for a second, the last for five.
+    // At one a second the first tenant alone would take longer than anybody waits.
+    let many = "select 1;\n".repeat(600);
+    small.write("tenant/2-many.up.sql", &many);
+    small.write("tenant/2-many.down.sql", &many);
+    small = small.reopened();
     paced(&mut small, 1);
     let stop = CancellationToken::new();
-    let observer = StopAtFirst(&stop, Mutex::default());
     let request = Request {
         goal: Goal::Latest,
         scopes: &[Scope::Tenant],
         select: &|_| true,
         max_failures: MaxFailures::Count(0),
     };
-    let report: Report = travel(&small.fleet, &request, &stop, &observer)
-        .await
-        .unwrap();
+    let stopping = async {
+        let mut connection = small.connect().await;
+        // The scripts are stored just before the first tenant's turn.
+        until("the first one waits", async || {
+            let stored = "select count(*) from tenantry.scripts";
+            let count = sqlx::query_scalar(stored).fetch_one(&mut connection);
+            let count: i64 = count.await.unwrap();
+            count > 0
+        })
+        .await;
+        stop.cancel();
+    };
+    let travelling = travel(&small.fleet, &request, &stop, &());
+    let both = async { futures::join!(travelling, stopping).0.unwrap() };
+    let report = tokio::time::timeout(Duration::from_secs(60), both).await;
+    let report = report.expect("it waits for its turn");
     assert!(report.stopped);
-    assert_eq!(report.scopes[0].not_started(), 5);
-    assert_eq!(*observer.1.lock().unwrap(), 1);
+    let done = report.scopes[0].done();
+    assert!(done <= 1, "{done} were begun");
+    assert_eq!(report.scopes[0].not_started(), 6 - done);
 }
 
 #[tokio::test]
