@@ -47,6 +47,9 @@ pub enum FleetError {
     /// Our own tables.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// None of several shards can be worked on.
+    #[error("no shard can be worked on: {0}")]
+    NoShard(String),
     /// A URL that the driver does not take.
     #[error("`{0}` is no PostgreSQL URL, such as postgres://user@host:5432/database")]
     Url(String),
@@ -96,6 +99,16 @@ pub enum FleetError {
         /// What is wrong with it.
         lacks: String,
     },
+}
+
+impl FleetError {
+    /// Whether it tells of one database only, so that work on the others can go on.
+    pub fn is_of_one_shard(&self) -> bool {
+        matches!(
+            self,
+            Self::Session(_) | Self::Store(StoreError::Query { .. } | StoreError::InstallBusy(_))
+        )
+    }
 }
 
 impl Fleet {
@@ -221,7 +234,8 @@ fn shards(settings: &Settings) -> Result<Shards, FleetError> {
     for shard in settings.shards()? {
         let options = options(&shard.setting, &shard.url)?;
         let database = Shard::new(shard.name, options, shard.concurrency);
-        shards.push(database.setting(shard.setting).connect_timeout(timeout));
+        let database = database.setting(shard.setting).connect_timeout(timeout);
+        shards.push(database.max_tenants(shard.max_tenants));
     }
     Ok(Shards::new(home, shards))
 }

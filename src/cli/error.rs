@@ -113,7 +113,7 @@ fn of_fleet(error: &FleetError) -> ExitCode {
         | FleetError::Files(_)
         | FleetError::Url(_)
         | FleetError::UnknownShard { .. } => ExitCode::Configuration,
-        FleetError::Session(_) => ExitCode::Unreachable,
+        FleetError::Session(_) | FleetError::NoShard(_) => ExitCode::Unreachable,
         FleetError::Store(error) => of_store(error),
         FleetError::UnknownVersion(_) => ExitCode::Usage,
         FleetError::Unsteady(_)

@@ -74,10 +74,15 @@ impl Status {
         context.output.result(&json::status(&status), |paint| {
             text::status(&status, &fleet, paint)
         });
-        Ok(if self.check {
-            status.exit_code()
-        } else {
+        let all = if survey.away.is_empty() {
             ExitCode::Done
+        } else {
+            ExitCode::Failed
+        };
+        Ok(match status.exit_code() {
+            // What was looked for was found, though not everywhere was looked.
+            found if self.check && found != ExitCode::Done => found,
+            _ => all,
         })
     }
 }
@@ -117,7 +122,7 @@ impl ScopeStatus {
     /// Whether a schema is not what the history says.
     fn is_absent(&self) -> bool {
         let absent = |why: &Why| match why {
-            Why::Dirty(_) | Why::Unmade => false,
+            Why::Dirty(_) | Why::Unmade | Why::Unreachable(_) => false,
             Why::Unknown | Why::Gone | Why::SharedGone | Why::Renamed(_) => true,
         };
         self.blocked.iter().any(|blocked| absent(&blocked.why))

@@ -23,7 +23,7 @@ pub(super) fn unknown(key: &[String], known: &BTreeSet<Key>) -> Option<String> {
     }
     let section = key.first()?;
     if section == "shards" {
-        let keys = shards::KEYS.join(" and ");
+        let keys = shards::KEYS.join(", ");
         return Some(format!(
             "a shard is a table [shards.NAME] with the keys {keys}"
         ));

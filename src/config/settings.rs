@@ -96,6 +96,7 @@ impl Settings {
                 url: self.home_url()?.clone(),
                 setting: "home.url".to_owned(),
                 concurrency: self.apply.concurrency,
+                max_tenants: None,
             }]);
         }
         let shard = |(name, table): (&ShardName, &ShardTable)| Shard {
@@ -103,6 +104,7 @@ impl Settings {
             url: table.url.clone(),
             setting: format!("shards.{name}.url"),
             concurrency: table.concurrency.unwrap_or(self.apply.concurrency),
+            max_tenants: table.max_tenants,
         };
         Ok(self.shards.iter().map(shard).collect())
     }
@@ -310,6 +312,7 @@ mod tests {
         assert_eq!(shards.len(), 1);
         assert_eq!(shards[0].name.as_str(), "eu1");
         assert_eq!(shards[0].concurrency, 8);
+        assert_eq!(shards[0].max_tenants, Some(2000));
         for key in shards::KEYS {
             assert!(
                 example
@@ -394,7 +397,7 @@ mod tests {
         );
         assert_eq!(
             complaint(file("[shards]\neu1 = \"postgres://eu1/shop\"")),
-            "`shards.eu1` (FILE): a shard is a table [shards.NAME] with the keys url and concurrency"
+            "`shards.eu1` (FILE): a shard is a table [shards.NAME] with the keys url, concurrency, max_tenants"
         );
     }
 

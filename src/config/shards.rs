@@ -19,6 +19,8 @@ pub struct Shard {
     pub setting: String,
     /// How many tenants are moved at once.
     pub concurrency: usize,
+    /// So many tenants are put on it, at most, where nobody says which shard; none for no limit.
+    pub max_tenants: Option<u64>,
 }
 
 /// What a shard's table says.
@@ -27,10 +29,11 @@ pub struct Shard {
 pub(super) struct ShardTable {
     pub(super) url: SecretString,
     pub(super) concurrency: Option<usize>,
+    pub(super) max_tenants: Option<u64>,
 }
 
 /// The keys of a shard's table.
-pub(super) const KEYS: [&str; 2] = ["url", "concurrency"];
+pub(super) const KEYS: [&str; 3] = ["url", "concurrency", "max_tenants"];
 
 pub(super) fn check(shards: &BTreeMap<ShardName, ShardTable>, checks: &mut Checks) {
     for (name, shard) in shards {

@@ -17,6 +17,8 @@ pub struct Shard {
     pub name: ShardName,
     /// How many targets are worked on at once.
     pub concurrency: usize,
+    /// So many tenants are put on it, at most, where nobody says which shard; none for no limit.
+    pub max_tenants: Option<u64>,
     // Never in a log: the driver prints the password with the options.
     options: PgConnectOptions,
     connect_timeout: Duration,
@@ -33,6 +35,7 @@ impl Shard {
         Self {
             name,
             concurrency,
+            max_tenants: None,
             options: options.application_name("tenantry"),
             connect_timeout: CONNECT_TIMEOUT,
             setting: "home.url".to_owned(),
@@ -44,6 +47,15 @@ impl Shard {
     pub fn setting(self, setting: impl Into<String>) -> Self {
         Self {
             setting: setting.into(),
+            ..self
+        }
+    }
+
+    /// So many tenants are put on it, at most, where nobody says which shard.
+    #[must_use]
+    pub fn max_tenants(self, max_tenants: Option<u64>) -> Self {
+        Self {
+            max_tenants,
             ..self
         }
     }

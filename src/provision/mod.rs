@@ -2,6 +2,7 @@
 
 mod add;
 mod import;
+mod placement;
 mod retire;
 mod schema;
 mod shard;
@@ -9,6 +10,7 @@ mod shared;
 
 pub use add::{add, resume};
 pub use import::{Imported, import, import_shared};
+pub use placement::{Because, FULL, Placement, place};
 pub use retire::retire;
 pub use schema::shared_schema;
 pub use shard::choose_shard;
@@ -117,6 +119,15 @@ pub enum ProvisionError {
     /// No shard of that name, or more than one to choose from.
     #[error("{0}")]
     Shard(String),
+    /// Every shard that can be reached has as many tenants as may be put on it.
+    #[error(
+        "every shard has as many tenants as its max_tenants allows: add a further shard, raise it, or say which shard with \
+         --shard{away}"
+    )]
+    Full {
+        /// Shards that could not be asked, and why; empty where all were.
+        away: String,
+    },
     /// The migrations cannot be planned.
     #[error(transparent)]
     Refused(#[from] Refusal),

@@ -2,18 +2,15 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, PoisonError},
 };
 
 use futures::{StreamExt, future::join_all, stream};
 use tokio_util::sync::CancellationToken;
 
-use super::Budget;
+use super::{Breaker, Budget};
 use crate::{
-    apply::{Carrier, Compiled, Failure},
+    apply::{Carried, Carrier, Compiled, Failure},
     fleet::Fleet,
     history::Head,
     migration::{Script, Version},
@@ -92,7 +89,7 @@ impl Conductor<'_> {
         let desk = Desk {
             shard,
             halt,
-            unwell: AtomicBool::new(false),
+            breaker: Breaker::new(Breaker::PAUSE),
             carriers: Mutex::new(Vec::new()),
         };
         if self.is_over() {
@@ -119,12 +116,10 @@ impl Conductor<'_> {
     }
 
     async fn run<'s>(&'s self, desk: &Desk<'s>, work: Work<'_>) -> Run {
-        if self.is_over() || desk.unwell.load(Ordering::Relaxed) {
-            return self.ended(work, 0, Ended::NotStarted);
-        }
-        let mut carrier = desk.take(self.fleet);
-        let carried = carrier.carry(work.plan, work.compiled, work.head).await;
-        desk.give_back(carrier);
+        let carried = match self.carry(desk, work).await {
+            Some(carried) => carried,
+            None => return self.ended(work, 0, Ended::NotStarted),
+        };
         let Some(failure) = carried.failure else {
             return self.ended(work, carried.migrations, Ended::Done);
         };
@@ -133,16 +128,38 @@ impl Conductor<'_> {
             Fault::Busy | Fault::Stale => {}
             // A text that ends its transaction would leave the next tenant dirty as well.
             Fault::Author | Fault::Escaped => self.budget.halt(),
-            Fault::Shard | Fault::Connection => {
-                desk.unwell.store(true, Ordering::Relaxed);
-                self.budget.spend();
-            }
+            // The breaker's affair: the other databases are not to stop for it.
+            Fault::Shard | Fault::Connection => {}
             _ => self.budget.spend(),
         }
         if self.budget.is_spent() {
             desk.halt.cancel();
         }
         self.ended(work, carried.migrations, Ended::Failed(Box::new(failure)))
+    }
+
+    /// Carries one plan when the breaker lets it through, and once more as a probe where the database was unwell and
+    /// nothing was committed. None when it was not begun.
+    async fn carry<'s>(&'s self, desk: &Desk<'s>, work: Work<'_>) -> Option<Carried> {
+        let mut before = None;
+        while !self.is_over() && desk.breaker.admit(desk.halt).await {
+            let mut carrier = desk.take(self.fleet);
+            let carried = carrier.carry(work.plan, work.compiled, work.head).await;
+            desk.give_back(carrier);
+            let fault = carried.failure.as_ref().map(|failure| failure.fault);
+            match fault.filter(|fault| Breaker::is_opened_by(*fault)) {
+                Some(fault) => desk.breaker.unwell(fault),
+                None => {
+                    desk.breaker.well();
+                    return Some(carried);
+                }
+            }
+            if carried.migrations > 0 {
+                return Some(carried);
+            }
+            before = Some(carried);
+        }
+        before
     }
 
     /// The history names texts by checksum, so they have to be on the shard before.
@@ -157,7 +174,13 @@ impl Conductor<'_> {
         }
         let mut carrier = desk.take(self.fleet);
         let session = carrier.session().await.map_err(|error| {
+            let said = error.to_string();
             let (SessionError::Connect { error, .. } | SessionError::Lost(error)) = error;
+            let error = ServerError {
+                message: said,
+                code: String::new(),
+                ..error
+            };
             Failure::without_place(Fault::Connection, error)
         })?;
         scripts::put(session.connection(), texts.into_values())
@@ -169,7 +192,9 @@ impl Conductor<'_> {
 
     /// One failure tells of the whole shard; nobody else on it was begun.
     fn unreachable(&self, works: &[Work<'_>], failure: Failure) -> Vec<Run> {
-        self.budget.spend();
+        if !Breaker::is_opened_by(failure.fault) {
+            self.budget.spend();
+        }
         let mut failure = Some(Box::new(failure));
         let ended = works.iter().map(|work| {
             let ended = failure.take().map_or(Ended::NotStarted, Ended::Failed);
@@ -213,7 +238,7 @@ fn not_stored(error: StoreError) -> Failure {
 struct Desk<'a> {
     shard: &'a Shard,
     halt: &'a CancellationToken,
-    unwell: AtomicBool,
+    breaker: Breaker,
     carriers: Mutex<Vec<Carrier<'a>>>,
 }
 

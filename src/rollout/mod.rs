@@ -1,5 +1,6 @@
 //! Taking the fleet to a goal: where everything stands, which plans follow from it, and carrying them out.
 
+mod breaker;
 mod budget;
 mod cohort;
 mod conduct;
@@ -12,6 +13,7 @@ mod restore;
 mod survey;
 mod travel;
 
+pub use breaker::Breaker;
 pub use budget::Budget;
 pub use cohort::{Blocked, Cohort, Cohorts, Why};
 pub(crate) use cohort::{Dirty, ready};

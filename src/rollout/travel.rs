@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Instant,
 };
 
@@ -20,7 +21,7 @@ use crate::{
     plan::{Goal, Plan},
     postgres::Fault,
     provision,
-    tenant::Target,
+    tenant::{ShardName, Target},
 };
 
 /// Where which part of the fleet should go.
@@ -80,12 +81,17 @@ pub async fn travel(
         report.scopes = plans.iter().map(refused).collect();
         return Ok(report);
     }
-    for cohorts in plans {
+    let mut unwell = Unwell::new();
+    for mut cohorts in plans {
+        cohorts.leave_out(&unwell);
         let scope = journey.scope(cohorts).await?;
-        // A shared schema holds up everybody on the way up, and on the way back every tenant holds up the shared schema.
-        let ends = !scope.is_complete();
+        // A shared schema holds up everybody on the way up, and on the way back every tenant holds up the shared schema;
+        // a database that cannot be worked on holds up its own.
+        let ends = !scope.is_complete_elsewhere();
+        let found = scope.unwell().into_iter();
+        unwell.extend(found.map(|(shard, why)| (shard.clone(), why)));
         report.scopes.push(scope);
-        if ends {
+        if ends || unwell.len() == fleet.shards.iter().count() {
             break;
         }
     }
@@ -112,15 +118,25 @@ impl Journey<'_> {
         let absent: Vec<_> = survey
             .shared
             .iter()
-            .filter(|standing| standing.pinned.is_none())
+            .filter(|standing| standing.pinned.is_none() && standing.away.is_none())
             .collect();
         if !upwards || absent.is_empty() || !self.request.scopes.contains(&Scope::Shared) {
             return Ok(survey);
         }
+        let mut unwell = Vec::new();
         for standing in absent {
-            provision::shared_schema(self.fleet, &standing.target).await?;
+            match provision::shared_schema(self.fleet, &standing.target).await {
+                Err(error) if error.is_of_one_shard() && self.fleet.shards.iter().count() > 1 => {
+                    unwell.push((standing.target.shard.clone(), error.to_string().into()));
+                }
+                made => made?,
+            }
         }
-        Survey::take(self.fleet).await
+        let mut survey = Survey::take(self.fleet).await?;
+        for (shard, why) in unwell {
+            survey.leave_out(&shard, why);
+        }
+        Ok(survey)
     }
 
     /// The cohorts of a scope; of `only` these targets, where given.
@@ -132,7 +148,7 @@ impl Journey<'_> {
     ) -> Result<Cohorts, FleetError> {
         let chosen = survey.moving(scope).filter(|standing| match scope {
             // On the way back a shard that has no shared schema has nothing to take back.
-            Scope::Shared => standing.pinned.is_some(),
+            Scope::Shared => standing.pinned.is_some() || standing.away.is_some(),
             Scope::Tenant => (self.request.select)(standing),
         });
         let chosen =
@@ -260,6 +276,9 @@ impl Journey<'_> {
         matches!(&run.ended, Ended::Failed(failure) if failure.fault == Fault::Stale) && !counted
     }
 }
+
+/// Shards that cannot be worked on, and why.
+type Unwell = BTreeMap<ShardName, Arc<str>>;
 
 /// What passes before have done to targets that are planned for again.
 type Earlier = BTreeMap<Target, Run>;

@@ -25,6 +25,30 @@ impl Pinned {
     }
 }
 
+/// How much a shard holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Schemas that are pinned, but for the shared one.
+    pub tenants: u64,
+    /// Tables, indexes, sequences and the like, of everybody.
+    pub relations: u64,
+}
+
+/// How much a shard holds, in one query.
+pub async fn load(connection: &mut PgConnection, shared: &Ident) -> Result<Load, StoreError> {
+    let (tenants, relations): (i64, i64) = sqlx::query_as(
+        "select (select count(*) from tenantry.heads where schema_name <> $1), (select count(*) from pg_catalog.pg_class)",
+    )
+    .bind(shared.as_str())
+    .fetch_one(connection)
+    .await
+    .map_err(StoreError::query("see how much a shard holds"))?;
+    Ok(Load {
+        tenants: tenants.unsigned_abs(),
+        relations: relations.unsigned_abs(),
+    })
+}
+
 type Row = (
     Oid,
     String,

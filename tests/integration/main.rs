@@ -23,6 +23,7 @@ mod refusals;
 mod roundtrip;
 mod scratch;
 mod sets;
+mod shards;
 mod split;
 mod structure;
 mod support;

@@ -158,6 +158,7 @@ pub(in crate::cli) fn blocked(blocked: &Blocked) -> BlockedJson<'_> {
             Why::Renamed(_) => "renamed",
             Why::Unknown => "unknown",
             Why::Unmade => "unmade",
+            Why::Unreachable(_) => "unreachable",
         },
         message: blocked.why.to_string(),
     }

@@ -46,6 +46,8 @@ struct Listed<'a> {
     pending_count: Option<usize>,
     /// What is in its way.
     blocked: Option<String>,
+    #[serde(skip)]
+    away: bool,
     labels: &'a Labels,
     created_at: Timestamp,
 }
@@ -86,9 +88,18 @@ impl List {
                     Cell::new(words(tenant.labels)),
                 ]);
             }
-            table.render()
+            let mut text = table.render();
+            for (shard, why) in &survey.away {
+                let why = format!("shard {shard} cannot be worked on: {why}");
+                text.push_str(&format!("\n{}", paint.labelled("error:", &why)));
+            }
+            text
         });
-        Ok(ExitCode::Done)
+        Ok(if survey.away.is_empty() {
+            ExitCode::Done
+        } else {
+            ExitCode::Failed
+        })
     }
 }
 
@@ -127,6 +138,7 @@ fn listed<'a>(standing: &Standing, tenant: &'a Tenant, places: &Places) -> Liste
         version: head.and_then(|head| head.version),
         pending_count: place.and_then(|place| place.as_ref().ok().copied()),
         blocked: place.and_then(|place| place.as_ref().err().cloned()),
+        away: standing.away.is_some(),
         labels: &tenant.labels,
         created_at: tenant.created_at,
     }
@@ -135,6 +147,7 @@ fn listed<'a>(standing: &Standing, tenant: &'a Tenant, places: &Places) -> Liste
 fn state(tenant: &Listed<'_>) -> Cell {
     match (tenant.state, &tenant.blocked) {
         (TenantState::Active, None) => good(tenant.state),
+        (TenantState::Active, Some(_)) if tenant.away => bad("unreachable"),
         (TenantState::Active, Some(why)) => bad(why),
         (state, _) => caution(state),
     }

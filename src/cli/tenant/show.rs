@@ -12,7 +12,7 @@ use crate::{
         paint::Paint,
         table::{Table, faint},
     },
-    fleet::Fleet,
+    fleet::{Fleet, FleetError},
     history::Applied,
     migration::Version,
     plan::{Drift, drift},
@@ -43,6 +43,8 @@ struct Shown {
     dirty: Option<Version>,
     /// Whether the schema is the one that the history is of.
     intact: bool,
+    /// Why its shard could not be asked; what would be known from there is absent.
+    unreachable: Option<String>,
     pending: Vec<Pending>,
     drift: Vec<Drift>,
     history: Vec<Entry>,
@@ -65,14 +67,40 @@ impl Show {
         let tenant = tenants::get(home.connection(), &name).await?;
         home.close().await;
         let tenant = tenant.ok_or_else(|| ProvisionError::Unknown(name.to_string()))?;
-        let shown = look(&fleet, tenant, self.history).await?;
+        let shown = match look(&fleet, &tenant, self.history).await {
+            Ok(shown) => shown,
+            Err(CliError::Fleet(error)) if error.is_of_one_shard() => {
+                Shown::without_shard(tenant, &error)
+            }
+            Err(error) => return Err(error),
+        };
         context.output.result(&shown, |paint| text(&shown, paint));
-        Ok(ExitCode::Done)
+        Ok(match shown.unreachable {
+            None => ExitCode::Done,
+            Some(_) => ExitCode::Failed,
+        })
     }
 }
 
-async fn look(fleet: &Fleet, tenant: Tenant, entries: u32) -> Result<Shown, CliError> {
-    let mut session = fleet.shard(fleet.shard_of(&tenant)?).await?;
+impl Shown {
+    /// What the registry knows.
+    fn without_shard(tenant: Tenant, error: &FleetError) -> Self {
+        Self {
+            tenant,
+            version: None,
+            dirty: None,
+            intact: false,
+            unreachable: Some(error.to_string()),
+            pending: Vec::new(),
+            drift: Vec::new(),
+            history: Vec::new(),
+            history_total: 0,
+        }
+    }
+}
+
+async fn look(fleet: &Fleet, tenant: &Tenant, entries: u32) -> Result<Shown, CliError> {
+    let mut session = fleet.shard(fleet.shard_of(tenant)?).await?;
     let pinned = heads::get(session.connection(), tenant.name.schema()).await?;
     let (mut applied, mut log) = (Vec::new(), Vec::new());
     if let Some(pinned) = &pinned {
@@ -86,11 +114,12 @@ async fn look(fleet: &Fleet, tenant: Tenant, entries: u32) -> Result<Shown, CliE
         version: applied.last().map(|entry| entry.version),
         dirty: pinned.as_ref().and_then(|pinned| pinned.head.dirty),
         intact: pinned.as_ref().is_some_and(heads::Pinned::is_intact),
+        unreachable: None,
         pending: pending(fleet, &applied),
         drift: drift(&fleet.tenant, &applied),
         history: log,
         history_total,
-        tenant,
+        tenant: tenant.clone(),
     })
 }
 
@@ -114,23 +143,29 @@ fn text(shown: &Shown, paint: Paint) -> String {
         .iter()
         .map(|(k, v)| format!("{k}={v}"))
         .collect();
-    let mut lines = vec![
-        format!(
-            "{} ({}) on shard {}, since {:.0}",
-            paint.strong(tenant.name.as_str()),
-            tenant.state,
-            tenant.shard,
-            tenant.created_at
-        ),
+    let mut lines = vec![format!(
+        "{} ({}) on shard {}, since {:.0}",
+        paint.strong(tenant.name.as_str()),
+        tenant.state,
+        tenant.shard,
+        tenant.created_at
+    )];
+    if !labels.is_empty() {
+        lines.push(format!("labels: {}", labels.join(" ")));
+    }
+    if let Some(why) = &shown.unreachable {
+        let why = format!("where it stands cannot be told: {why}");
+        lines.push(paint.labelled("error:", &why));
+        return lines.join("\n");
+    }
+    lines.insert(
+        1,
         format!(
             "at {}, {} pending",
             version(shown.version),
             shown.pending.len()
         ),
-    ];
-    if !labels.is_empty() {
-        lines.push(format!("labels: {}", labels.join(" ")));
-    }
+    );
     if let Some(dirty) = shown.dirty {
         lines.push(paint.bad(format!("dirty: it stopped half-way at {dirty}; look at it, then `tenantry repair` or `tenantry force`")));
     }

@@ -5,6 +5,7 @@ pub(crate) mod fleet;
 pub(crate) mod held;
 pub(crate) mod proxy;
 mod server;
+pub(crate) mod several;
 mod shop;
 mod small;
 pub(crate) mod traces;
@@ -12,6 +13,7 @@ mod wait;
 
 pub(crate) use command::tenantry;
 pub(crate) use server::{Database, database, options, server};
+pub(crate) use several::Several;
 pub(crate) use shop::{Ran, Shop, snapshots};
 pub(crate) use small::{Small, small};
 pub(crate) use wait::until;
