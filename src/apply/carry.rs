@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Failure, Limits, Patience, Place, Template,
+    Failure, Limits, Noticed, Patience, Place, Template,
     compile::{Compiled, Cut, compile},
 };
 use crate::{
@@ -11,7 +11,10 @@ use crate::{
     migration::Version,
     plan::Plan,
     postgres::{Fault, Message, Outcome, ServerError, Session, SessionError, Shard},
-    store::{StoreError, heads},
+    store::{
+        StoreError, heads,
+        notices::{self, Row},
+    },
 };
 
 /// Carries plans to one target after the other, on a session that it makes when it needs one.
@@ -21,7 +24,14 @@ pub struct Carrier<'a> {
     limits: &'a Limits,
     session: Option<Session>,
     stop: CancellationToken,
+    /// What the server said to the target at hand.
+    noticed: Vec<Noticed>,
+    /// What it said to all, as far as the shard does not have it yet.
+    unsaved: Vec<Row>,
 }
+
+/// So many messages of the server are stored at once.
+const SAVED_AT_ONCE: usize = 200;
 
 /// What was done to a target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,6 +40,8 @@ pub struct Carried {
     pub migrations: usize,
     /// Why it ended before the goal, if it did.
     pub failure: Option<Failure>,
+    /// What the server said while they ran.
+    pub noticed: Vec<Noticed>,
 }
 
 impl<'a> Carrier<'a> {
@@ -40,16 +52,16 @@ impl<'a> Carrier<'a> {
             limits,
             session: None,
             stop: CancellationToken::new(),
+            noticed: Vec::new(),
+            unsaved: Vec::new(),
         }
     }
 
     /// A carrier that goes on with a session.
     pub fn with_session(shard: &'a Shard, limits: &'a Limits, session: Session) -> Self {
         Self {
-            shard,
-            limits,
             session: Some(session),
-            stop: CancellationToken::new(),
+            ..Self::new(shard, limits)
         }
     }
 
@@ -61,6 +73,17 @@ impl<'a> Carrier<'a> {
 
     /// Carries `plan`, compiled as `compiled`, to the schema of `head`.
     pub async fn carry(&mut self, plan: &Plan, compiled: &Compiled, head: &Head) -> Carried {
+        let carried = self.all(plan, compiled, head).await;
+        if self.unsaved.len() >= SAVED_AT_ONCE {
+            self.save().await;
+        }
+        Carried {
+            noticed: std::mem::take(&mut self.noticed),
+            ..carried
+        }
+    }
+
+    async fn all(&mut self, plan: &Plan, compiled: &Compiled, head: &Head) -> Carried {
         let mut head = head.clone();
         let carried = self.messages(&compiled.messages, &mut head).await;
         let finer = carried.failure.as_ref();
@@ -93,10 +116,39 @@ impl<'a> Carrier<'a> {
     }
 
     /// Gives the session back to the server.
-    pub async fn close(self) {
+    pub async fn close(mut self) {
+        self.save().await;
         if let Some(session) = self.session {
             session.close().await;
         }
+    }
+
+    /// Stores what the server said. Should that fail, the migrations are no less committed.
+    async fn save(&mut self) {
+        let rows = std::mem::take(&mut self.unsaved);
+        if rows.is_empty() {
+            return;
+        }
+        let saved = match self.session().await {
+            Ok(session) => notices::put(session.connection(), &rows).await,
+            Err(error) => {
+                tracing::warn!(%error, "what the server said could not be stored");
+                return;
+            }
+        };
+        if let Err(error) = saved {
+            tracing::warn!(%error, "what the server said could not be stored");
+            self.session = None;
+        }
+    }
+
+    /// Keeps what the server said while a message ran that is committed now.
+    fn heard(&mut self, template: &Template, head: &Head) {
+        let heard = self.session.as_mut().map(Session::take_notices);
+        let noticed = template.noticed(heard.unwrap_or_default());
+        let rows = noticed.iter().filter_map(|notice| notice.row(head));
+        self.unsaved.extend(rows);
+        self.noticed.extend(noticed);
     }
 
     /// Carries messages, and moves `head` on with each.
@@ -125,7 +177,10 @@ impl<'a> Carrier<'a> {
             let tried = self.once(template, &message).await;
             let unreachable = matches!(tried, Err(SessionError::Connect { .. }));
             let mut failure = match tried {
-                Ok(Outcome::Done) => return Ok(()),
+                Ok(Outcome::Done) => {
+                    self.heard(template, head);
+                    return Ok(());
+                }
                 Ok(Outcome::Refused {
                     completed,
                     ended,

@@ -8,6 +8,7 @@ mod compile;
 mod cut;
 mod failure;
 mod limits;
+mod notice;
 mod patience;
 mod template;
 
@@ -15,5 +16,6 @@ pub use carry::{Carried, Carrier};
 pub use compile::{Compiled, Cut, compile};
 pub use failure::{Failure, Place};
 pub use limits::Limits;
+pub use notice::Noticed;
 pub use patience::Patience;
 pub use template::Template;

@@ -2,12 +2,13 @@
 
 use std::{fmt::Write as _, ops::Range, sync::Arc, time::Duration};
 
-use super::{Failure, Place};
+use super::{Failure, Noticed, Place};
 use crate::{
     history::{Digest, Head},
     migration::{Direction, Script, Version},
     postgres::{Fault, Message, ServerError},
     sql::{Ident, InvalidIdent, Literal},
+    telemetry::Notice,
 };
 
 /// A message compiled once for a cohort; [`Template::stamp`] makes it a target's own.
@@ -126,6 +127,40 @@ impl Template {
             place: place.map(|(origin, byte)| Place::of(origin, byte)),
             ..Failure::without_place(fault, error)
         }
+    }
+
+    /// What the server said while the statements of scripts ran. What it says of a statement of ours, such as the deferred
+    /// checks, belongs to the script before it; after the COMMIT there is none.
+    pub(super) fn noticed(&self, heard: Vec<(usize, Notice)>) -> Vec<Noticed> {
+        let mut noticed: Vec<Noticed> = Vec::new();
+        for (completed, notice) in heard {
+            if let Some(origin) = self.origin(completed) {
+                let same = |step: &Origin| {
+                    (step.version, step.direction) == (origin.version, origin.direction)
+                };
+                let position = self.steps.iter().position(same);
+                let notice = Noticed::of(origin, position, notice);
+                match noticed.iter_mut().find(|known| known.is_same(&notice)) {
+                    Some(known) => known.times += notice.times,
+                    None => noticed.push(notice),
+                }
+            }
+        }
+        noticed
+    }
+
+    /// The script's statement that runs, or has run last, when so many statements are `completed`.
+    fn origin(&self, completed: usize) -> Option<&Origin> {
+        let (mut ended, mut last) = (0, None);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Statement(origin) => last = Some(origin),
+                Piece::End if ended == completed => return last.filter(|_| ended <= self.commit),
+                Piece::End => ended += 1,
+                _ => {}
+            }
+        }
+        None
     }
 
     /// Whether an error after so many `completed` statements is in no transaction because a script ended it, and not

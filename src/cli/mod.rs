@@ -14,6 +14,7 @@ mod correction;
 mod demo;
 mod down;
 mod error;
+mod events;
 mod exit;
 mod force;
 mod goto;

@@ -1,5 +1,7 @@
 //! What `up`, `down`, `redo` and `goto` have in common: one run over the fleet, watched and reported.
 
+use std::path::PathBuf;
+
 use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
@@ -9,8 +11,10 @@ use super::{
     absent,
     context::Context,
     error::CliError,
+    events::{About, Events},
     exit::ExitCode,
     human,
+    output::Output,
     progress::Progress,
     report::{self, Retry},
     selection::Selection,
@@ -35,6 +39,9 @@ pub(super) struct TripOptions {
     /// How many tenants are moved at once on each shard
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: Option<u16>,
+    /// Also write what happens to this file, as it happens: one JSON object a line, behind what is in it
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
 }
 
 /// One run over the fleet, as it was asked for.
@@ -71,15 +78,41 @@ impl Trip<'_> {
                 .max_failures
                 .unwrap_or(settings.apply.max_failures),
         };
+        let events = self.events(&fleet, context.output)?;
         let stop = context.stop();
-        let progress = Progress::new(context.output);
-        let report = travel(&fleet, &request, &stop, &progress).await?;
-        report::show(&report, &fleet, &self.retry, context.output);
+        let observer = (Progress::new(context.output), events);
+        let travelled = travel(&fleet, &request, &stop, &observer).await;
+        let (progress, events) = observer;
+        drop(progress);
+        let report = travelled.map_err(|error| {
+            let error = error.into();
+            events.iter().for_each(|events| events.fail(&error));
+            error
+        })?;
+        let code = report::exit_code(&report);
+        let lost = events.and_then(|events| {
+            events.conclude(&report, code);
+            events.lost()
+        });
+        report::show(&report, &fleet, &self.retry, lost, context.output);
         // The way back does not need the files.
         if self.goal == Goal::Latest {
             absent::look(&fleet, self.scopes, &self.selection, context.output).await?;
         }
-        Ok(report::exit_code(&report))
+        Ok(code)
+    }
+
+    /// The file for the events, opened before anything is done.
+    fn events(&self, fleet: &Fleet, output: &Output) -> Result<Option<Events>, CliError> {
+        let about = About {
+            command: self.retry.command.split(' ').next().unwrap_or_default(),
+            goal: self.goal,
+            scopes: self.scopes,
+            who: &fleet.limits.who,
+        };
+        let path = self.options.events.as_deref();
+        path.map(|path| Events::open(path, &about, output))
+            .transpose()
     }
 }
 
@@ -95,6 +128,10 @@ impl TripOptions {
         }
         if let Some(concurrency) = self.concurrency {
             typed.push_str(&format!(" --concurrency {concurrency}"));
+        }
+        if let Some(events) = &self.events {
+            let events = report::for_shell(&events.display().to_string());
+            typed.push_str(&format!(" --events {events}"));
         }
         typed
     }

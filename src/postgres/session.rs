@@ -7,11 +7,14 @@ use sqlx::{
 };
 
 use super::{Fault, Message, ServerError};
+use crate::telemetry::{Notice, Sink};
 
 /// A direct connection that carries messages. Nothing of one message survives into the next.
 #[derive(Debug)]
 pub struct Session {
     connection: PgConnection,
+    sink: Sink,
+    notices: Vec<(usize, Notice)>,
 }
 
 /// How a message ended.
@@ -63,7 +66,11 @@ impl Session {
         let connection = PgConnection::connect_with(&options)
             .await
             .map_err(|error| ServerError::of(&error))?;
-        Ok(Self { connection })
+        Ok(Self {
+            connection,
+            sink: Sink::default(),
+            notices: Vec::new(),
+        })
     }
 
     /// Sends one message and waits for its end.
@@ -78,17 +85,27 @@ impl Session {
         last: &mut Option<PgRow>,
     ) -> Result<Outcome, SessionError> {
         let mut completed = 0;
+        let (sink, notices) = (&self.sink, &mut self.notices);
+        notices.clear();
         let mut replies =
             sqlx::raw_sql(AssertSqlSafe(message.shared())).fetch_many(&mut self.connection);
-        let error = loop {
-            match replies.next().await {
-                Some(Ok(Either::Left(_))) => completed += 1,
-                Some(Ok(Either::Right(row))) => *last = Some(row),
-                Some(Err(error)) => break error,
-                None => return Ok(Outcome::Done),
+        let ended = sink.listen(async {
+            loop {
+                let reply = replies.next().await;
+                notices.extend(sink.drain().into_iter().map(|notice| (completed, notice)));
+                match reply {
+                    Some(Ok(Either::Left(_))) => completed += 1,
+                    Some(Ok(Either::Right(row))) => *last = Some(row),
+                    Some(Err(error)) => break Some(error),
+                    None => break None,
+                }
             }
-        };
+        });
+        let ended = ended.await;
         drop(replies);
+        let Some(error) = ended else {
+            return Ok(Outcome::Done);
+        };
         if Fault::of_error(&error) == Fault::Connection {
             return Err(SessionError::Lost(ServerError::of(&error)));
         }
@@ -99,6 +116,12 @@ impl Session {
             ended,
             error: ServerError::of(&error),
         })
+    }
+
+    /// What the server said beside its answers while the last message ran, each with the number of statements that had been
+    /// completed before. Nothing where the process's subscriber has no [`notices`](crate::telemetry::notices) layer.
+    pub fn take_notices(&mut self) -> Vec<(usize, Notice)> {
+        std::mem::take(&mut self.notices)
     }
 
     /// The connection, for queries over our own tables.

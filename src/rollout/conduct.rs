@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Breaker, Budget};
 use crate::{
-    apply::{Carried, Carrier, Compiled, Failure},
+    apply::{Carried, Carrier, Compiled, Failure, Noticed},
     fleet::Fleet,
     history::Head,
     migration::{Script, Version},
@@ -27,8 +27,12 @@ pub struct Run {
     pub target: Target,
     /// Where it stood before.
     pub from: Option<Version>,
+    /// Where it stands now.
+    pub to: Option<Version>,
     /// How many migrations were committed, up or down.
     pub migrations: usize,
+    /// What the server said while they ran.
+    pub noticed: Vec<Noticed>,
     /// How it ended.
     pub ended: Ended,
 }
@@ -95,7 +99,7 @@ impl Conductor<'_> {
         if self.is_over() {
             let works = works.iter();
             return works
-                .map(|work| self.ended(*work, 0, Ended::NotStarted))
+                .map(|work| self.ended(*work, Carried::default(), Ended::NotStarted))
                 .collect();
         }
         if let Err(failure) = self.store_scripts(&desk, &works).await {
@@ -116,12 +120,12 @@ impl Conductor<'_> {
     }
 
     async fn run<'s>(&'s self, desk: &Desk<'s>, work: Work<'_>) -> Run {
-        let carried = match self.carry(desk, work).await {
+        let mut carried = match self.carry(desk, work).await {
             Some(carried) => carried,
-            None => return self.ended(work, 0, Ended::NotStarted),
+            None => return self.ended(work, Carried::default(), Ended::NotStarted),
         };
-        let Some(failure) = carried.failure else {
-            return self.ended(work, carried.migrations, Ended::Done);
+        let Some(failure) = carried.failure.take() else {
+            return self.ended(work, carried, Ended::Done);
         };
         match failure.fault {
             // Somebody else is at work there: nothing is wrong.
@@ -135,7 +139,7 @@ impl Conductor<'_> {
         if self.budget.is_spent() {
             desk.halt.cancel();
         }
-        self.ended(work, carried.migrations, Ended::Failed(Box::new(failure)))
+        self.ended(work, carried, Ended::Failed(Box::new(failure)))
     }
 
     /// Carries one plan when the breaker lets it through, and once more as a probe where the database was unwell and
@@ -198,7 +202,7 @@ impl Conductor<'_> {
         let mut failure = Some(Box::new(failure));
         let ended = works.iter().map(|work| {
             let ended = failure.take().map_or(Ended::NotStarted, Ended::Failed);
-            self.ended(*work, 0, ended)
+            self.ended(*work, Carried::default(), ended)
         });
         ended.collect()
     }
@@ -208,11 +212,15 @@ impl Conductor<'_> {
         self.stop.is_cancelled() || self.budget.is_spent()
     }
 
-    fn ended(&self, work: Work<'_>, migrations: usize, ended: Ended) -> Run {
+    fn ended(&self, work: Work<'_>, carried: Carried, ended: Ended) -> Run {
+        let done = work.plan.steps.get(..carried.migrations);
+        let last = done.and_then(|done| done.last());
         let run = Run {
             target: work.target.clone(),
             from: work.head.version,
-            migrations,
+            to: last.map_or(work.head.version, |step| step.version),
+            migrations: carried.migrations,
+            noticed: carried.noticed,
             ended,
         };
         (self.observe)(&run);

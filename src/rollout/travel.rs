@@ -38,6 +38,8 @@ pub struct Request<'a> {
 
 /// Is told of what happens, for progress bars and logs.
 pub trait Observer: Sync {
+    /// Everything is planned, and nothing is begun; where any of it is refused, nothing will be.
+    fn planned(&self, _plans: &[Cohorts]) {}
     /// So many targets of this scope are about to be moved.
     fn begin(&self, _scope: Scope, _targets: usize) {}
     /// One of them has ended.
@@ -48,6 +50,48 @@ pub trait Observer: Sync {
 
 /// Nobody listens.
 impl Observer for () {}
+
+/// Both are told.
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn planned(&self, plans: &[Cohorts]) {
+        self.0.planned(plans);
+        self.1.planned(plans);
+    }
+
+    fn begin(&self, scope: Scope, targets: usize) {
+        self.0.begin(scope, targets);
+        self.1.begin(scope, targets);
+    }
+
+    fn ended(&self, scope: Scope, run: &Run) {
+        self.0.ended(scope, run);
+        self.1.ended(scope, run);
+    }
+
+    fn finish(&self, scope: Scope) {
+        self.0.finish(scope);
+        self.1.finish(scope);
+    }
+}
+
+/// Who may not be there is told when they are.
+impl<A: Observer> Observer for Option<A> {
+    fn planned(&self, plans: &[Cohorts]) {
+        self.iter().for_each(|one| one.planned(plans));
+    }
+
+    fn begin(&self, scope: Scope, targets: usize) {
+        self.iter().for_each(|one| one.begin(scope, targets));
+    }
+
+    fn ended(&self, scope: Scope, run: &Run) {
+        self.iter().for_each(|one| one.ended(scope, run));
+    }
+
+    fn finish(&self, scope: Scope) {
+        self.iter().for_each(|one| one.finish(scope));
+    }
+}
 
 /// So often a target that somebody else has moved meanwhile is planned for again.
 const PASSES: usize = 3;
@@ -73,6 +117,7 @@ pub async fn travel(
     journey.check_version(&plans)?;
     refuse_tenants_left_behind(request, &survey, &plans)?;
     refuse_shared_behind(fleet, request, &survey, &plans).await?;
+    observer.planned(&plans);
     let mut report = Report::default();
     if plans
         .iter()
@@ -290,6 +335,7 @@ fn with(earlier: &Earlier, run: Run) -> Run {
         Some(before) => Run {
             from: before.from,
             migrations: before.migrations + run.migrations,
+            noticed: [before.noticed.clone(), run.noticed].concat(),
             ..run
         },
     }

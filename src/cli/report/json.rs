@@ -8,9 +8,10 @@ use super::{Retry, settled};
 use crate::{
     apply::Failure,
     fleet::Fleet,
-    migration::{Problem, Scope},
+    migration::{Direction, Problem, Scope, Version},
     plan::Refusal,
-    rollout::{Blocked, FailureGroup, Report, ScopeReport, Why},
+    rollout::{Blocked, FailureGroup, NoticeGroup, Report, ScopeReport, Why},
+    telemetry::NoticeLevel,
     tenant::Target,
 };
 
@@ -22,6 +23,9 @@ pub(super) struct ReportJson<'a> {
     warnings: Vec<ProblemJson<'a>>,
     /// What to type for what failed; none where nothing has, or where it would have to name too many tenants.
     retry: Option<String>,
+    /// Why the file of the events ends before the run; absent where it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events_lost: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -37,6 +41,20 @@ struct ScopeJson<'a> {
     failures: Vec<GroupJson<'a>>,
     refusals: Vec<RefusalJson<'a>>,
     blocked: Vec<BlockedJson<'a>>,
+    notices: Vec<NoticeJson<'a>>,
+}
+
+/// The same message of the server, everywhere it was said.
+#[derive(Serialize)]
+struct NoticeJson<'a> {
+    count: usize,
+    level: NoticeLevel,
+    version: Option<Version>,
+    name: &'a str,
+    direction: Direction,
+    message: &'a str,
+    times: u64,
+    targets: Vec<TargetJson<'a>>,
 }
 
 /// Failures that are told together.
@@ -84,6 +102,7 @@ pub(super) fn report<'a>(
     report: &'a Report,
     fleet: &'a Fleet,
     retry: &Retry<'_>,
+    events_lost: Option<String>,
 ) -> ReportJson<'a> {
     // Nothing is begun behind a scope in which something failed.
     let failures = report.scopes.iter().flat_map(ScopeReport::failures);
@@ -93,6 +112,7 @@ pub(super) fn report<'a>(
         stopped: report.stopped,
         scopes: report.scopes.iter().map(scope).collect(),
         warnings: settled(report, fleet).into_iter().map(problem).collect(),
+        events_lost,
         retry: (!failed.is_empty()).then(|| retry.typed(&failed)).flatten(),
     }
 }
@@ -111,6 +131,21 @@ fn scope(scope: &ScopeReport) -> ScopeJson<'_> {
         failures: scope.failure_groups().iter().map(group).collect(),
         refusals: refusals.map(|(why, count)| refusal(why, *count)).collect(),
         blocked: scope.blocked.iter().map(blocked).collect(),
+        notices: scope.notice_groups().iter().map(notice).collect(),
+    }
+}
+
+fn notice<'a>(group: &NoticeGroup<'a>) -> NoticeJson<'a> {
+    let example = group.example;
+    NoticeJson {
+        count: group.targets.len(),
+        level: example.level,
+        version: example.version,
+        name: &example.name,
+        direction: example.direction,
+        message: &example.message,
+        times: group.times,
+        targets: group.targets.iter().map(|t| target(t)).collect(),
     }
 }
 

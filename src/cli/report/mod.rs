@@ -2,6 +2,7 @@
 
 pub(super) mod failures;
 pub(super) mod json;
+mod notices;
 mod retry;
 mod snippet;
 mod summary;
@@ -33,10 +34,18 @@ const SHOWN: usize = 10;
 const WARNINGS: usize = 3;
 
 /// Shows the report: what was done to standard output, what is wrong to standard error.
-pub(super) fn show(report: &Report, fleet: &Fleet, retry: &Retry<'_>, output: &Output) {
-    output.result(&json::report(report, fleet, retry), |paint| {
+pub(super) fn show(
+    report: &Report,
+    fleet: &Fleet,
+    retry: &Retry<'_>,
+    events_lost: Option<String>,
+    output: &Output,
+) {
+    let json = json::report(report, fleet, retry, events_lost);
+    output.result(&json, |paint| {
         summary::lines(report, fleet, retry.work, paint).join("\n")
     });
+    notices::show(report, fleet, output);
     for scope in &report.scopes {
         for (refusal, count) in merged(&scope.refusals) {
             refused(refusal, &targets(scope.scope, count), output);
@@ -242,6 +251,8 @@ mod tests {
         let run = |fault: &Fault| Run {
             target: target(),
             from: None,
+            to: None,
+            noticed: Vec::new(),
             migrations: 0,
             ended: Ended::Failed(Box::new(Failure::without_place(
                 *fault,

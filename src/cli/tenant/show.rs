@@ -20,6 +20,7 @@ use crate::{
     store::{
         heads,
         history::{self, Entry},
+        notices,
         tenants::{self, Tenant},
     },
 };
@@ -50,6 +51,8 @@ struct Shown {
     history: Vec<Entry>,
     /// Of how many entries those are the newest.
     history_total: usize,
+    /// What the server said while its migrations ran, the newest first.
+    notices: Vec<notices::Entry>,
 }
 
 #[derive(Serialize)]
@@ -95,6 +98,7 @@ impl Shown {
             drift: Vec::new(),
             history: Vec::new(),
             history_total: 0,
+            notices: Vec::new(),
         }
     }
 }
@@ -102,10 +106,11 @@ impl Shown {
 async fn look(fleet: &Fleet, tenant: &Tenant, entries: u32) -> Result<Shown, CliError> {
     let mut session = fleet.shard(fleet.shard_of(tenant)?).await?;
     let pinned = heads::get(session.connection(), tenant.name.schema()).await?;
-    let (mut applied, mut log) = (Vec::new(), Vec::new());
+    let (mut applied, mut log, mut said) = (Vec::new(), Vec::new(), Vec::new());
     if let Some(pinned) = &pinned {
         applied = history::applied(session.connection(), &pinned.head).await?;
         log = history::entries(session.connection(), &pinned.head, i64::MAX).await?;
+        said = notices::entries(session.connection(), &pinned.head, entries.into()).await?;
     }
     session.close().await;
     let history_total = log.len();
@@ -119,6 +124,7 @@ async fn look(fleet: &Fleet, tenant: &Tenant, entries: u32) -> Result<Shown, Cli
         drift: drift(&fleet.tenant, &applied),
         history: log,
         history_total,
+        notices: said,
         tenant: tenant.clone(),
     })
 }
@@ -189,7 +195,22 @@ fn text(shown: &Shown, paint: Paint) -> String {
             .map(|p| format!("pending: {} {}", p.version, p.name)),
     );
     lines.extend(history_text(shown, paint));
+    lines.extend(shown.notices.iter().map(|said| notice(said, paint)));
     lines.join("\n")
+}
+
+/// One message of the server.
+fn notice(said: &notices::Entry, paint: Paint) -> String {
+    let times = match said.times {
+        1 => String::new(),
+        times => format!(" (×{times})"),
+    };
+    let from = format!("{} {} {}", said.direction, said.version, said.name);
+    let text = format!("{} from {from}: {}{times}", said.level, said.message);
+    match said.level.as_str() {
+        "warning" => paint.caution(text),
+        _ => paint.faint(text),
+    }
 }
 
 /// The newest entries, and how many older ones there are.
