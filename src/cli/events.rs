@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{error::CliError, exit::ExitCode, output::Output};
+use super::{error::CliError, exit::ExitCode, output::Output, report};
 use crate::{
     apply::{Failure, Place},
     migration::Scope,
@@ -78,8 +78,21 @@ impl Events {
         })
     }
 
-    /// The last line: what the run has come to.
+    /// The last lines: who was left out, what was refused, and what the run has come to.
     pub(super) fn conclude(&self, report: &Report, code: ExitCode) {
+        for scope in &report.scopes {
+            for (refusal, count) in &scope.refusals {
+                let refusal = report::json::refusal(refusal, *count);
+                let body = json!({ "scope": scope.scope, "refusal": refusal });
+                self.write("refused", body);
+            }
+            for blocked in &scope.blocked {
+                let blocked = report::json::blocked(blocked);
+                let mut body = json!(blocked);
+                body["scope"] = json!(scope.scope);
+                self.write("target_blocked", body);
+            }
+        }
         let totals = Totals::of(report);
         self.end(json!({
             "complete": report.is_complete(),

@@ -15,6 +15,7 @@ use crate::{
     postgres::Fault,
     reconcile::{Next, Passing, Reconciler},
     rollout::{Ended, Observer, Report, Request, Run, ScopeReport, travel},
+    telemetry::NoticeLevel,
     tenant::ShardName,
 };
 
@@ -116,6 +117,17 @@ struct Log;
 impl Observer for Log {
     fn ended(&self, _scope: Scope, run: &Run) {
         let target = &run.target;
+        for noticed in &run.noticed {
+            let (migration, message) = (&noticed.name, &noticed.message);
+            match noticed.level {
+                NoticeLevel::Warning => {
+                    tracing::warn!(%target, migration, "PostgreSQL said: {message}");
+                }
+                NoticeLevel::Notice => {
+                    tracing::info!(%target, migration, "PostgreSQL said: {message}");
+                }
+            }
+        }
         match &run.ended {
             Ended::Done => tracing::info!(%target, migrations = run.migrations, "moved"),
             Ended::Failed(failure) => tracing::error!(%target, "failed: {failure}"),
