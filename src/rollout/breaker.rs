@@ -59,8 +59,14 @@ impl Breaker {
 
     /// Waits until a run may be begun. False when none may be any more, or `halt` is cancelled first.
     ///
-    /// Whoever is let through has to say how it ended, by [`Breaker::well`] or [`Breaker::unwell`].
-    pub async fn admit(&self, halt: &CancellationToken) -> bool {
+    /// Whoever is let through has to say how it ended, by [`Breaker::well`] or [`Breaker::unwell`]. Those who come `again`
+    /// let others be the probe before them: what ails may be theirs alone.
+    pub async fn admit(&self, again: bool, halt: &CancellationToken) -> bool {
+        let courtesy = if again {
+            self.pause / 4
+        } else {
+            Duration::ZERO
+        };
         loop {
             let changed = self.changed.notified();
             let until = {
@@ -68,11 +74,11 @@ impl Breaker {
                 match *state {
                     State::Closed => return true,
                     State::GivenUp => return false,
-                    State::Open { probes, until } if until <= Instant::now() => {
+                    State::Open { probes, until } if until + courtesy <= Instant::now() => {
                         *state = State::Probing { probes };
                         return true;
                     }
-                    State::Open { until, .. } => Some(until),
+                    State::Open { until, .. } => Some(until + courtesy),
                     State::Probing { .. } => None,
                 }
             };
@@ -142,7 +148,9 @@ mod tests {
 
     /// What a breaker says without waiting.
     fn at_once(breaker: &Breaker) -> Option<bool> {
-        breaker.admit(&CancellationToken::new()).now_or_never()
+        breaker
+            .admit(false, &CancellationToken::new())
+            .now_or_never()
     }
 
     #[tokio::test]
@@ -154,8 +162,8 @@ mod tests {
         (0..10).for_each(|_| breaker.unwell(Fault::Shard));
         breaker.well();
         let halt = CancellationToken::new();
-        assert!(breaker.admit(&halt).await);
-        let second = breaker.admit(&halt);
+        assert!(breaker.admit(false, &halt).await);
+        let second = breaker.admit(true, &halt);
         tokio::pin!(second);
         assert!(second.as_mut().now_or_never().is_none());
         breaker.well();
@@ -168,7 +176,7 @@ mod tests {
         let breaker = Breaker::new(SHORT);
         let (halt, mut probes) = (CancellationToken::new(), 0);
         breaker.unwell(Fault::Shard);
-        while breaker.admit(&halt).await {
+        while breaker.admit(true, &halt).await {
             probes += 1;
             breaker.unwell(Fault::Shard);
         }
@@ -189,7 +197,7 @@ mod tests {
     async fn nobody_is_let_through_in_the_pause_and_nobody_waits_who_is_asked_to_stop() {
         let (breaker, halt) = (Breaker::new(LONG), CancellationToken::new());
         breaker.unwell(Fault::Shard);
-        let waiting = breaker.admit(&halt);
+        let waiting = breaker.admit(false, &halt);
         tokio::pin!(waiting);
         assert!(waiting.as_mut().now_or_never().is_none());
         halt.cancel();

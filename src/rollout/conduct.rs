@@ -133,7 +133,7 @@ impl Conductor<'_> {
             // A text that ends its transaction would leave the next tenant dirty as well.
             Fault::Author | Fault::Escaped => self.budget.halt(),
             // The breaker's affair: the other databases are not to stop for it.
-            Fault::Shard | Fault::Connection => {}
+            fault if Breaker::is_opened_by(fault) && desk.breaker.is_given_up() => {}
             _ => self.budget.spend(),
         }
         if self.budget.is_spent() {
@@ -142,11 +142,14 @@ impl Conductor<'_> {
         self.ended(work, carried, Ended::Failed(Box::new(failure)))
     }
 
-    /// Carries one plan when the breaker lets it through, and once more as a probe where the database was unwell and
-    /// nothing was committed. None when it was not begun.
+    /// Carries one plan when the breaker lets it through, and again, some times, where the database was unwell and nothing
+    /// was committed. None when it was not begun.
     async fn carry<'s>(&'s self, desk: &Desk<'s>, work: Work<'_>) -> Option<Carried> {
         let mut before = None;
-        while !self.is_over() && desk.breaker.admit(desk.halt).await {
+        for tried in 0..=Breaker::PROBES {
+            if self.is_over() || !desk.breaker.admit(tried > 0, desk.halt).await {
+                break;
+            }
             let mut carrier = desk.take(self.fleet);
             let carried = carrier.carry(work.plan, work.compiled, work.head).await;
             desk.give_back(carrier);

@@ -8,7 +8,7 @@ use tenantry::{
     daemon,
     migration::Scope,
     plan::Goal,
-    rollout::{Observer, Report, Request, travel},
+    rollout::{Cohorts, Observer, Report, Request, Survey, travel},
     store::tenants::{self, Labels},
     tenant::{ShardName, TenantName, TenantState},
 };
@@ -208,6 +208,64 @@ async fn a_short_illness_costs_nobody() {
     assert_eq!(tried, 3 + 4, "each tenant that failed was tried again");
 }
 
+#[tokio::test]
+async fn what_ails_one_tenant_is_not_the_database_s() {
+    let several = Several::with(&[("eu1", 6)]).await;
+    several.migration(
+        "tenant/2-orders",
+        "do $$ begin if current_schema() = 'eu1_1' then
+             raise 'out of memory' using errcode = '53200'; end if; end $$",
+        "select 1",
+    );
+    let report = travel_with(&several, MaxFailures::Count(1), &()).await;
+    let tenants = &report.scopes[1];
+    assert_eq!((tenants.done(), tenants.failures().count()), (5, 1));
+}
+
+#[tokio::test]
+async fn a_read_only_shard_is_left_alone() {
+    let several = Several::with(&[("eu1", 2), ("eu2", 3)]).await;
+    several.migration(
+        "tenant/2-orders",
+        "create table orders ()",
+        "drop table orders",
+    );
+    let name = several.shards["eu2"].url.rsplit('/').next().unwrap();
+    let sql = format!("alter database {name} set default_transaction_read_only = on");
+    several.sql("eu1", &sql).await;
+    let bound = screens();
+    insta::assert_snapshot!("up_shard_read_only", several.run(&["up"]).screen());
+    drop(bound);
+    assert_eq!(several.versions("eu1").await, at("2", 2));
+    assert_eq!(several.versions("eu2").await, at("1", 3));
+}
+
+#[tokio::test]
+async fn histories_are_read_on_the_shards_that_are_left() {
+    let mut several = Several::with(&[("eu1", 4), ("eu2", 1)]).await;
+    for (number, name) in [(2, "orders"), (3, "lines")] {
+        let (up, down) = (
+            format!("create table {name} ()"),
+            format!("drop table {name}"),
+        );
+        several.migration(&format!("tenant/{number}-{name}"), &up, &down);
+    }
+    assert_eq!(several.run(&["up", "--to", "2"]).code, 0);
+    let survey = Survey::take(&several.fleet()).await.unwrap();
+    // All of one digest that no file explains, and the first four of them cannot be asked any more.
+    several.away(&["eu1"]);
+    for goal in [Goal::Latest, Goal::Down(1)] {
+        let fleet = several.fleet();
+        let cohorts = Cohorts::form(&fleet, Scope::Tenant, &survey.tenants, goal)
+            .await
+            .unwrap();
+        assert_eq!(cohorts.blocked.len(), 4, "{cohorts:#?}");
+        let targets = &cohorts.cohorts[0].targets;
+        assert_eq!(targets[0].0.to_string(), "eu2/eu2_1");
+        assert_eq!(cohorts.cohorts[0].plan.as_ref().unwrap().steps.len(), 1);
+    }
+}
+
 /// Takes a database away when the tenants are about to be moved.
 struct Cut(Mutex<Option<Proxy>>);
 
@@ -231,7 +289,8 @@ async fn a_shard_that_goes_away_in_the_middle_leaves_the_others_to_finish() {
     let proxy = Proxy::start(&url).await;
     several.shards.get_mut("eu2").unwrap().url = proxy.url_for(&url);
     several.set("eu1", "concurrency = 1");
-    let report = travel_watched(&several, &Cut(Mutex::new(Some(proxy)))).await;
+    let cut = Cut(Mutex::new(Some(proxy)));
+    let report = travel_with(&several, MaxFailures::Count(0), &cut).await;
     let tenants = &report.scopes[1];
     assert_eq!(tenants.done(), 3, "{report:#?}");
     assert_eq!((tenants.failures().count(), tenants.not_started()), (1, 2));
@@ -243,12 +302,16 @@ async fn a_shard_that_goes_away_in_the_middle_leaves_the_others_to_finish() {
     );
 }
 
-async fn travel_watched(several: &Several, observer: &dyn Observer) -> Report {
+async fn travel_with(
+    several: &Several,
+    max_failures: MaxFailures,
+    observer: &dyn Observer,
+) -> Report {
     let request = Request {
         goal: Goal::Latest,
         scopes: UP,
         select: &|_| true,
-        max_failures: MaxFailures::Count(0),
+        max_failures,
     };
     travel(
         &several.fleet(),

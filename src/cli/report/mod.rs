@@ -287,6 +287,14 @@ mod tests {
     }
 
     #[test]
+    fn unreachable_is_told_only_where_nothing_was_reached() {
+        let mut report = report(&[Fault::Connection]);
+        assert_eq!(exit_code(&report), ExitCode::Unreachable);
+        report.scopes[0].current = 1;
+        assert_eq!(exit_code(&report), ExitCode::Failed);
+    }
+
+    #[test]
     fn a_dirty_tenant_that_was_left_out_is_told() {
         let mut report = report(&[]);
         report.scopes[0].blocked.push(Blocked {
