@@ -70,9 +70,11 @@ impl Plan {
             }
         }
         self.check_version(&fleet, &scopes)?;
-        context.output.result(&json::plan(&scopes), |paint| {
-            text::plan(&scopes, &fleet, self.sql, paint)
-        });
+        context
+            .output
+            .result(&json::plan(&scopes, &survey), |paint| {
+                text::plan(&scopes, &fleet, self.sql, paint)
+            });
         for scope in &scopes {
             let cohorts = scope.cohorts.iter().map(|planned| &planned.cohort);
             absent::warn(&fleet, scope.scope, cohorts, context.output);

@@ -3,6 +3,8 @@
 mod json;
 mod text;
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use clap::Args;
 
 use super::{context::Context, error::CliError, exit::ExitCode, selection::Selection};
@@ -33,6 +35,8 @@ struct Fleetwide {
     idle: Vec<(Target, TenantState)>,
     /// Schemas that no tenant of the registry has.
     strays: Vec<(ShardName, Pinned)>,
+    /// Shards that could not be asked, and why.
+    away: BTreeMap<ShardName, Arc<str>>,
 }
 
 struct ScopeStatus {
@@ -70,6 +74,7 @@ impl Status {
                 .map(|(tenant, state)| (target(tenant), state))
                 .collect(),
             strays: survey.strays.clone(),
+            away: survey.away.clone(),
         };
         context.output.result(&json::status(&status), |paint| {
             text::status(&status, &fleet, paint)

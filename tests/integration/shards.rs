@@ -67,6 +67,17 @@ async fn a_shard_that_is_away_does_not_stop_the_others() {
     let plan = several.run(&["plan", "--output", "json"]);
     assert_eq!(plan.code, 1, "{}", plan.screen());
     let plan = plan.json();
+    for command in [
+        &["status"][..],
+        &["tenant", "list"],
+        &["backfill", "list"],
+        &["plan"],
+    ] {
+        let ran = several.run(&[command, &["--output", "json"]].concat());
+        assert_eq!(ran.code, 1, "{}", ran.screen());
+        assert_eq!(ran.json()["unwell"][0]["shard"], "eu2", "{command:?}");
+        assert!(ran.json()["unwell"][1].is_null(), "{command:?}");
+    }
     assert_eq!(blocked(&plan["scopes"][0]), [("shared", "unreachable")]);
     let names = ["eu2_1", "eu2_2", "eu2_3"];
     assert_eq!(
@@ -89,6 +100,7 @@ async fn a_shard_that_is_away_does_not_stop_the_others() {
 
     let back = several.run(&["down", "--all", "--to", "0", "--yes", "--output", "json"]);
     assert_eq!(back.code, 1, "{}", back.screen());
+    assert_eq!(back.json()["unwell"][0]["shard"], "eu2");
     let standings = several.standings().await;
     for (schema, version) in &standings {
         let stays = match schema.as_str() {

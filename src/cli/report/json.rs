@@ -1,6 +1,6 @@
 //! The report for programs.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::{
     plan::Refusal,
     rollout::{Blocked, FailureGroup, NoticeGroup, Report, ScopeReport, Why},
     telemetry::NoticeLevel,
-    tenant::Target,
+    tenant::{ShardName, Target},
 };
 
 #[derive(Serialize)]
@@ -20,6 +20,7 @@ pub(super) struct ReportJson<'a> {
     complete: bool,
     stopped: bool,
     scopes: Vec<ScopeJson<'a>>,
+    unwell: Vec<UnwellJson>,
     warnings: Vec<ProblemJson<'a>>,
     /// What to type for what failed; none where nothing has, or where it would have to name too many tenants.
     retry: Option<String>,
@@ -81,6 +82,25 @@ pub(in crate::cli) struct BlockedJson<'a> {
     message: String,
 }
 
+/// A shard that cannot be worked on, or no longer.
+#[derive(Serialize)]
+pub(in crate::cli) struct UnwellJson {
+    shard: String,
+    message: String,
+}
+
+/// Shards that cannot be worked on, by name, each once.
+pub(in crate::cli) fn unwell<'a>(
+    shards: impl IntoIterator<Item = (&'a ShardName, &'a Arc<str>)>,
+) -> Vec<UnwellJson> {
+    let shards: BTreeMap<_, _> = shards.into_iter().collect();
+    let one = |(shard, why): (&ShardName, &Arc<str>)| UnwellJson {
+        shard: shard.to_string(),
+        message: why.to_string(),
+    };
+    shards.into_iter().map(one).collect()
+}
+
 #[derive(Serialize)]
 pub(in crate::cli) struct TargetJson<'a> {
     shard: &'a str,
@@ -107,10 +127,12 @@ pub(super) fn report<'a>(
     // Nothing is begun behind a scope in which something failed.
     let failures = report.scopes.iter().flat_map(ScopeReport::failures);
     let failed: Vec<_> = failures.map(|(target, _)| target).collect();
+    let unwell: BTreeMap<_, _> = report.scopes.iter().flat_map(ScopeReport::unwell).collect();
     ReportJson {
         complete: report.is_complete(),
         stopped: report.stopped,
         scopes: report.scopes.iter().map(scope).collect(),
+        unwell: self::unwell(unwell.iter().map(|(shard, why)| (*shard, why))),
         warnings: settled(report, fleet).into_iter().map(problem).collect(),
         events_lost,
         retry: (!failed.is_empty()).then(|| retry.typed(&failed)).flatten(),

@@ -12,6 +12,7 @@ use crate::{
         context::Context,
         error::CliError,
         exit::ExitCode,
+        report::json::{UnwellJson, unwell},
         selection::Selection,
         table::{Table, bad, caution, faint, good},
     },
@@ -33,6 +34,7 @@ pub(in crate::cli) struct List {
 #[derive(Serialize)]
 struct All<'a> {
     tenants: Vec<Listed<'a>>,
+    unwell: Vec<UnwellJson>,
 }
 
 #[derive(Serialize)]
@@ -68,7 +70,10 @@ impl List {
             .iter()
             .filter_map(|standing| Some(listed(standing, standing.tenant.as_ref()?, &places)))
             .collect();
-        let all = All { tenants };
+        let all = All {
+            tenants,
+            unwell: unwell(&survey.away),
+        };
         context.output.result(&all, |paint| {
             let mut table = Table::new(
                 paint,
