@@ -8,7 +8,7 @@ use tenantry::{
     daemon,
     migration::Scope,
     plan::Goal,
-    rollout::{Cohorts, Observer, Report, Request, Survey, travel},
+    rollout::{Cohorts, Ended, Observer, Report, Request, Run, Survey, travel},
     store::tenants::{self, Labels},
     tenant::{ShardName, TenantName, TenantState},
 };
@@ -312,6 +312,60 @@ async fn a_shard_that_goes_away_in_the_middle_leaves_the_others_to_finish() {
         message.contains("cannot connect to eu2") && message.contains("shards.eu2.url"),
         "{message}"
     );
+}
+
+/// Tells when the first target has failed.
+struct Failed(CancellationToken);
+
+impl Observer for Failed {
+    fn ended(&self, _scope: Scope, run: &Run) {
+        if matches!(run.ended, Ended::Failed(_)) {
+            self.0.cancel();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sick_shard_costs_the_others_none_of_their_budget() {
+    let mut several = Several::with(&[("eu1", 3), ("eu2", 1)]).await;
+    several.set("eu1", "concurrency = 1");
+    several.sql("eu2", "create table public.ill ()").await;
+    several.migration(
+        "tenant/2-orders",
+        "do $$ begin
+             if to_regclass('public.ill') is not null then
+                 perform pg_terminate_backend(pg_backend_pid());
+                 perform pg_sleep(10);
+             end if;
+             perform pg_advisory_xact_lock(99);
+         end $$",
+        "select 1",
+    );
+    // The first of eu1 is held up until eu2 has failed; the others are begun after that.
+    let mut lock = several.shards["eu1"].connect().await;
+    sqlx::raw_sql("select pg_advisory_lock(99)")
+        .execute(&mut lock)
+        .await
+        .unwrap();
+    let failed = Failed(CancellationToken::new());
+    let travel = travel_with(&several, MaxFailures::Count(0), &failed);
+    let release = async {
+        failed.0.cancelled().await;
+        drop(lock);
+    };
+    let (report, ()) = tokio::join!(travel, release);
+    let tenants = &report.scopes[1];
+    assert_eq!(
+        (tenants.done(), tenants.failures().count()),
+        (3, 1),
+        "{report:#?}"
+    );
+    let unwell: Vec<_> = tenants
+        .unwell()
+        .into_keys()
+        .map(ShardName::as_str)
+        .collect();
+    assert_eq!(unwell, ["eu2"]);
 }
 
 async fn travel_with(
