@@ -49,6 +49,9 @@ pub enum FleetError {
     /// Our own tables.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// None of several shards can be worked on.
+    #[error("no shard can be worked on: {0}")]
+    NoShard(String),
     /// A URL that the driver does not take.
     #[error("`{0}` is no PostgreSQL URL, such as postgres://user@host:5432/database")]
     Url(String),
@@ -98,6 +101,16 @@ pub enum FleetError {
         /// What is wrong with it.
         lacks: String,
     },
+}
+
+impl FleetError {
+    /// Whether it tells of one database only, so that work on the others can go on.
+    pub fn is_of_one_shard(&self) -> bool {
+        matches!(
+            self,
+            Self::Session(_) | Self::Store(StoreError::Query { .. } | StoreError::InstallBusy(_))
+        )
+    }
 }
 
 impl Fleet {
@@ -252,6 +265,7 @@ fn shards(settings: &Settings) -> Result<Shards, FleetError> {
             database
                 .table(shard.table)
                 .connect_timeout(timeout)
+                .max_tenants(shard.max_tenants)
                 .pace(settings.apply.ddl_per_second),
         );
     }

@@ -61,6 +61,9 @@
 //! # }
 //! ```
 //!
+//! What PostgreSQL says beside its answers (NOTICE, WARNING) reaches the report and the shard when the program's `tracing`
+//! subscriber has the layer of [`telemetry::notices`]; without it, everything else is the same.
+//!
 //! The modules stand in the order in which they may use each other: a module uses only those above it.
 //! `tests/architecture.rs` fails the build when one does not.
 

@@ -18,8 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What `/readyz` looks at.
 #[derive(Debug, Clone)]
 pub struct Readiness {
-    /// Every database, with a small pool for nothing but this.
-    pub databases: Vec<PgPool>,
+    /// The home database, with a small pool for nothing but this.
+    pub home: PgPool,
+    /// The shards likewise. One that is away makes nobody else's work impossible.
+    pub shards: Vec<PgPool>,
     /// The fleet, once what was pending at the start is applied.
     pub caught_up: watch::Receiver<Option<Arc<Fleet>>>,
     /// Cancelled when the daemon is asked to end.
@@ -31,9 +33,13 @@ impl Readiness {
         if self.stop.is_cancelled() {
             return Err(Problem::unavailable("the daemon is ending"));
         }
-        let answers = self.databases.iter().map(answers);
-        if !join_all(answers).await.into_iter().all(|answers| answers) {
-            return Err(Problem::unavailable("a database does not answer"));
+        let shards = join_all(self.shards.iter().map(answers));
+        let (home, shards) = futures::join!(answers(&self.home), shards);
+        if !home {
+            return Err(Problem::unavailable("the home database does not answer"));
+        }
+        if !shards.into_iter().any(|answers| answers) {
+            return Err(Problem::unavailable("no shard answers"));
         }
         if self.caught_up.borrow().is_none() {
             let detail = "what was pending at the start is not applied yet";
@@ -44,7 +50,8 @@ impl Readiness {
 
     /// Gives the sessions back.
     pub async fn close(&self) {
-        join_all(self.databases.iter().map(PgPool::close)).await;
+        let all = self.shards.iter().chain([&self.home]);
+        join_all(all.map(PgPool::close)).await;
     }
 }
 

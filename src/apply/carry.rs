@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Failure, Limits, Patience, Place, Template,
+    Failure, Limits, Noticed, Patience, Place, Template,
     compile::{Compiled, Cut, compile},
 };
 use crate::{
@@ -15,7 +15,11 @@ use crate::{
     postgres::{
         Blocker, Fault, Message, Outcome, ServerError, Session, SessionError, Shard, Watch,
     },
-    store::{StoreError, heads},
+    store::{
+        StoreError, heads,
+        notices::{self, Row},
+    },
+    telemetry::Notice,
 };
 
 /// Carries plans to one target after the other, on a session that it makes when it needs one.
@@ -28,7 +32,14 @@ pub struct Carrier<'a> {
     unsure: bool,
     /// Who was in the way of the last try.
     blockers: Vec<Blocker>,
+    /// What the server said to the target at hand.
+    noticed: Vec<Noticed>,
+    /// What it said to all, as far as the shard does not have it yet.
+    unsaved: Vec<Row>,
 }
+
+/// So many messages of the server are stored at once.
+const SAVED_AT_ONCE: usize = 200;
 
 /// Looking more often would be work for the server; more seldom, and a deadlock is over (after 1 s) before it is seen.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(400));
@@ -40,6 +51,8 @@ pub struct Carried {
     pub migrations: usize,
     /// Why it ended before the goal, if it did.
     pub failure: Option<Failure>,
+    /// What the server said while they ran.
+    pub noticed: Vec<Noticed>,
 }
 
 impl<'a> Carrier<'a> {
@@ -52,18 +65,16 @@ impl<'a> Carrier<'a> {
             stop: CancellationToken::new(),
             unsure: false,
             blockers: Vec::new(),
+            noticed: Vec::new(),
+            unsaved: Vec::new(),
         }
     }
 
     /// A carrier that goes on with a session.
     pub fn with_session(shard: &'a Shard, limits: &'a Limits, session: Session) -> Self {
         Self {
-            shard,
-            limits,
             session: Some(session),
-            stop: CancellationToken::new(),
-            unsure: false,
-            blockers: Vec::new(),
+            ..Self::new(shard, limits)
         }
     }
 
@@ -81,6 +92,15 @@ impl<'a> Carrier<'a> {
 
     /// Carries `plan`, compiled as `compiled`, to the schema of `head`.
     pub async fn carry(&mut self, plan: &Plan, compiled: &Compiled, head: &Head) -> Carried {
+        let carried = self.all(plan, compiled, head).await;
+        self.save_many().await;
+        Carried {
+            noticed: std::mem::take(&mut self.noticed),
+            ..carried
+        }
+    }
+
+    async fn all(&mut self, plan: &Plan, compiled: &Compiled, head: &Head) -> Carried {
         let mut head = head.clone();
         let carried = self.messages(&compiled.messages, &mut head).await;
         let finer = carried.failure.as_ref();
@@ -118,9 +138,55 @@ impl<'a> Carrier<'a> {
     }
 
     /// Gives the session back to the server.
-    pub async fn close(self) {
+    pub async fn close(mut self) {
+        self.save().await;
         if let Some(session) = self.session {
             session.close().await;
+        }
+    }
+
+    /// Stores what the server said. Should that fail, the migrations are no less committed.
+    async fn save(&mut self) {
+        let rows = std::mem::take(&mut self.unsaved);
+        if rows.is_empty() {
+            return;
+        }
+        let saved = match self.session().await {
+            Ok(session) => notices::put(session.connection(), &rows).await,
+            Err(error) => {
+                tracing::warn!(%error, "what the server said could not be stored");
+                return;
+            }
+        };
+        if let Err(error) = saved {
+            tracing::warn!(%error, "what the server said could not be stored");
+            self.session = None;
+        }
+    }
+
+    /// Keeps what the server said while a message ran that is committed now.
+    fn heard(&mut self, template: &Template, head: &Head) {
+        let noticed = template.noticed(self.take_notices());
+        self.keep(head, &noticed);
+        self.noticed.extend(noticed);
+    }
+
+    /// What the server said while the last message ran.
+    pub(super) fn take_notices(&mut self) -> Vec<(usize, Notice)> {
+        let session = self.session.as_mut();
+        session.map(Session::take_notices).unwrap_or_default()
+    }
+
+    /// Keeps what was said to the schema of `head` until it is stored.
+    pub(super) fn keep(&mut self, head: &Head, noticed: &[Noticed]) {
+        let rows = noticed.iter().filter_map(|notice| notice.row(head));
+        self.unsaved.extend(rows);
+    }
+
+    /// Stores what was said, once it is much.
+    pub(super) async fn save_many(&mut self) {
+        if self.unsaved.len() >= SAVED_AT_ONCE {
+            self.save().await;
         }
     }
 
@@ -153,7 +219,10 @@ impl<'a> Carrier<'a> {
             let tried = self.send(&message, template.longest, wait).await;
             let unreachable = matches!(tried, Err(SessionError::Connect { .. }));
             let mut failure = match tried {
-                Ok(Outcome::Done) => return Ok(()),
+                Ok(Outcome::Done) => {
+                    self.heard(template, head);
+                    return Ok(());
+                }
                 Ok(Outcome::Refused {
                     completed,
                     ended,

@@ -5,7 +5,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use super::{
-    Compiled, Limits, Rung, Template,
+    Compiled, Limits, Noticed, Rung, Template,
     carry::Carrier,
     compile::{BEGIN, CHECK, LEFT, OWN, RESET, bytea, text},
     cut,
@@ -107,11 +107,14 @@ impl Group {
     }
 }
 
+/// So many statements stand before the first target's part.
+const AHEAD: usize = 4;
+
 /// How a transaction of several targets ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Together {
-    /// All of them are at their goal.
-    Done,
+    /// All of them are at their goal; what the server said to each on the way.
+    Done(Vec<Vec<Noticed>>),
     /// Nothing was done, since others are at work on these, by OID: the rest can be sent again.
     Busy(Vec<u32>),
     /// Nothing was done; each has to be carried alone, which also tells what was wrong.
@@ -130,7 +133,15 @@ impl Carrier<'_> {
             .send(&message, group.longest(heads.len()), Some(group.wait))
             .await
         {
-            Ok(Outcome::Done) => Together::Done,
+            Ok(Outcome::Done) => {
+                let heard = self.take_notices();
+                let each = group.part.noticed_by_each(AHEAD, heads.len(), heard);
+                for (head, noticed) in heads.iter().zip(&each) {
+                    self.keep(head, noticed);
+                }
+                self.save_many().await;
+                Together::Done(each)
+            }
             Ok(Outcome::Refused { error, .. }) if Fault::of(&error.code) == Fault::Busy => {
                 let busy = error.detail.unwrap_or_default();
                 let busy: Vec<u32> = busy.split(' ').filter_map(|oid| oid.parse().ok()).collect();

@@ -10,6 +10,7 @@ mod failure;
 mod group;
 mod ladder;
 mod limits;
+mod notice;
 mod patience;
 mod template;
 
@@ -19,5 +20,6 @@ pub use failure::{Failure, Place};
 pub use group::{Group, Together};
 pub use ladder::Rung;
 pub use limits::Limits;
+pub use notice::Noticed;
 pub use patience::Patience;
 pub use template::Template;

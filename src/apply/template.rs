@@ -2,13 +2,14 @@
 
 use std::{fmt::Write as _, ops::Range, sync::Arc, time::Duration};
 
-use super::{Failure, Place, Rung};
+use super::{Failure, Noticed, Place, Rung};
 use crate::{
     history::{Digest, Head},
     migration::{Direction, Repeatable, Script, Version},
     plan::Step,
     postgres::{Fault, Message, ServerError},
     sql::{Ident, InvalidIdent, Literal},
+    telemetry::Notice,
 };
 
 /// A message compiled once for a cohort; [`Template::stamp`] makes it a target's own.
@@ -174,6 +175,61 @@ impl Template {
             place: place.map(|(origin, byte)| Place::of(origin, byte)),
             ..Failure::without_place(fault, error)
         }
+    }
+
+    /// What the server said while the statements of scripts ran. What it says of a statement of ours, such as the deferred
+    /// checks, belongs to the script before it; after the COMMIT there is none.
+    pub(super) fn noticed(&self, heard: Vec<(usize, Notice)>) -> Vec<Noticed> {
+        self.noticed_by_each(0, 1, heard).pop().unwrap_or_default()
+    }
+
+    /// The same for a message in which this stands once for each of so many `targets`, one behind the other, after `before`
+    /// other statements. What was said before or behind them is left out: nobody can tell whose it is.
+    pub(super) fn noticed_by_each(
+        &self,
+        before: usize,
+        targets: usize,
+        heard: Vec<(usize, Notice)>,
+    ) -> Vec<Vec<Noticed>> {
+        let origins = self.origins();
+        let mut each: Vec<Vec<Noticed>> = vec![Vec::new(); targets];
+        for (completed, notice) in heard {
+            let Some(at) = completed.checked_sub(before) else {
+                continue;
+            };
+            let length = origins.len().max(1);
+            let origin = origins.get(at % length).copied().flatten();
+            let (Some(origin), Some(noticed)) = (origin, each.get_mut(at / length)) else {
+                continue;
+            };
+            let same = |step: &Origin| {
+                (step.version, step.direction) == (origin.version, origin.direction)
+            };
+            let position = self.steps.iter().position(same);
+            let notice = Noticed::of(origin, position, notice);
+            match noticed.iter_mut().find(|known| known.is_same(&notice)) {
+                Some(known) => known.times += notice.times,
+                None => noticed.push(notice),
+            }
+        }
+        each
+    }
+
+    /// For each statement, the script's statement that it is, or that has run last before it.
+    fn origins(&self) -> Vec<Option<&Origin>> {
+        let (mut origins, mut last) = (Vec::new(), None);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Statement(origin) => last = Some(origin),
+                Piece::End => {
+                    // The COMMIT is one of the script's still: a trigger that is deferred may speak in it.
+                    let is_behind = self.commit > 0 && origins.len() > self.commit;
+                    origins.push(last.filter(|_| !is_behind));
+                }
+                _ => {}
+            }
+        }
+        origins
     }
 
     /// Whether an error after so many `completed` statements is in no transaction because a script ended it, and not
@@ -448,5 +504,29 @@ mod tests {
                 .locate(&head, Rung::first(TRIES), Some(0), 0)
                 .is_none()
         );
+    }
+
+    fn said(completed: usize) -> (usize, Notice) {
+        let notice = Notice {
+            level: crate::telemetry::NoticeLevel::Notice,
+            message: format!("of {completed}"),
+            times: 1,
+        };
+        (completed, notice)
+    }
+
+    #[test]
+    fn what_was_said_belongs_to_the_statement_that_ran() {
+        let template = template();
+        let messages = |noticed: &[Noticed]| -> Vec<String> {
+            noticed.iter().map(|n| n.message.clone()).collect()
+        };
+        // BEGIN, enter, the path, two statements, COMMIT: what is said before the first one is nobody's.
+        let noticed = template.noticed((0..7).map(said).collect());
+        assert_eq!(messages(&noticed), ["of 3", "of 4", "of 5"]);
+        // Twice, behind two other statements.
+        let each = template.noticed_by_each(2, 2, [1, 5, 6, 11, 12, 14].map(said).to_vec());
+        let each: Vec<_> = each.iter().map(|noticed| messages(noticed)).collect();
+        assert_eq!(each, [["of 5", "of 6"], ["of 11", "of 12"]]);
     }
 }

@@ -6,12 +6,15 @@ use futures::future::try_join_all;
 
 use crate::{
     fleet::{Fleet, FleetError},
+    rollout::Survey,
     store::cursors::{self, Progress},
 };
 
-/// How far every backfill that was ever begun has come, over all shards, by name.
-pub async fn progress(fleet: &Fleet) -> Result<Vec<Progress>, FleetError> {
-    let shards = fleet.shards.iter().map(|shard| async move {
+/// How far every backfill that was ever begun has come, over all shards but those that `survey` found away, by name.
+pub async fn progress(fleet: &Fleet, survey: &Survey) -> Result<Vec<Progress>, FleetError> {
+    let shards = fleet.shards.iter();
+    let shards = shards.filter(|shard| !survey.away.contains_key(&shard.name));
+    let shards = shards.map(|shard| async move {
         let mut session = fleet.shard(shard).await?;
         let progress = cursors::progress(session.connection()).await?;
         session.close().await;

@@ -100,7 +100,10 @@ async fn check_definition(
     definition: &Definition,
     works: &[(Target, Head)],
 ) -> Result<(), BackfillError> {
-    let shards = fleet.shards.iter().map(|shard| async move {
+    // A shard that nobody is chosen on need not be there.
+    let has_work = |shard: &&Shard| works.iter().any(|(target, _)| target.shard == shard.name);
+    let shards = fleet.shards.iter().filter(has_work);
+    let shards = shards.map(|shard| async move {
         let on_shard = works
             .iter()
             .filter(|(target, _)| target.shard == shard.name);

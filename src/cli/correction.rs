@@ -10,6 +10,7 @@ use super::{
     human,
     output::Output,
     report::{
+        away_lines,
         json::{self, BlockedJson, RefusalJson, TargetJson},
         name,
     },
@@ -117,7 +118,11 @@ fn tell(result: &Corrected, fleet: &Fleet, output: &Output) {
         let whom = human::count(*count, "schema", "schemas");
         output.error(&format!("{refusal} ({whom}); nothing was changed"));
     }
-    for blocked in &result.blocked {
+    for line in away_lines(&result.blocked) {
+        output.error(&line);
+    }
+    let away = |why: &Why| matches!(why, Why::Unreachable(_));
+    for blocked in result.blocked.iter().filter(|b| !away(&b.why)) {
         output.error(&format!(
             "{}: {}",
             name(&blocked.target, fleet),

@@ -129,7 +129,7 @@ fn of_fleet(error: &FleetError) -> ExitCode {
         | FleetError::Session(SessionError::Pooled { .. })
         | FleetError::UnknownShard { .. } => ExitCode::Configuration,
         FleetError::Session(SessionError::Cancelled(_)) => ExitCode::Interrupted,
-        FleetError::Session(_) => ExitCode::Unreachable,
+        FleetError::Session(_) | FleetError::NoShard(_) => ExitCode::Unreachable,
         FleetError::Store(error) => of_store(error),
         FleetError::UnknownVersion(_) => ExitCode::Usage,
         FleetError::Unsteady(_)

@@ -18,6 +18,7 @@ mod doctor;
 mod down;
 mod dump;
 mod error;
+mod events;
 mod exit;
 mod force;
 mod goto;

@@ -70,16 +70,23 @@ impl Plan {
             }
         }
         self.check_version(&fleet, &scopes)?;
-        context.output.result(&json::plan(&scopes), |paint| {
-            text::plan(&scopes, &fleet, self.sql, paint)
-        });
+        context
+            .output
+            .result(&json::plan(&scopes, &survey), |paint| {
+                text::plan(&scopes, &fleet, self.sql, paint)
+            });
         for scope in &scopes {
             let cohorts = scope.cohorts.iter().map(|planned| &planned.cohort);
             absent::warn(&fleet, scope.scope, cohorts, context.output);
         }
         let cohorts = scopes.iter().flat_map(|scope| &scope.cohorts);
         let mut refusals = cohorts.filter_map(|planned| planned.cohort.plan.as_ref().err());
-        Ok(refusals.next().map_or(ExitCode::Done, of_refusal))
+        Ok(match refusals.next() {
+            Some(refusal) => of_refusal(refusal),
+            None if survey.away.is_empty() => ExitCode::Done,
+            // Of some there is no plan, since nobody could look.
+            None => ExitCode::Failed,
+        })
     }
 
     async fn scope(
@@ -128,7 +135,8 @@ impl Plan {
 /// `up` makes a shared schema that is not there yet, and finds nothing applied in it.
 fn as_up_would_find(standing: &Standing) -> Standing {
     let mut standing = standing.clone();
-    if standing.scope() == Scope::Shared && standing.pinned.is_none() {
+    let absent = standing.pinned.is_none() && standing.away.is_none();
+    if standing.scope() == Scope::Shared && absent {
         let schema = standing.target.schema.as_str().to_owned();
         standing.pinned = Some(Pinned {
             head: Head {

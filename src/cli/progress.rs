@@ -245,6 +245,8 @@ mod tests {
                 schema: Ident::new("acme").unwrap(),
             },
             from: None,
+            to: None,
+            noticed: Vec::new(),
             migrations: 0,
             ended,
         };

@@ -3,6 +3,8 @@
 mod json;
 mod text;
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use clap::Args;
 
 use super::{context::Context, error::CliError, exit::ExitCode, selection::Selection};
@@ -33,6 +35,8 @@ struct Fleetwide {
     idle: Vec<(Target, TenantState)>,
     /// Schemas that no tenant of the registry has.
     strays: Vec<(ShardName, Pinned)>,
+    /// Shards that could not be asked, and why.
+    away: BTreeMap<ShardName, Arc<str>>,
 }
 
 struct ScopeStatus {
@@ -70,14 +74,20 @@ impl Status {
                 .map(|(tenant, state)| (target(tenant), state))
                 .collect(),
             strays: survey.strays.clone(),
+            away: survey.away.clone(),
         };
         context.output.result(&json::status(&status), |paint| {
             text::status(&status, &fleet, paint)
         });
-        Ok(if self.check {
-            status.exit_code()
-        } else {
+        let all = if survey.away.is_empty() {
             ExitCode::Done
+        } else {
+            ExitCode::Failed
+        };
+        Ok(match status.exit_code() {
+            // What was looked for was found, though not everywhere was looked.
+            found if self.check && found != ExitCode::Done => found,
+            _ => all,
         })
     }
 }
@@ -117,7 +127,7 @@ impl ScopeStatus {
     /// Whether a schema is not what the history says.
     fn is_absent(&self) -> bool {
         let absent = |why: &Why| match why {
-            Why::Dirty(_) | Why::Unmade => false,
+            Why::Dirty(_) | Why::Unmade | Why::Unreachable(_) => false,
             Why::Unknown | Why::Gone | Why::SharedGone | Why::Renamed(_) => true,
         };
         self.blocked.iter().any(|blocked| absent(&blocked.why))

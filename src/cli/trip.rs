@@ -1,6 +1,6 @@
 //! What `up`, `down`, `redo` and `goto` have in common: one run over the fleet, watched and reported.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{
     Args,
@@ -11,8 +11,10 @@ use super::{
     absent,
     context::Context,
     error::CliError,
+    events::{About, Events},
     exit::ExitCode,
     human,
+    output::Output,
     progress::Progress,
     report::{self, Retry},
     selection::Selection,
@@ -40,6 +42,9 @@ pub(super) struct TripOptions {
     /// Move each tenant in a transaction of its own, light as the migration may be
     #[arg(long)]
     no_group: bool,
+    /// Also write what happens to this file, as it happens: one JSON object a line, behind what is in it
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
 }
 
 /// One run over the fleet, as it was asked for.
@@ -79,15 +84,41 @@ impl Trip<'_> {
                 .max_failures
                 .unwrap_or(settings.apply.max_failures),
         };
+        let events = self.events(&fleet, context.output)?;
         let stop = context.stop(&fleet);
-        let progress = Progress::new(context.output);
-        let report = travel(&fleet, &request, &stop, &progress).await?;
-        report::show(&report, &fleet, &self.retry, context.output);
+        let observer = (Progress::new(context.output), events);
+        let travelled = travel(&fleet, &request, &stop, &observer).await;
+        let (progress, events) = observer;
+        drop(progress);
+        let report = travelled.map_err(|error| {
+            let error = error.into();
+            events.iter().for_each(|events| events.fail(&error));
+            error
+        })?;
+        let code = report::exit_code(&report);
+        let lost = events.and_then(|events| {
+            events.conclude(&report, code);
+            events.lost()
+        });
+        report::show(&report, &fleet, &self.retry, lost, context.output);
         // The way back does not need the files.
         if self.goal == Goal::Latest {
             absent::look(&fleet, self.scopes, &self.selection, context.output).await?;
         }
-        Ok(report::exit_code(&report))
+        Ok(code)
+    }
+
+    /// The file for the events, opened before anything is done.
+    fn events(&self, fleet: &Fleet, output: &Output) -> Result<Option<Events>, CliError> {
+        let about = About {
+            command: self.retry.command.split(' ').next().unwrap_or_default(),
+            goal: self.goal,
+            scopes: self.scopes,
+            who: &fleet.limits.who,
+        };
+        let path = self.options.events.as_deref();
+        path.map(|path| Events::open(path, &about, output))
+            .transpose()
     }
 }
 
@@ -106,6 +137,10 @@ impl TripOptions {
         }
         if self.no_group {
             typed.push_str(" --no-group");
+        }
+        if let Some(events) = &self.events {
+            let events = report::for_shell(&events.display().to_string());
+            typed.push_str(&format!(" --events {events}"));
         }
         typed
     }

@@ -119,6 +119,7 @@ impl Settings {
                 direct_url: self.home.direct_url.clone(),
                 table: "home".to_owned(),
                 concurrency: self.apply.concurrency,
+                max_tenants: None,
             }]);
         }
         let shard = |(name, table): (&ShardName, &ShardTable)| Shard {
@@ -127,6 +128,7 @@ impl Settings {
             direct_url: table.direct_url.clone(),
             table: format!("shards.{name}"),
             concurrency: table.concurrency.unwrap_or(self.apply.concurrency),
+            max_tenants: table.max_tenants,
         };
         Ok(self.shards.iter().map(shard).collect())
     }
@@ -335,6 +337,7 @@ mod tests {
         assert_eq!(shards.len(), 1);
         assert_eq!(shards[0].name.as_str(), "eu1");
         assert_eq!(shards[0].concurrency, 8);
+        assert_eq!(shards[0].max_tenants, Some(2000));
         for key in shards::KEYS {
             assert!(
                 example
@@ -419,7 +422,7 @@ mod tests {
         );
         assert_eq!(
             complaint(file("[shards]\neu1 = \"postgres://eu1/shop\"")),
-            "`shards.eu1` (FILE): a shard is a table [shards.NAME] with the keys url, direct_url, concurrency"
+            "`shards.eu1` (FILE): a shard is a table [shards.NAME] with the keys url, direct_url, concurrency, max_tenants"
         );
     }
 

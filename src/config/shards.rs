@@ -21,6 +21,8 @@ pub struct Shard {
     pub table: String,
     /// How many tenants are moved at once.
     pub concurrency: usize,
+    /// So many tenants are put on it, at most, where nobody says which shard; none for no limit.
+    pub max_tenants: Option<u64>,
 }
 
 /// What a shard's table says.
@@ -30,10 +32,11 @@ pub(super) struct ShardTable {
     pub(super) url: SecretString,
     pub(super) direct_url: Option<SecretString>,
     pub(super) concurrency: Option<usize>,
+    pub(super) max_tenants: Option<u64>,
 }
 
 /// The keys of a shard's table.
-pub(super) const KEYS: [&str; 3] = ["url", "direct_url", "concurrency"];
+pub(super) const KEYS: [&str; 4] = ["url", "direct_url", "concurrency", "max_tenants"];
 
 pub(super) fn check(shards: &BTreeMap<ShardName, ShardTable>, checks: &mut Checks) {
     for (name, shard) in shards {

@@ -1,6 +1,6 @@
 //! What is pending when the daemon starts: applied by the same code as `up`, and looked at again until that is done.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use tokio::sync::watch;
@@ -15,6 +15,8 @@ use crate::{
     postgres::Fault,
     reconcile::{Next, Passing, Reconciler},
     rollout::{Ended, Observer, Report, Request, Run, ScopeReport, travel},
+    telemetry::NoticeLevel,
+    tenant::ShardName,
 };
 
 /// Applies what is pending.
@@ -54,19 +56,27 @@ impl Pending {
             return Ok(Next::Never);
         }
         report.scopes.iter().for_each(tell);
-        if may_pass(&report) {
-            bail!("somebody else is applying what is pending, or a database went away");
+        if somebody_is_busy(&report) {
+            bail!("somebody else is applying what is pending");
+        }
+        let unwell: BTreeMap<_, _> = report.scopes.iter().flat_map(|s| s.unwell()).collect();
+        if unwell.len() == fleet.shards.iter().count() {
+            bail!("no shard can be worked on: {}", said(&unwell));
         }
         // A tenant that failed waits for a person; to hold back the whole fleet would help nobody.
         let has_refusals = report.scopes.iter().any(|scope| !scope.refusals.is_empty());
         let is_shared_done = report
             .scopes
             .iter()
-            .all(|scope| scope.scope == Scope::Tenant || scope.is_complete());
+            .all(|scope| scope.scope == Scope::Tenant || scope.is_complete_elsewhere());
         if !is_shared_done || has_refusals {
             bail!("not ready: what is pending could not be applied; `tenantry up` tells more");
         }
+        // What new tenants need is there, but for those of a shard that is away: they are told so one by one.
         self.caught_up.send_replace(Some(Arc::new(fleet)));
+        if !unwell.is_empty() {
+            bail!("not every shard can be worked on: {}", said(&unwell));
+        }
         Ok(Next::Never)
     }
 }
@@ -81,15 +91,16 @@ impl Reconciler for Pending {
     }
 }
 
-/// Whether something is undone for a reason that goes away by itself.
-fn may_pass(report: &Report) -> bool {
+/// What the shards have said that cannot be worked on.
+fn said(unwell: &BTreeMap<&ShardName, Arc<str>>) -> String {
+    let each = unwell.iter().map(|(shard, why)| format!("{shard}: {why}"));
+    each.collect::<Vec<_>>().join("; ")
+}
+
+/// Whether something is undone because somebody else was at work on it.
+fn somebody_is_busy(report: &Report) -> bool {
     let mut failures = report.scopes.iter().flat_map(ScopeReport::failures);
-    failures.any(|(_, failure)| {
-        matches!(
-            failure.fault,
-            Fault::Busy | Fault::Stale | Fault::Connection
-        )
-    })
+    failures.any(|(_, failure)| matches!(failure.fault, Fault::Busy | Fault::Stale))
 }
 
 fn tell(scope: &ScopeReport) {
@@ -112,6 +123,17 @@ struct Log;
 impl Observer for Log {
     fn ended(&self, _scope: Scope, run: &Run) {
         let target = &run.target;
+        for noticed in &run.noticed {
+            let (migration, message) = (&noticed.name, &noticed.message);
+            match noticed.level {
+                NoticeLevel::Warning => {
+                    tracing::warn!(%target, migration, "PostgreSQL said: {message}");
+                }
+                NoticeLevel::Notice => {
+                    tracing::info!(%target, migration, "PostgreSQL said: {message}");
+                }
+            }
+        }
         match &run.ended {
             Ended::Done => tracing::info!(%target, migrations = run.migrations, "moved"),
             Ended::Failed(failure) => tracing::error!(%target, "failed: {failure}"),

@@ -8,7 +8,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{Built, DaemonError, pending::Pending, provisioning::Provisioning};
 use crate::{
     api::{self, Readiness},
-    fleet::Fleet,
     reconcile::{Loop, Reconciler},
 };
 
@@ -34,7 +33,8 @@ impl Built {
         let (stop, close) = (CancellationToken::new(), CancellationToken::new());
         let (caught_up, is_caught_up) = watch::channel(None);
         let readiness = Readiness {
-            databases: databases(&fleet),
+            home: fleet.shards.home().pool(PROBES),
+            shards: fleet.shards.iter().map(|s| s.pool(PROBES)).collect(),
             caught_up: is_caught_up.clone(),
             stop: stop.clone(),
         };
@@ -131,9 +131,4 @@ impl Crew {
         }
         Err(late)
     }
-}
-
-fn databases(fleet: &Fleet) -> Vec<sqlx::PgPool> {
-    let shards = fleet.shards.iter().chain([fleet.shards.home()]);
-    shards.map(|shard| shard.pool(PROBES)).collect()
 }

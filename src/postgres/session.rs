@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::{
     Answered, Blocker, Connection, Fault, Message, ServerError, settings, side::Side, watch::watch,
 };
+use crate::telemetry::{Notice, Sink};
 
 /// A connection that carries messages. Nothing of one message survives into the next.
 ///
@@ -25,6 +26,8 @@ pub struct Session {
     pid: Option<i32>,
     side: Arc<Side>,
     blockers: Vec<Blocker>,
+    sink: Sink,
+    notices: Vec<(usize, Notice)>,
 }
 
 /// How long an answer is waited for, and how closely it is looked meanwhile what the server is doing.
@@ -227,6 +230,8 @@ impl Session {
             pid: None,
             side,
             blockers: Vec::new(),
+            sink: Sink::default(),
+            notices: Vec::new(),
         })
     }
 
@@ -315,16 +320,30 @@ impl Session {
         self.touched += u64::from(message.relations());
         let mut completed = 0_usize;
         let (text, ahead) = self.whole(message);
+        let (sink, notices) = (&self.sink, &mut self.notices);
+        notices.clear();
         let mut replies = sqlx::raw_sql(AssertSqlSafe(text)).fetch_many(&mut *self.connection);
-        let error = loop {
-            match replies.next().await {
-                Some(Ok(Either::Left(_))) => completed += 1,
-                Some(Ok(Either::Right(row))) => *last = Some(row),
-                Some(Err(error)) => break error,
-                None => return Ok(Outcome::Done),
+        let ended = sink.listen(async {
+            loop {
+                let reply = replies.next().await;
+                notices.extend(
+                    sink.drain()
+                        .into_iter()
+                        .map(|notice| (completed.saturating_sub(ahead.statements), notice)),
+                );
+                match reply {
+                    Some(Ok(Either::Left(_))) => completed += 1,
+                    Some(Ok(Either::Right(row))) => *last = Some(row),
+                    Some(Err(error)) => break Some(error),
+                    None => break None,
+                }
             }
-        };
+        });
+        let ended = ended.await;
         drop(replies);
+        let Some(error) = ended else {
+            return Ok(Outcome::Done);
+        };
         if Fault::of_error(&error) == Fault::Connection {
             return Err(SessionError::Lost(ServerError::of(&error)));
         }
@@ -354,6 +373,12 @@ impl Session {
             characters,
         };
         (text.into(), ahead)
+    }
+
+    /// What the server said beside its answers while the last message ran, each with the number of statements that had been
+    /// completed before. Nothing where the process's subscriber has no [`notices`](crate::telemetry::notices) layer.
+    pub fn take_notices(&mut self) -> Vec<(usize, Notice)> {
+        std::mem::take(&mut self.notices)
     }
 
     /// The connection, for queries over our own tables.

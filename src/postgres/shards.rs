@@ -25,6 +25,8 @@ pub struct Shard {
     pub name: ShardName,
     /// How many targets are worked on at once.
     pub concurrency: usize,
+    /// So many tenants are put on it, at most, where nobody says which shard; none for no limit.
+    pub max_tenants: Option<u64>,
     // Never in a log: the driver prints the password with the options.
     options: PgConnectOptions,
     /// Past a pooler, where that is another way.
@@ -49,6 +51,7 @@ impl Shard {
         Self {
             name,
             concurrency,
+            max_tenants: None,
             side: Side::new(options.clone(), CancellationToken::new()),
             options,
             direct: None,
@@ -78,6 +81,15 @@ impl Shard {
                 None => self.side,
             },
             direct,
+            ..self
+        }
+    }
+
+    /// So many tenants are put on it, at most, where nobody says which shard.
+    #[must_use]
+    pub fn max_tenants(self, max_tenants: Option<u64>) -> Self {
+        Self {
+            max_tenants,
             ..self
         }
     }

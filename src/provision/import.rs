@@ -57,12 +57,20 @@ pub async fn import(
     })
 }
 
-/// Pins the shared schema of each shard as it is, where that was not done before. Makes none.
+/// Pins the shared schema of each shard as it is, where that was not done before. Makes none. A shard that cannot be asked
+/// is passed over: surveys tell of it.
 pub async fn import_shared(fleet: &Fleet) -> Result<(), ProvisionError> {
     for shard in fleet.shards.iter() {
-        let mut session = fleet.shard(shard).await?;
-        let pinned = pin(&mut session, &shard.name, &fleet.shared_schema).await;
-        session.close().await;
+        let pinned = async {
+            let mut session = fleet.shard(shard).await?;
+            let pinned = pin(&mut session, &shard.name, &fleet.shared_schema).await;
+            session.close().await;
+            pinned
+        };
+        let pinned = match pinned.await {
+            Err(ProvisionError::Fleet(error)) if error.is_of_one_shard() => continue,
+            pinned => pinned,
+        };
         pinned.map_err(|error| match error {
             ProvisionError::NoSchema { shard, .. } => ProvisionError::SharedBehind {
                 schema: fleet.shared_schema.clone(),

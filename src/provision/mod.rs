@@ -4,6 +4,7 @@ mod add;
 mod each;
 mod guarded;
 mod import;
+mod placement;
 mod rename;
 mod retire;
 mod schema;
@@ -14,6 +15,7 @@ mod suspend;
 pub use add::{add, resume};
 pub use each::{Each, each};
 pub use import::{Imported, import, import_shared};
+pub use placement::{Because, FULL, Placement, place};
 pub use rename::rename;
 pub use retire::retire;
 pub use schema::shared_schema;
@@ -150,6 +152,15 @@ pub enum ProvisionError {
     /// No shard of that name, or more than one to choose from.
     #[error("{0}")]
     Shard(String),
+    /// Every shard that can be reached has as many tenants as may be put on it.
+    #[error(
+        "every shard has as many tenants as its max_tenants allows: add a further shard, raise it, or say which shard with \
+         --shard{away}"
+    )]
+    Full {
+        /// Shards that could not be asked, and why; empty where all were.
+        away: String,
+    },
     /// The migrations cannot be planned.
     #[error(transparent)]
     Refused(#[from] Refusal),

@@ -1,6 +1,6 @@
 //! Cohorts: targets that share one plan, so that planning does not grow with the fleet.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Standing,
@@ -11,8 +11,7 @@ use crate::{
     history::{Applied, Digest, Head},
     migration::{Direction, MigrationSet, Scope, Version},
     plan::{Goal, Plan, Refusal, Stored, plan},
-    store::scripts,
-    tenant::Target,
+    tenant::{ShardName, Target},
 };
 
 /// Targets that stand at the same place and so share one plan.
@@ -58,6 +57,8 @@ pub enum Why {
     Unknown,
     /// The same, of a shared schema.
     Unmade,
+    /// Its shard cannot be worked on; what the server or the driver said.
+    Unreachable(Arc<str>),
 }
 
 impl Why {
@@ -69,6 +70,7 @@ impl Why {
             Self::Renamed(name) => format!("its schema was renamed to {name}"),
             Self::Unknown => "its shard knows nothing of it".to_owned(),
             Self::Unmade => "it is not there yet".to_owned(),
+            Self::Unreachable(why) => format!("its shard cannot be worked on: {why}"),
         }
     }
 
@@ -92,6 +94,7 @@ impl Why {
             ),
             Self::Unmade => "`tenantry up` makes it".to_owned(),
             Self::Unknown => "`tenantry tenant import TENANT` takes the schema as it is".to_owned(),
+            Self::Unreachable(_) => "mend that, then try again".to_owned(),
         }
     }
 }
@@ -131,10 +134,7 @@ impl Cohorts {
             let head = applied.last().map(|applied| applied.version);
             let stored = match goal.direction(head) {
                 Direction::Up => Stored::new(),
-                Direction::Down => {
-                    let session = histories.session(&targets[0].0.shard).await?;
-                    scripts::downs(session.connection(), &applied).await?
-                }
+                Direction::Down => histories.downs(&applied, &targets).await?,
             };
             let standing = crate::plan::Standing {
                 applied: &applied,
@@ -167,6 +167,20 @@ impl Cohorts {
         self.cohorts
             .iter()
             .filter_map(|cohort| Some((cohort.plan.as_ref().err()?, cohort.targets.len())))
+    }
+
+    /// Blocks the targets on these shards, which turned out to be unwell.
+    pub(super) fn leave_out(&mut self, unwell: &BTreeMap<ShardName, Arc<str>>) {
+        for cohort in &mut self.cohorts {
+            let targets = cohort
+                .targets
+                .extract_if(.., |(target, _)| unwell.contains_key(&target.shard));
+            let blocked = targets.filter_map(|(target, _)| {
+                let why = Why::Unreachable(unwell.get(&target.shard)?.clone());
+                Some(Blocked { target, why })
+            });
+            self.blocked.extend(blocked);
+        }
     }
 
     /// Whether any file or any history of these has this version.
@@ -224,6 +238,9 @@ pub(super) fn places<'a>(
 
 /// The head of a standing that can be moved.
 pub(crate) fn ready(standing: &Standing, dirty: Dirty) -> Result<Head, Why> {
+    if let Some(why) = &standing.away {
+        return Err(Why::Unreachable(why.clone()));
+    }
     let Some(pinned) = &standing.pinned else {
         return Err(match standing.scope() {
             Scope::Shared => Why::Unmade,

@@ -1,20 +1,16 @@
 //! Carrying plans to many targets: bounded concurrency a shard, the failure budget, and a stop that is heard.
 
-use std::{
-    collections::BTreeMap,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
-};
+use std::{collections::BTreeMap, time::Instant};
 
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Budget,
+    Breaker, Budget,
     queue::{Alone, Job, Prepared, Queue},
 };
 use crate::{
-    apply::{Carrier, Failure, Group, Together},
+    apply::{Carried, Carrier, Failure, Group, Noticed, Together},
     fleet::Fleet,
     history::Head,
     migration::{Script, Version},
@@ -31,8 +27,12 @@ pub struct Run {
     pub target: Target,
     /// Where it stood before.
     pub from: Option<Version>,
+    /// Where it stands now.
+    pub to: Option<Version>,
     /// How many migrations were committed, up or down.
     pub migrations: usize,
+    /// What the server said while they ran.
+    pub noticed: Vec<Noticed>,
     /// How it ended.
     pub ended: Ended,
 }
@@ -94,7 +94,7 @@ impl Conductor<'_> {
             shard,
             queue: Queue::new(works, workers, self.fleet.limits.group_time),
             halt,
-            unwell: AtomicBool::new(false),
+            breaker: Breaker::new(Breaker::PAUSE),
         };
         let carrier = || Carrier::new(shard, &self.fleet.limits).until(halt.clone());
         let mut first = carrier();
@@ -118,15 +118,7 @@ impl Conductor<'_> {
             // Whoever asks to stop meanwhile is heard below.
             let paced = desk.shard.wait_for(statements);
             let _ = desk.halt.run_until_cancelled(paced).await;
-            let is_over = self.is_over() || desk.unwell.load(Ordering::Relaxed);
             match job {
-                Job::One { work, .. } if is_over => {
-                    runs.push(self.ended(work, 0, Ended::NotStarted));
-                }
-                Job::Several(_, works) if is_over => {
-                    let works = works.into_iter();
-                    runs.extend(works.map(|work| self.ended(work, 0, Ended::NotStarted)));
-                }
                 Job::One {
                     work,
                     first,
@@ -134,6 +126,11 @@ impl Conductor<'_> {
                 } => {
                     carrier.unsure(unsure);
                     runs.push(self.one(desk, &mut carrier, work, first).await);
+                }
+                Job::Several(_, works)
+                    if self.is_over() || !desk.breaker.admit(false, desk.halt).await =>
+                {
+                    runs.extend(works.into_iter().map(|work| self.not_started(work)));
                 }
                 Job::Several(group, works) => {
                     runs.extend(self.several(desk, &mut carrier, group, works).await);
@@ -151,16 +148,11 @@ impl Conductor<'_> {
         work: Work<'w>,
         first: bool,
     ) -> Run {
-        let prepared = work.prepared;
-        let compiled = match first {
-            true => &prepared.first,
-            false => &prepared.others,
+        let Some(mut carried) = self.carry(desk, carrier, work, first).await else {
+            return self.not_started(work);
         };
-        let start = Instant::now();
-        let carried = carrier.carry(prepared.plan, compiled, work.head).await;
-        let Some(failure) = carried.failure else {
-            desk.queue.took(work, 1, start.elapsed());
-            return self.ended(work, carried.migrations, Ended::Done);
+        let Some(failure) = carried.failure.take() else {
+            return self.ended(work, carried, Ended::Done);
         };
         match failure.fault {
             // Somebody else is at work there, or asked for it: nothing is wrong.
@@ -168,16 +160,54 @@ impl Conductor<'_> {
             // A text that ends its transaction would leave the next tenant dirty as well, and one that changes what is
             // not its own would do so again, unwatched perhaps.
             Fault::Author | Fault::Escaped | Fault::Foreign => self.budget.halt(),
-            Fault::Shard | Fault::Connection => {
-                desk.unwell.store(true, Ordering::Relaxed);
-                self.budget.spend();
-            }
+            // The breaker's affair: the other databases are not to stop for it.
+            fault if Breaker::is_opened_by(fault) && desk.breaker.is_given_up() => {}
             _ => self.budget.spend(),
         }
         if self.budget.is_spent() {
             desk.halt.cancel();
         }
-        self.ended(work, carried.migrations, Ended::Failed(Box::new(failure)))
+        self.ended(work, carried, Ended::Failed(Box::new(failure)))
+    }
+
+    /// Carries one plan when the breaker lets it through, and again, some times, where the database was unwell and nothing
+    /// was committed. None when it was not begun.
+    async fn carry<'w>(
+        &self,
+        desk: &Desk<'w>,
+        carrier: &mut Carrier<'_>,
+        work: Work<'w>,
+        first: bool,
+    ) -> Option<Carried> {
+        let prepared = work.prepared;
+        let compiled = match first {
+            true => &prepared.first,
+            false => &prepared.others,
+        };
+        let mut before = None;
+        for tried in 0..=Breaker::PROBES {
+            if self.is_over() || !desk.breaker.admit(tried > 0, desk.halt).await {
+                break;
+            }
+            let start = Instant::now();
+            let carried = carrier.carry(prepared.plan, compiled, work.head).await;
+            let fault = carried.failure.as_ref().map(|failure| failure.fault);
+            if fault.is_none() {
+                desk.queue.took(work, 1, start.elapsed());
+            }
+            match fault.filter(|fault| Breaker::is_opened_by(*fault)) {
+                Some(fault) => desk.breaker.unwell(fault),
+                None => {
+                    desk.breaker.well();
+                    return Some(carried);
+                }
+            }
+            if carried.migrations > 0 {
+                return Some(carried);
+            }
+            before = Some(carried);
+        }
+        before
     }
 
     /// Several targets in one transaction; those that cannot be carried so are handed back to be carried alone.
@@ -190,16 +220,23 @@ impl Conductor<'_> {
     ) -> Vec<Run> {
         let heads: Vec<&Head> = works.iter().map(|work| work.head).collect();
         let start = Instant::now();
-        match carrier.carry_group(group, &heads).await {
-            Together::Done => {
+        let together = carrier.carry_group(group, &heads).await;
+        // Where it was not, those that are carried alone now will tell.
+        desk.breaker.well();
+        match together {
+            Together::Done(noticed) => {
                 if let Some(first) = works.first() {
                     desk.queue.took(*first, works.len(), start.elapsed());
                 }
-                let done = |work: Work<'_>| {
-                    let migrations = work.prepared.plan.steps.len();
-                    self.ended(work, migrations, Ended::Done)
+                let done = |(work, noticed): (Work<'_>, Vec<Noticed>)| {
+                    let carried = Carried {
+                        migrations: work.prepared.plan.steps.len(),
+                        noticed,
+                        failure: None,
+                    };
+                    self.ended(work, carried, Ended::Done)
                 };
-                return works.into_iter().map(done).collect();
+                return works.into_iter().zip(noticed).map(done).collect();
             }
             Together::Busy(oids) => {
                 let is_busy = |work: &Work<'_>| oids.contains(&work.head.schema_oid);
@@ -215,7 +252,9 @@ impl Conductor<'_> {
 
     /// One failure tells of the whole shard; nobody else on it was begun.
     fn unreachable(&self, desk: &Desk<'_>, failure: Failure) -> Vec<Run> {
-        self.budget.spend();
+        if !Breaker::is_opened_by(failure.fault) {
+            self.budget.spend();
+        }
         let mut failure = Some(Box::new(failure));
         let mut runs = Vec::new();
         while let Some(job) = desk.queue.next() {
@@ -225,7 +264,7 @@ impl Conductor<'_> {
             };
             runs.extend(works.into_iter().map(|work| {
                 let ended = failure.take().map_or(Ended::NotStarted, Ended::Failed);
-                self.ended(work, 0, ended)
+                self.ended(work, Carried::default(), ended)
             }));
         }
         runs
@@ -236,11 +275,19 @@ impl Conductor<'_> {
         self.stop.is_cancelled() || self.budget.is_spent()
     }
 
-    fn ended(&self, work: Work<'_>, migrations: usize, ended: Ended) -> Run {
+    fn not_started(&self, work: Work<'_>) -> Run {
+        self.ended(work, Carried::default(), Ended::NotStarted)
+    }
+
+    fn ended(&self, work: Work<'_>, carried: Carried, ended: Ended) -> Run {
+        let done = work.prepared.plan.steps.get(..carried.migrations);
+        let last = done.and_then(|done| done.last());
         let run = Run {
             target: work.target.clone(),
             from: work.head.version,
-            migrations,
+            to: last.map_or(work.head.version, |step| step.version),
+            migrations: carried.migrations,
+            noticed: carried.noticed,
             ended,
         };
         (self.observe)(&run);
@@ -254,10 +301,15 @@ async fn store_scripts(carrier: &mut Carrier<'_>, queue: &Queue<'_>) -> Result<(
     for script in queue.plans().into_iter().flat_map(Plan::texts) {
         texts.insert(script.checksum, script);
     }
-    let session = carrier
-        .session()
-        .await
-        .map_err(|error| Failure::without_place(Fault::of_session(&error), error.into_error()))?;
+    let session = carrier.session().await.map_err(|error| {
+        let (fault, said) = (Fault::of_session(&error), error.to_string());
+        let error = ServerError {
+            message: said,
+            code: String::new(),
+            ..error.into_error()
+        };
+        Failure::without_place(fault, error)
+    })?;
     scripts::put(session.connection(), texts.into_values())
         .await
         .map_err(not_stored)
@@ -282,5 +334,5 @@ struct Desk<'a> {
     shard: &'a Shard,
     queue: Queue<'a>,
     halt: &'a CancellationToken,
-    unwell: AtomicBool,
+    breaker: Breaker,
 }

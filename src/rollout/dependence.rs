@@ -110,6 +110,10 @@ fn is_left(standing: &Standing, request: &Request<'_>) -> bool {
     let Some(tenant) = &standing.tenant else {
         return false;
     };
+    // The shared schema beside it stays as well.
+    if standing.away.is_some() {
+        return false;
+    }
     let stands = ready(standing, Dirty::Blocks);
     match tenant.state {
         TenantState::Active if (request.select)(standing) => stands.is_err(),

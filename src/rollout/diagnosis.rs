@@ -46,6 +46,7 @@ impl Wrong {
             Self::Blocked(Why::Renamed(_)) => "renamed",
             Self::Blocked(Why::Unknown) => "unknown",
             Self::Blocked(Why::Unmade) => "unmade",
+            Self::Blocked(Why::Unreachable(_)) => "unreachable",
             Self::Unfinished => "unfinished",
             Self::Stray => "stray",
             Self::Forgotten => "forgotten",
@@ -142,7 +143,7 @@ pub async fn diagnose(fleet: &Fleet, survey: &Survey) -> Result<Vec<Finding>, Fl
 /// to another name.
 fn is_expected(standing: &Standing) -> bool {
     match state(standing) {
-        None => standing.pinned.is_some(),
+        None => standing.pinned.is_some() || standing.away.is_some(),
         Some(state) => !matches!(state, TenantState::Retiring | TenantState::Renaming),
     }
 }

@@ -1,17 +1,21 @@
 //! Histories of the fleet, read as seldom as can be: one representative a digest that the files do not explain.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use super::{
-    Blocked, Standing, Survey,
+    Blocked, Standing, Survey, Why,
     cohort::{Dirty, Place, places},
 };
 use crate::{
     fleet::{Fleet, FleetError},
     history::{Applied, Digest, Head},
     migration::Scope,
+    plan::Stored,
     postgres::Session,
-    store::history,
+    store::{history, scripts},
     tenant::{ShardName, Target},
 };
 
@@ -26,6 +30,8 @@ pub(super) struct Histories<'a> {
     fleet: &'a Fleet,
     known: HashMap<Digest, Vec<Applied>>,
     sessions: HashMap<ShardName, Session>,
+    /// Shards that could not be asked, and why.
+    away: BTreeMap<ShardName, Arc<str>>,
 }
 
 /// Targets that stand at the same place, and what is applied in them.
@@ -48,6 +54,7 @@ impl<'a> Histories<'a> {
             fleet,
             known,
             sessions: HashMap::new(),
+            away: BTreeMap::new(),
         }
     }
 
@@ -65,7 +72,14 @@ impl<'a> Histories<'a> {
             for (place, mut targets) in open {
                 if let Some(group) = groups.get_mut(&place) {
                     group.targets.append(&mut targets);
-                } else if let Some(applied) = self.applied(place.digest, &targets).await? {
+                    continue;
+                }
+                let applied = self.applied(place.digest, &targets).await?;
+                blocked.extend(self.leave_out(&mut targets));
+                if targets.is_empty() {
+                    continue;
+                }
+                if let Some(applied) = applied {
                     let group = Group {
                         place,
                         applied,
@@ -100,15 +114,82 @@ impl<'a> Histories<'a> {
         if let Some(applied) = self.known.get(&digest) {
             return Ok(Some(applied.clone()));
         }
-        for (target, head) in targets.iter().take(REPRESENTATIVES) {
-            let session = self.session(&target.shard).await?;
-            let applied = history::applied(session.connection(), head).await?;
+        let mut asked = 0;
+        for (target, head) in targets {
+            if asked == REPRESENTATIVES {
+                break;
+            }
+            let Some(applied) = self.ask(target, head).await? else {
+                continue;
+            };
+            asked += 1;
             if Digest::of(&applied) == digest {
                 self.known.insert(digest, applied.clone());
                 return Ok(Some(applied));
             }
         }
         Ok(None)
+    }
+
+    /// What is applied in one target; none where its shard cannot be asked, which is then not asked again.
+    async fn ask(
+        &mut self,
+        target: &Target,
+        head: &Head,
+    ) -> Result<Option<Vec<Applied>>, FleetError> {
+        let shard = &target.shard;
+        if self.away.contains_key(shard) {
+            return Ok(None);
+        }
+        let answer = async {
+            let session = self.session(shard).await?;
+            Ok::<_, FleetError>(history::applied(session.connection(), head).await?)
+        };
+        match answer.await {
+            Ok(applied) => Ok(Some(applied)),
+            // Of the only shard nothing is left to go on with.
+            Err(error) if error.is_of_one_shard() && self.fleet.shards.iter().count() > 1 => {
+                self.sessions.remove(shard);
+                self.away.insert(shard.clone(), error.to_string().into());
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes out those targets whose shard cannot be asked.
+    fn leave_out(&self, targets: &mut Vec<(Target, Head)>) -> Vec<Blocked> {
+        let away = targets.extract_if(.., |(target, _)| self.away.contains_key(&target.shard));
+        let blocked = away.filter_map(|(target, _)| {
+            let why = Why::Unreachable(self.away.get(&target.shard)?.clone());
+            Some(Blocked { target, why })
+        });
+        blocked.collect()
+    }
+
+    /// The texts for the way back of what is applied in `targets`: any of their shards has them all.
+    pub(super) async fn downs(
+        &mut self,
+        applied: &[Applied],
+        targets: &[(Target, Head)],
+    ) -> Result<Stored, FleetError> {
+        let shards: BTreeSet<_> = targets.iter().map(|(target, _)| &target.shard).collect();
+        let mut last = None;
+        for shard in shards {
+            let stored = async {
+                let session = self.session(shard).await?;
+                Ok::<_, FleetError>(scripts::downs(session.connection(), applied).await?)
+            };
+            match stored.await {
+                Ok(stored) => return Ok(stored),
+                Err(error) if error.is_of_one_shard() => {
+                    self.sessions.remove(shard);
+                    last = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        last.map_or_else(|| Ok(Stored::new()), Err)
     }
 
     /// The session on a shard: one for all that is read there.

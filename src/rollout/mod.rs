@@ -1,11 +1,13 @@
 //! Taking the fleet to a goal: where everything stands, which plans follow from it, and carrying them out.
 
+mod breaker;
 mod budget;
 mod cohort;
 mod conduct;
 mod dependence;
 mod diagnosis;
 mod histories;
+mod notices;
 mod queue;
 mod record;
 mod report;
@@ -13,11 +15,13 @@ mod restore;
 mod survey;
 mod travel;
 
+pub use breaker::Breaker;
 pub use budget::Budget;
 pub use cohort::{Blocked, Cohort, Cohorts, Why};
 pub(crate) use cohort::{Dirty, ready};
 pub use conduct::{Ended, Run};
 pub use diagnosis::{Finding, Wrong, diagnose};
+pub use notices::NoticeGroup;
 pub use record::{Corrected, record};
 pub use report::{FailureGroup, Report, ScopeReport};
 pub use restore::{StoredTexts, stored_texts};

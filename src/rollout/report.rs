@@ -1,9 +1,19 @@
 //! What a run over the fleet has come to.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use super::{Blocked, Ended, Run};
-use crate::{apply::Failure, migration::Scope, plan::Refusal, postgres::Fault, tenant::Target};
+use super::{Blocked, Breaker, Ended, Run, Why};
+use crate::{
+    apply::Failure,
+    migration::Scope,
+    plan::Refusal,
+    postgres::Fault,
+    tenant::{ShardName, Target},
+};
 
 /// What a run over the fleet has come to.
 #[derive(Debug, Clone, Default)]
@@ -107,6 +117,34 @@ impl ScopeReport {
         self.refusals.is_empty()
             && self.blocked.is_empty()
             && self.runs.iter().all(|run| run.ended == Ended::Done)
+    }
+
+    /// Shards that could not be worked on, or no longer, and why: they hold back nobody but their own targets.
+    pub fn unwell(&self) -> BTreeMap<&ShardName, Arc<str>> {
+        let blocked = self
+            .blocked
+            .iter()
+            .filter_map(|blocked| match &blocked.why {
+                Why::Unreachable(why) => Some((&blocked.target.shard, why.clone())),
+                _ => None,
+            });
+        let failed = self.failures();
+        let failed = failed.filter(|(_, failure)| Breaker::is_opened_by(failure.fault));
+        let failed =
+            failed.map(|(target, failure)| (&target.shard, failure.error.to_string().into()));
+        blocked.chain(failed).collect()
+    }
+
+    /// Whether every target is at the goal on those shards that can be worked on.
+    pub fn is_complete_elsewhere(&self) -> bool {
+        let unwell: BTreeSet<_> = self.unwell().into_keys().collect();
+        let elsewhere = |target: &Target| !unwell.contains(&target.shard);
+        self.refusals.is_empty()
+            && !self.blocked.iter().any(|b| elsewhere(&b.target))
+            && !self
+                .runs
+                .iter()
+                .any(|run| run.ended != Ended::Done && elsewhere(&run.target))
     }
 
     /// Whether nothing is wrong but that somebody else was at work.

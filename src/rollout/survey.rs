@@ -1,8 +1,11 @@
 //! Where the whole fleet stands: one query a database, whatever the number of tenants.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 
 use crate::{
     fleet::{Fleet, FleetError},
@@ -23,6 +26,8 @@ pub struct Standing {
     pub tenant: Option<Tenant>,
     /// What the shard remembers; none where the schema was never pinned.
     pub pinned: Option<Pinned>,
+    /// Why its shard could not be asked, where it could not.
+    pub away: Option<Arc<str>>,
 }
 
 impl Standing {
@@ -45,26 +50,49 @@ pub struct Survey {
     pub tenants: Vec<Standing>,
     /// Heads that no tenant of the registry has.
     pub strays: Vec<(ShardName, Pinned)>,
+    /// Shards that could not be asked, and why: nobody on them is moved, and the others go on.
+    pub away: BTreeMap<ShardName, Arc<str>>,
 }
 
 impl Survey {
-    /// Looks at every database.
+    /// Looks at every database. A shard that cannot be asked is noted as being away.
+    ///
+    /// # Errors
+    /// The home database, or all shards, cannot be asked; or a shard's tables are a newer tenantry's.
     pub async fn take(fleet: &Fleet) -> Result<Self, FleetError> {
-        let heads = try_join_all(fleet.shards.iter().map(|shard| async {
-            let mut session = fleet.shard(shard).await?;
-            let heads = heads::list(session.connection()).await?;
-            session.close().await;
-            Ok::<_, FleetError>((shard.name.clone(), heads))
+        let heads = join_all(fleet.shards.iter().map(|shard| async {
+            let heads = async {
+                let mut session = fleet.shard(shard).await?;
+                let heads = heads::list(session.connection()).await?;
+                session.close().await;
+                Ok::<_, FleetError>(heads)
+            };
+            (shard.name.clone(), heads.await)
         }));
+        let heads = async { present(heads.await) };
         let registry = async {
             let mut session = fleet.home().await?;
             let tenants = tenants::list(session.connection()).await?;
             session.close().await;
             Ok::<_, FleetError>(tenants)
         };
-        let (heads, tenants) = futures::try_join!(heads, registry)?;
+        let ((heads, away), tenants) = futures::try_join!(heads, registry)?;
         fleet.check_shards(&tenants)?;
-        Ok(Self::of(fleet, heads, tenants))
+        let mut survey = Self::of(fleet, heads, tenants);
+        for (shard, error) in away {
+            survey.leave_out(&shard, error.to_string().into());
+        }
+        Ok(survey)
+    }
+
+    /// Notes that a shard cannot be worked on, and why.
+    pub(super) fn leave_out(&mut self, shard: &ShardName, why: Arc<str>) {
+        for standing in self.shared.iter_mut().chain(&mut self.tenants) {
+            if standing.target.shard == *shard {
+                standing.away = Some(why.clone());
+            }
+        }
+        self.away.insert(shard.clone(), why);
     }
 
     /// The standings of a scope; tenants only as far as they are moved with the fleet.
@@ -104,6 +132,7 @@ impl Survey {
             target,
             tenant,
             pinned,
+            away: None,
         };
         let mut survey = Self::default();
         for shard in fleet.shards.iter() {
@@ -132,4 +161,31 @@ impl Survey {
             .sort_by(|a, b| (&a.0, &a.1.head.schema).cmp(&(&b.0, &b.1.head.schema)));
         survey
     }
+}
+
+/// What each shard has said, and what those said that could not be asked.
+type Answers = (Vec<(ShardName, Vec<Pinned>)>, Vec<(ShardName, FleetError)>);
+
+/// Sorts shards that answered from those that are away; an error where nobody is left.
+fn present(
+    asked: Vec<(ShardName, Result<Vec<Pinned>, FleetError>)>,
+) -> Result<Answers, FleetError> {
+    let (mut heads, mut away) = (Vec::new(), Vec::new());
+    for (shard, answer) in asked {
+        match answer {
+            Ok(found) => heads.push((shard, found)),
+            Err(error) if error.is_of_one_shard() => away.push((shard, error)),
+            Err(error) => return Err(error),
+        }
+    }
+    if !heads.is_empty() || away.is_empty() {
+        return Ok((heads, away));
+    }
+    if away.len() == 1 {
+        return Err(away.remove(0).1);
+    }
+    let each = away
+        .iter()
+        .map(|(shard, error)| format!("{shard}: {error}"));
+    Err(FleetError::NoShard(each.collect::<Vec<_>>().join("; ")))
 }

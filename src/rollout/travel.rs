@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Instant,
 };
 
@@ -20,7 +21,7 @@ use crate::{
     plan::{Goal, Plan},
     postgres::Fault,
     provision,
-    tenant::{Target, TenantState},
+    tenant::{ShardName, Target, TenantState},
 };
 
 /// Where which part of the fleet should go.
@@ -37,6 +38,8 @@ pub struct Request<'a> {
 
 /// Is told of what happens, for progress bars and logs.
 pub trait Observer: Sync {
+    /// Everything is planned, and nothing is begun; where any of it is refused, nothing will be.
+    fn planned(&self, _plans: &[Cohorts]) {}
     /// So many targets of this scope are about to be moved.
     fn begin(&self, _scope: Scope, _targets: usize) {}
     /// One of them has ended.
@@ -47,6 +50,48 @@ pub trait Observer: Sync {
 
 /// Nobody listens.
 impl Observer for () {}
+
+/// Both are told.
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn planned(&self, plans: &[Cohorts]) {
+        self.0.planned(plans);
+        self.1.planned(plans);
+    }
+
+    fn begin(&self, scope: Scope, targets: usize) {
+        self.0.begin(scope, targets);
+        self.1.begin(scope, targets);
+    }
+
+    fn ended(&self, scope: Scope, run: &Run) {
+        self.0.ended(scope, run);
+        self.1.ended(scope, run);
+    }
+
+    fn finish(&self, scope: Scope) {
+        self.0.finish(scope);
+        self.1.finish(scope);
+    }
+}
+
+/// Who may not be there is told when they are.
+impl<A: Observer> Observer for Option<A> {
+    fn planned(&self, plans: &[Cohorts]) {
+        self.iter().for_each(|one| one.planned(plans));
+    }
+
+    fn begin(&self, scope: Scope, targets: usize) {
+        self.iter().for_each(|one| one.begin(scope, targets));
+    }
+
+    fn ended(&self, scope: Scope, run: &Run) {
+        self.iter().for_each(|one| one.ended(scope, run));
+    }
+
+    fn finish(&self, scope: Scope) {
+        self.iter().for_each(|one| one.finish(scope));
+    }
+}
 
 /// So often a target that somebody else has moved meanwhile is planned for again.
 const PASSES: usize = 3;
@@ -72,6 +117,7 @@ pub async fn travel(
     journey.check_version(&plans)?;
     refuse_tenants_left_behind(request, &survey, &plans)?;
     refuse_shared_behind(fleet, request, &survey, &plans).await?;
+    observer.planned(&plans);
     let mut report = Report {
         suspended: journey.suspended(&survey),
         ..Report::default()
@@ -83,12 +129,17 @@ pub async fn travel(
         report.scopes = plans.iter().map(refused).collect();
         return Ok(report);
     }
-    for cohorts in plans {
+    let mut unwell = Unwell::new();
+    for mut cohorts in plans {
+        cohorts.leave_out(&unwell);
         let scope = journey.scope(cohorts).await?;
-        // A shared schema holds up everybody on the way up, and on the way back every tenant holds up the shared schema.
-        let ends = !scope.is_complete();
+        // A shared schema holds up everybody on the way up, and on the way back every tenant holds up the shared schema;
+        // a database that cannot be worked on holds up its own.
+        let ends = !scope.is_complete_elsewhere();
+        let found = scope.unwell().into_iter();
+        unwell.extend(found.map(|(shard, why)| (shard.clone(), why)));
         report.scopes.push(scope);
-        if ends {
+        if ends || unwell.len() == fleet.shards.iter().count() {
             break;
         }
     }
@@ -117,15 +168,25 @@ impl Journey<'_> {
         let absent: Vec<_> = survey
             .shared
             .iter()
-            .filter(|standing| standing.pinned.is_none())
+            .filter(|standing| standing.pinned.is_none() && standing.away.is_none())
             .collect();
         if !upwards || absent.is_empty() || !self.request.scopes.contains(&Scope::Shared) {
             return Ok(survey);
         }
+        let mut unwell = Vec::new();
         for standing in absent {
-            provision::shared_schema(self.fleet, &standing.target).await?;
+            match provision::shared_schema(self.fleet, &standing.target).await {
+                Err(error) if error.is_of_one_shard() && self.fleet.shards.iter().count() > 1 => {
+                    unwell.push((standing.target.shard.clone(), error.to_string().into()));
+                }
+                made => made?,
+            }
         }
-        Survey::take(self.fleet).await
+        let mut survey = Survey::take(self.fleet).await?;
+        for (shard, why) in unwell {
+            survey.leave_out(&shard, why);
+        }
+        Ok(survey)
     }
 
     /// How many tenants that were asked for are not moved for now.
@@ -149,7 +210,7 @@ impl Journey<'_> {
     ) -> Result<Cohorts, FleetError> {
         let chosen = survey.moving(scope).filter(|standing| match scope {
             // On the way back a shard that has no shared schema has nothing to take back.
-            Scope::Shared => standing.pinned.is_some(),
+            Scope::Shared => standing.pinned.is_some() || standing.away.is_some(),
             Scope::Tenant => (self.request.select)(standing),
         });
         let chosen =
@@ -277,6 +338,9 @@ impl Journey<'_> {
     }
 }
 
+/// Shards that cannot be worked on, and why.
+type Unwell = BTreeMap<ShardName, Arc<str>>;
+
 /// What passes before have done to targets that are planned for again.
 type Earlier = BTreeMap<Target, Run>;
 
@@ -287,6 +351,7 @@ fn with(earlier: &Earlier, run: Run) -> Run {
         Some(before) => Run {
             from: before.from,
             migrations: before.migrations + run.migrations,
+            noticed: [before.noticed.clone(), run.noticed].concat(),
             ..run
         },
     }

@@ -65,7 +65,7 @@ pub async fn begin(
     .bind(checksum.as_bytes().to_vec())
     .execute(&mut *connection)
     .answered(&failed)
-.await?;
+    .await?;
     let row = sqlx::query(
         "select checksum, key, low, high, rows, rows_done, batches, revision, done
            from tenantry.backfill_cursors where schema_oid = $1 and backfill = $2",
@@ -98,7 +98,7 @@ pub async fn restart(
     .bind(checksum.as_bytes().to_vec())
     .execute(connection)
     .answered(StoreError::query("begin a backfill again"))
-.await?;
+    .await?;
     Ok(())
 }
 

@@ -26,6 +26,30 @@ impl Pinned {
     }
 }
 
+/// How much a shard holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Schemas that are pinned, but for the shared one.
+    pub tenants: u64,
+    /// Tables, indexes, sequences and the like, of everybody.
+    pub relations: u64,
+}
+
+/// How much a shard holds, in one query.
+pub async fn load(connection: &mut Connection, shared: &Ident) -> Result<Load, StoreError> {
+    let (tenants, relations): (i64, i64) = sqlx::query_as(
+        "select (select count(*) from tenantry.heads where schema_name <> $1), (select count(*) from pg_catalog.pg_class)",
+    )
+    .bind(shared.as_str())
+    .fetch_one(connection)
+    .answered(StoreError::query("see how much a shard holds"))
+    .await?;
+    Ok(Load {
+        tenants: tenants.unsigned_abs(),
+        relations: relations.unsigned_abs(),
+    })
+}
+
 type Row = (
     Oid,
     String,
@@ -48,7 +72,7 @@ pub async fn list(connection: &mut Connection) -> Result<Vec<Pinned>, StoreError
     )
     .fetch_all(connection)
     .answered(StoreError::query("read where the schemas stand"))
-.await?;
+    .await?;
     rows.into_iter().map(pinned).collect()
 }
 
@@ -66,7 +90,7 @@ pub async fn get(
     .bind(schema.as_str())
     .fetch_optional(connection)
     .answered(StoreError::query("read where a schema stands"))
-.await?;
+    .await?;
     row.map(pinned).transpose()
 }
 
@@ -133,7 +157,7 @@ pub async fn repin(connection: &mut Connection, schema: &Ident) -> Result<bool, 
     .persistent(false)
     .fetch_all(&mut *transaction)
     .answered(&failed)
-.await?;
+    .await?;
     for (name, oid) in &moved {
         sqlx::query(
             "update tenantry.heads set schema_oid = $2, revision = revision + 1, fence = fence + 1 where schema_name = $1",
@@ -143,7 +167,7 @@ pub async fn repin(connection: &mut Connection, schema: &Ident) -> Result<bool, 
         .persistent(false)
         .execute(&mut *transaction)
         .answered(&failed)
-.await?;
+    .await?;
     }
     transaction.commit().answered(&failed).await?;
     Ok(!moved.is_empty())
@@ -182,8 +206,8 @@ pub async fn outsiders(
     sqlx::query_scalar("select tenantry.outsiders($1)")
         .bind(Oid(schema_oid))
         .fetch_all(connection)
+        .answered(StoreError::query("look at what depends on a schema"))
         .await
-        .map_err(StoreError::query("look at what depends on a schema"))
 }
 
 /// How many locks the whole server has room for, by its settings.
@@ -193,8 +217,8 @@ pub async fn lock_room(connection: &mut Connection) -> Result<i64, StoreError> {
                 * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint)",
     )
     .fetch_one(connection)
+    .answered(StoreError::query("read the server's limits"))
     .await
-    .map_err(StoreError::query("read the server's limits"))
 }
 
 /// Marks a schema as stopped half-way at `version`, so that nothing more is carried to it.
@@ -208,7 +232,7 @@ pub async fn mark_dirty(
         .bind(version.to_string())
         .execute(connection)
         .answered(StoreError::query("mark a schema as dirty"))
-.await?;
+    .await?;
     Ok(())
 }
 

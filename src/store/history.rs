@@ -124,7 +124,7 @@ pub async fn entries(
     .bind(limit)
     .fetch_all(connection)
     .answered(&failed)
-.await?;
+    .await?;
     rows.iter()
         .map(|row| {
             let at = |column| {
@@ -203,7 +203,7 @@ pub async fn record(
     .bind(record.dirty.map(|version| version.to_string()))
     .fetch_all(connection)
     .answered(StoreError::query("record without running"))
-.await?;
+    .await?;
     let mut recorded = Recorded::default();
     for (oid, moved) in rows {
         let list = if moved {

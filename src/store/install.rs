@@ -98,7 +98,7 @@ async fn install_locked(connection: &mut Connection, parts: &[Part]) -> Result<b
     )
     .execute(&mut *transaction)
     .answered(&failed)
-.await?;
+    .await?;
     // Read again under the lock: somebody may have been faster.
     let present = installed(&mut *transaction).await?;
     for (part, number) in missing(parts, &present)? {

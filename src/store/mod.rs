@@ -7,6 +7,7 @@ pub mod cursors;
 pub mod heads;
 pub mod history;
 mod install;
+pub mod notices;
 pub mod scripts;
 pub mod tenants;
 

@@ -25,7 +25,7 @@ pub async fn put<'a>(
     .bind(bodies)
     .execute(connection)
     .answered(StoreError::query("store the scripts"))
-.await?;
+    .await?;
     Ok(())
 }
 

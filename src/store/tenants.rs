@@ -51,7 +51,7 @@ pub async fn in_state(
     .bind(state.as_str())
     .fetch_all(connection)
     .answered(StoreError::query("read the tenants of a state"))
-.await?;
+    .await?;
     rows.iter().map(tenant).collect()
 }
 
@@ -108,7 +108,7 @@ pub async fn set_state(
             .bind(to.as_str())
             .execute(connection)
             .answered(StoreError::query("change a tenant's state"))
-.await?;
+    .await?;
     Ok(moved.rows_affected() == 1)
 }
 
@@ -131,8 +131,8 @@ pub async fn label(
     .bind(Json(set))
     .bind(remove)
     .fetch_all(connection)
-    .await
-    .map_err(StoreError::query("label tenants"))?;
+    .answered(StoreError::query("label tenants"))
+    .await?;
     rows.iter().map(tenant).collect()
 }
 
@@ -172,8 +172,8 @@ pub async fn new_name(
         sqlx::query_scalar("select new_name from tenantry.tenants where name = $1")
             .bind(name.as_str())
             .fetch_optional(connection)
-            .await
-            .map_err(StoreError::query("read a tenant's new name"))?;
+            .answered(StoreError::query("read a tenant's new name"))
+            .await?;
     Ok(row.flatten())
 }
 
@@ -191,8 +191,8 @@ pub async fn end_rename(
     .bind(name.as_str())
     .bind(new.as_str())
     .execute(connection)
-    .await
-    .map_err(StoreError::query("rename a tenant"))?;
+    .answered(StoreError::query("rename a tenant"))
+    .await?;
     Ok(ended.rows_affected() == 1)
 }
 
@@ -207,8 +207,8 @@ pub async fn cancel_rename(
     )
     .bind(name.as_str())
     .execute(connection)
-    .await
-    .map_err(StoreError::query("leave a tenant its name"))?;
+    .answered(StoreError::query("leave a tenant its name"))
+    .await?;
     Ok(())
 }
 

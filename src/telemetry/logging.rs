@@ -6,6 +6,7 @@ use tracing_subscriber::{
     EnvFilter, Layer, Registry, fmt, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
+use super::notices;
 use crate::config::{Log, LogFormat};
 
 /// A process has one log, and it was set up before.
@@ -26,13 +27,13 @@ pub fn init(log: &Log, verbosity: i8) -> Result<(), AlreadyInitialized> {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     // A filter of this layer alone: others may want to see what is not written.
-    Registry::default()
-        .with(lines.with_filter(filter(&log.level, verbosity)))
+    notices::above(Registry::default().with(lines.with_filter(filter(&log.level, verbosity))))
         .try_init()
         .map_err(|_| AlreadyInitialized)
 }
 
-/// What is written. The driver logs whole statements, and those may hold a tenant's data: never.
+/// What is written. The driver logs whole statements, and those may hold a tenant's data: never. What the server says
+/// beside its answers is told with the migration that it belongs to.
 fn filter(level: &str, verbosity: i8) -> EnvFilter {
     let level = match verbosity {
         ..=-2 => "error".to_owned(),
@@ -41,7 +42,7 @@ fn filter(level: &str, verbosity: i8) -> EnvFilter {
         1 => format!("{level},tenantry=debug"),
         2.. => format!("{level},tenantry=trace"),
     };
-    EnvFilter::new(format!("{level},sqlx::query=off"))
+    EnvFilter::new(format!("{level},sqlx::query=off,{}=off", notices::TARGET))
 }
 
 #[cfg(test)]

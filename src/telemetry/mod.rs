@@ -3,5 +3,8 @@
 //! Never a secret: settings show none, and statements are not logged by the driver.
 
 mod logging;
+pub mod notices;
 
 pub use logging::{AlreadyInitialized, init};
+pub(crate) use notices::Sink;
+pub use notices::{Notice, NoticeLevel};

@@ -189,7 +189,8 @@ async fn every_row_exactly_once_whatever_is_cut_off() {
     let again = ground.run(&definition, &CancellationToken::new()).await;
     assert!(again.runs.iter().all(|run| run.ended == Ended::Before));
     assert_eq!((again.rows(), again.done()), (0, 2));
-    let progress = backfill::progress(&ground.fleet).await.unwrap();
+    let survey = rollout::Survey::take(&ground.fleet).await.unwrap();
+    let progress = backfill::progress(&ground.fleet, &survey).await.unwrap();
     assert_eq!((progress[0].done, progress[0].rows_done), (2, 6000));
 }
 

@@ -228,7 +228,7 @@ async fn lives_without_a_database_and_is_not_ready() {
         let (status, answer) = get(address, "/readyz").await;
         assert_eq!(status, 503);
         assert!(answer.ends_with(
-            r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"a database does not answer"}"#
+            r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"the home database does not answer"}"#
         ));
         assert!(!answer.contains("hidden-word") && !answer.contains("nobody"));
     })

@@ -14,6 +14,7 @@ use crate::{
         exit::ExitCode,
         human,
         paint::Paint,
+        report::json::{UnwellJson, unwell},
         table::{Table, caution, faint, good},
     },
     migration::Scope,
@@ -29,6 +30,7 @@ struct Listed {
     backfills: Vec<Backfill>,
     /// Tenants that a backfill goes over.
     tenants: usize,
+    unwell: Vec<UnwellJson>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -51,21 +53,30 @@ impl List {
         for name in names(&settings.migrations.tenant)? {
             backfills.entry(name).or_default().file = true;
         }
-        for found in progress(&fleet).await? {
+        let survey = Survey::take(&fleet).await?;
+        for found in progress(&fleet, &survey).await? {
             let backfill = backfills.entry(found.backfill).or_default();
             backfill.begun = found.schemas;
             backfill.done = found.done;
             backfill.rows_done = found.rows_done;
         }
-        let survey = Survey::take(&fleet).await?;
         let backfills = backfills.into_iter();
         let named = |(name, backfill)| Backfill { name, ..backfill };
         let listed = Listed {
             backfills: backfills.map(named).collect(),
             tenants: survey.moving(Scope::Tenant).count(),
+            unwell: unwell(&survey.away),
         };
         context.output.result(&listed, |paint| text(&listed, paint));
-        Ok(ExitCode::Done)
+        for (shard, why) in &survey.away {
+            let why = format!("shard {shard} cannot be worked on, and is not counted: {why}");
+            context.output.error(&why);
+        }
+        Ok(if survey.away.is_empty() {
+            ExitCode::Done
+        } else {
+            ExitCode::Failed
+        })
     }
 }
 

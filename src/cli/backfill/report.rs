@@ -11,7 +11,7 @@ use crate::{
         output::Output,
         paint::Paint,
         report::{
-            blocked_lines, failures,
+            away_lines, blocked_lines, failures,
             json::{self, BlockedJson, GroupJson},
             of_blocked, worst,
         },
@@ -56,7 +56,11 @@ pub(super) fn show(report: &Report, definition: &Definition, fleet: &Fleet, outp
     };
     output.result(&json, |paint| line(report, definition, paint));
     failures::tell(&groups, Scope::Tenant, fleet, output);
-    for line in blocked_lines(&report.blocked, fleet) {
+    let away = away_lines(&report.blocked);
+    for line in away
+        .into_iter()
+        .chain(blocked_lines(&report.blocked, fleet))
+    {
         output.error(&line);
     }
     if !report.is_complete() {

@@ -151,6 +151,7 @@ async fn survey(fleet: &Fleet, looks: &[Look]) -> Result<Survey, FleetError> {
             pinned: pinned.cloned(),
             tenant: Some(tenant),
             target,
+            away: None,
         }
     };
     Ok(Survey {

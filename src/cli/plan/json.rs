@@ -6,14 +6,18 @@ use serde::Serialize;
 
 use super::{Planned, PlannedScope};
 use crate::{
-    cli::report::json::{BlockedJson, RefusalJson, TargetJson, blocked, refusal, target},
+    cli::report::json::{
+        BlockedJson, RefusalJson, TargetJson, UnwellJson, blocked, refusal, target, unwell,
+    },
     migration::{Checksum, Direction, Scope, Version},
     plan::Step,
+    rollout::Survey,
 };
 
 #[derive(Serialize)]
 pub(super) struct PlanJson<'a> {
     scopes: Vec<ScopeJson<'a>>,
+    unwell: Vec<UnwellJson>,
 }
 
 #[derive(Serialize)]
@@ -47,9 +51,10 @@ struct StepJson<'a> {
 }
 
 /// All of the plan.
-pub(super) fn plan(scopes: &[PlannedScope]) -> PlanJson<'_> {
+pub(super) fn plan<'a>(scopes: &'a [PlannedScope], survey: &Survey) -> PlanJson<'a> {
     PlanJson {
         scopes: scopes.iter().map(scope).collect(),
+        unwell: unwell(&survey.away),
     }
 }
 

@@ -40,6 +40,14 @@ pub(super) fn plan(scopes: &[PlannedScope], fleet: &Fleet, sql: bool, paint: Pai
             blocks.push(shown(blocked.join("\n")));
         }
     }
+    let away = report::away_lines(scopes.iter().flat_map(|scope| &scope.blocked));
+    let away: Vec<_> = away
+        .iter()
+        .map(|line| paint.labelled("error:", line))
+        .collect();
+    if !away.is_empty() {
+        blocks.push(shown(away.join("\n")));
+    }
     blocks.join("\n\n")
 }
 

@@ -1,5 +1,7 @@
 //! Failures: grouped in a table, the first of them in full, and how to try again.
 
+use std::collections::BTreeMap;
+
 use super::{Retry, name, snippet};
 use crate::{
     cli::{human, output::Output, table, table::Table, trip::targets},
@@ -7,7 +9,7 @@ use crate::{
     migration::Scope,
     postgres::Fault,
     rollout::{Ended, FailureGroup, ScopeReport},
-    tenant::Target,
+    tenant::{ShardName, Target},
 };
 
 /// Shows what failed in a scope, if anything did.
@@ -18,7 +20,7 @@ pub(super) fn show(scope: &ScopeReport, fleet: &Fleet, retry: &Retry<'_>, output
     }
     let failed: Vec<_> = scope.failures().map(|(target, _)| target).collect();
     tell(&groups, scope.scope, fleet, output);
-    if let Some(why) = left(scope, &groups) {
+    for why in left(scope, &groups) {
         output.note(&why);
     }
     let again = match retry.typed(&failed) {
@@ -101,22 +103,42 @@ fn table(groups: &[FailureGroup<'_>], fleet: &Fleet, output: &Output) -> String 
 }
 
 /// Why others were not begun.
-fn left(scope: &ScopeReport, groups: &[FailureGroup<'_>]) -> Option<String> {
-    let count = scope.not_started();
-    if count == 0 {
-        return None;
+fn left(scope: &ScopeReport, groups: &[FailureGroup<'_>]) -> Vec<String> {
+    let unwell = scope.unwell();
+    let not_begun = scope
+        .runs
+        .iter()
+        .filter(|run| run.ended == Ended::NotStarted);
+    let mut on_unwell: BTreeMap<&ShardName, usize> = BTreeMap::new();
+    let mut others = 0;
+    for run in not_begun {
+        if unwell.contains_key(&run.target.shard) {
+            *on_unwell.entry(&run.target.shard).or_default() += 1;
+        } else {
+            others += 1;
+        }
     }
-    let any = |fault| groups.iter().any(|group| group.example.fault == fault);
-    let why = if any(Fault::Author) {
-        "the script fails everywhere alike"
-    } else if any(Fault::Shard) || any(Fault::Connection) {
-        "their database is unwell"
-    } else {
-        "more failed than --max-failures allows"
+    let note = |count: usize, why: &str| {
+        let verb = if count == 1 { "was" } else { "were" };
+        let them = targets(scope.scope, count);
+        format!("{them} {verb} not begun: {why}")
     };
-    let verb = if count == 1 { "was" } else { "were" };
-    let them = targets(scope.scope, count);
-    Some(format!("{them} {verb} not begun: {why}"))
+    let mut notes: Vec<_> = on_unwell
+        .into_iter()
+        .map(|(shard, count)| note(count, &format!("shard {shard} is unwell")))
+        .collect();
+    if others > 0 {
+        let author = |group: &FailureGroup<'_>| group.example.fault == Fault::Author;
+        notes.push(note(
+            others,
+            if groups.iter().any(author) {
+                "the script fails everywhere alike"
+            } else {
+                "more failed than --max-failures allows"
+            },
+        ));
+    }
+    notes
 }
 
 /// What became of those that failed.

@@ -1,6 +1,6 @@
 //! The report for programs.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use serde::Serialize;
 
@@ -8,10 +8,11 @@ use super::{Retry, settled};
 use crate::{
     apply::Failure,
     fleet::Fleet,
-    migration::{Problem, Scope},
+    migration::{Direction, Problem, Scope, Version},
     plan::Refusal,
-    rollout::{Blocked, FailureGroup, Report, ScopeReport, Why},
-    tenant::Target,
+    rollout::{Blocked, FailureGroup, NoticeGroup, Report, ScopeReport, Why},
+    telemetry::NoticeLevel,
+    tenant::{ShardName, Target},
 };
 
 #[derive(Serialize)]
@@ -20,9 +21,13 @@ pub(super) struct ReportJson<'a> {
     stopped: bool,
     suspended: usize,
     scopes: Vec<ScopeJson<'a>>,
+    unwell: Vec<UnwellJson>,
     warnings: Vec<ProblemJson<'a>>,
     /// What to type for what failed; none where nothing has, or where it would have to name too many tenants.
     retry: Option<String>,
+    /// Why the file of the events ends before the run; absent where it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events_lost: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -38,6 +43,20 @@ struct ScopeJson<'a> {
     failures: Vec<GroupJson<'a>>,
     refusals: Vec<RefusalJson<'a>>,
     blocked: Vec<BlockedJson<'a>>,
+    notices: Vec<NoticeJson<'a>>,
+}
+
+/// The same message of the server, everywhere it was said.
+#[derive(Serialize)]
+struct NoticeJson<'a> {
+    count: usize,
+    level: NoticeLevel,
+    version: Option<Version>,
+    name: &'a str,
+    direction: Direction,
+    message: &'a str,
+    times: u64,
+    targets: Vec<TargetJson<'a>>,
 }
 
 /// Failures that are told together.
@@ -64,6 +83,25 @@ pub(in crate::cli) struct BlockedJson<'a> {
     message: String,
 }
 
+/// A shard that cannot be worked on, or no longer.
+#[derive(Serialize)]
+pub(in crate::cli) struct UnwellJson {
+    shard: String,
+    message: String,
+}
+
+/// Shards that cannot be worked on, by name, each once.
+pub(in crate::cli) fn unwell<'a>(
+    shards: impl IntoIterator<Item = (&'a ShardName, &'a Arc<str>)>,
+) -> Vec<UnwellJson> {
+    let shards: BTreeMap<_, _> = shards.into_iter().collect();
+    let one = |(shard, why): (&ShardName, &Arc<str>)| UnwellJson {
+        shard: shard.to_string(),
+        message: why.to_string(),
+    };
+    shards.into_iter().map(one).collect()
+}
+
 #[derive(Serialize)]
 pub(in crate::cli) struct TargetJson<'a> {
     shard: &'a str,
@@ -85,16 +123,20 @@ pub(super) fn report<'a>(
     report: &'a Report,
     fleet: &'a Fleet,
     retry: &Retry<'_>,
+    events_lost: Option<String>,
 ) -> ReportJson<'a> {
     // Nothing is begun behind a scope in which something failed.
     let failures = report.scopes.iter().flat_map(ScopeReport::failures);
     let failed: Vec<_> = failures.map(|(target, _)| target).collect();
+    let unwell: BTreeMap<_, _> = report.scopes.iter().flat_map(ScopeReport::unwell).collect();
     ReportJson {
         complete: report.is_complete(),
         stopped: report.stopped,
         suspended: report.suspended,
         scopes: report.scopes.iter().map(scope).collect(),
+        unwell: self::unwell(unwell.iter().map(|(shard, why)| (*shard, why))),
         warnings: settled(report, fleet).into_iter().map(problem).collect(),
+        events_lost,
         retry: (!failed.is_empty()).then(|| retry.typed(&failed)).flatten(),
     }
 }
@@ -113,6 +155,21 @@ fn scope(scope: &ScopeReport) -> ScopeJson<'_> {
         failures: scope.failure_groups().iter().map(group).collect(),
         refusals: refusals.map(|(why, count)| refusal(why, *count)).collect(),
         blocked: scope.blocked.iter().map(blocked).collect(),
+        notices: scope.notice_groups().iter().map(notice).collect(),
+    }
+}
+
+fn notice<'a>(group: &NoticeGroup<'a>) -> NoticeJson<'a> {
+    let example = group.example;
+    NoticeJson {
+        count: group.targets.len(),
+        level: example.level,
+        version: example.version,
+        name: &example.name,
+        direction: example.direction,
+        message: &example.message,
+        times: group.times,
+        targets: group.targets.iter().map(|t| target(t)).collect(),
     }
 }
 
@@ -160,6 +217,7 @@ pub(in crate::cli) fn blocked(blocked: &Blocked) -> BlockedJson<'_> {
             Why::Renamed(_) => "renamed",
             Why::Unknown => "unknown",
             Why::Unmade => "unmade",
+            Why::Unreachable(_) => "unreachable",
         },
         message: blocked.why.to_string(),
     }

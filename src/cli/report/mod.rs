@@ -2,12 +2,15 @@
 
 pub(super) mod failures;
 pub(super) mod json;
+mod notices;
 mod retry;
 mod snippet;
 mod summary;
 
 pub(super) use retry::{Retry, for_shell};
 pub(super) use summary::Work;
+
+use std::collections::BTreeMap;
 
 use super::{
     error::{of_fault, of_refusal},
@@ -20,8 +23,8 @@ use crate::{
     fleet::Fleet,
     migration::{Problem, Severity},
     plan::Refusal,
-    rollout::{Blocked, Report, Why},
-    tenant::Target,
+    rollout::{Blocked, Report, ScopeReport, Why},
+    tenant::{ShardName, Target},
 };
 
 /// So many of a kind are shown one by one.
@@ -31,10 +34,18 @@ const SHOWN: usize = 10;
 const WARNINGS: usize = 3;
 
 /// Shows the report: what was done to standard output, what is wrong to standard error.
-pub(super) fn show(report: &Report, fleet: &Fleet, retry: &Retry<'_>, output: &Output) {
-    output.result(&json::report(report, fleet, retry), |paint| {
+pub(super) fn show(
+    report: &Report,
+    fleet: &Fleet,
+    retry: &Retry<'_>,
+    events_lost: Option<String>,
+    output: &Output,
+) {
+    let json = json::report(report, fleet, retry, events_lost);
+    output.result(&json, |paint| {
         summary::lines(report, fleet, retry.work, paint).join("\n")
     });
+    notices::show(report, fleet, output);
     for scope in &report.scopes {
         for (refusal, count) in merged(&scope.refusals) {
             refused(refusal, &targets(scope.scope, count), output);
@@ -60,6 +71,9 @@ pub(super) fn show(report: &Report, fleet: &Fleet, retry: &Retry<'_>, output: &O
             "{note} (`tenantry tenant list` shows which, `tenantry tenant resume` takes back)"
         ));
     }
+    for line in away_lines(report.scopes.iter().flat_map(|scope| &scope.blocked)) {
+        output.error(&line);
+    }
     warnings(report, fleet, output);
 }
 
@@ -77,7 +91,13 @@ pub(super) fn exit_code(report: &Report) -> ExitCode {
     let blocked = scopes().flat_map(|scope| &scope.blocked);
     let blocked = blocked.map(of_blocked);
     // Nothing failed, and yet there may be targets that were not begun.
-    worst(failed.chain(blocked), report.is_complete())
+    let worst = worst(failed.chain(blocked), report.is_complete());
+    let reached = |scope: &ScopeReport| scope.done() + scope.current > 0;
+    match worst {
+        // Some databases can be reached.
+        ExitCode::Unreachable if scopes().any(reached) => ExitCode::Failed,
+        worst => worst,
+    }
 }
 
 /// The code that is told when several things are wrong; when none is, whether all is done decides.
@@ -129,20 +149,45 @@ fn refused(refusal: &Refusal, whom: &str, output: &Output) {
     output.error(&format!("{refusal}\n(holds up {whom})"));
 }
 
-/// What is in the way of targets that have no plan: the first of them, and how many more there are.
+/// What is in the way of targets that have no plan: the first of them, and how many more there are. Those whose shard is
+/// away are told of by [`away_lines`].
 pub(super) fn blocked_lines(blocked: &[Blocked], fleet: &Fleet) -> Vec<String> {
-    let line = |blocked: &Blocked| {
+    let line = |blocked: &&Blocked| {
         format!(
             "{} is left out: {}",
             name(&blocked.target, fleet),
             blocked.why
         )
     };
-    let mut lines: Vec<_> = blocked.iter().take(SHOWN).map(line).collect();
-    if blocked.len() > SHOWN {
-        lines.push(format!("{} more are left out", blocked.len() - SHOWN));
+    let others: Vec<_> = blocked.iter().filter(|b| !is_away(b)).collect();
+    let mut lines: Vec<_> = others.iter().take(SHOWN).map(line).collect();
+    if others.len() > SHOWN {
+        lines.push(format!("{} more are left out", others.len() - SHOWN));
     }
     lines
+}
+
+fn is_away(blocked: &Blocked) -> bool {
+    matches!(blocked.why, Why::Unreachable(_))
+}
+
+/// One line a shard that cannot be worked on: the same is in the way of everybody on it.
+pub(super) fn away_lines<'a>(blocked: impl IntoIterator<Item = &'a Blocked>) -> Vec<String> {
+    let mut shards: BTreeMap<&ShardName, (&Why, usize)> = BTreeMap::new();
+    for blocked in blocked.into_iter().filter(|b| is_away(b)) {
+        let (_, count) = shards
+            .entry(&blocked.target.shard)
+            .or_insert((&blocked.why, 0));
+        *count += 1;
+    }
+    let line = |(shard, (why, count)): (&ShardName, (&Why, usize))| {
+        let schemas = human::count(count, "schema on it is", "schemas on it are");
+        let Why::Unreachable(said) = why else {
+            return why.to_string();
+        };
+        format!("shard {shard} cannot be worked on, and {schemas} left out: {said}")
+    };
+    shards.into_iter().map(line).collect()
 }
 
 /// What is wrong with files that are not pending stops nobody, but should be known.
@@ -182,7 +227,7 @@ fn settled<'a>(report: &Report, fleet: &'a Fleet) -> Vec<&'a Problem> {
 }
 
 fn left_in_place(count: usize) -> String {
-    let them = super::human::count(count, "repeatable stays", "repeatables stay");
+    let them = human::count(count, "repeatable stays", "repeatables stay");
     format!("{them} as last applied: the way back does not touch functions and views")
 }
 
@@ -204,9 +249,8 @@ mod tests {
         apply::Failure,
         migration::{Checksum, Scope, Version},
         postgres::{Fault, ServerError},
-        rollout::{Ended, Run, ScopeReport},
+        rollout::{Ended, Run},
         sql::Ident,
-        tenant::ShardName,
     };
 
     fn target() -> Target {
@@ -220,6 +264,8 @@ mod tests {
         let run = |fault: &Fault| Run {
             target: target(),
             from: None,
+            to: None,
+            noticed: Vec::new(),
             migrations: 0,
             ended: Ended::Failed(Box::new(Failure::without_place(
                 *fault,
@@ -252,6 +298,14 @@ mod tests {
         ] {
             assert_eq!(exit_code(&report(faults)), code, "{faults:?}");
         }
+    }
+
+    #[test]
+    fn unreachable_is_told_only_where_nothing_was_reached() {
+        let mut report = report(&[Fault::Connection]);
+        assert_eq!(exit_code(&report), ExitCode::Unreachable);
+        report.scopes[0].current = 1;
+        assert_eq!(exit_code(&report), ExitCode::Failed);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Fleetwide, Group, ScopeStatus};
 use crate::{
-    cli::report::json::{BlockedJson, TargetJson, blocked, target},
+    cli::report::json::{BlockedJson, TargetJson, UnwellJson, blocked, target, unwell},
     migration::{Scope, Version},
     plan::Drift,
     tenant::TenantState,
@@ -15,6 +15,7 @@ pub(super) struct StatusJson<'a> {
     scopes: Vec<ScopeJson<'a>>,
     idle: Vec<IdleJson<'a>>,
     strays: Vec<StrayJson<'a>>,
+    unwell: Vec<UnwellJson>,
 }
 
 #[derive(Serialize)]
@@ -67,6 +68,7 @@ pub(super) fn status(status: &Fleetwide) -> StatusJson<'_> {
         scopes: status.scopes.iter().map(scope).collect(),
         idle: idle.collect(),
         strays: strays.collect(),
+        unwell: unwell(&status.away),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     cli::{
         human,
         paint::Paint,
-        report::{blocked_lines, name},
+        report::{away_lines, blocked_lines, name},
         table::{self, Table},
         trip::targets,
     },
@@ -41,6 +41,7 @@ pub(super) fn status(status: &Fleetwide, fleet: &Fleet, paint: Paint) -> String 
         paragraphs.extend(drifts(scope, paint));
         paragraphs.extend(blocked(scope, fleet, paint));
     }
+    paragraphs.extend(away(status, paint));
     paragraphs.extend(others(status, fleet, paint));
     paragraphs.join("\n\n")
 }
@@ -107,6 +108,15 @@ fn blocked(scope: &ScopeStatus, fleet: &Fleet, paint: Paint) -> Option<String> {
     let lines: Vec<_> = blocked_lines(&scope.blocked, fleet)
         .into_iter()
         .map(line)
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+fn away(status: &Fleetwide, paint: Paint) -> Option<String> {
+    let lines = away_lines(status.scopes.iter().flat_map(|scope| &scope.blocked));
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|line| paint.labelled("error:", line))
         .collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
 }

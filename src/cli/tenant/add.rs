@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     cli::{context::Context, error::CliError, exit::ExitCode, human},
     migration::Version,
-    provision,
+    provision::{self, Because},
     store::tenants::{Labels, Tenant},
     tenant::ShardName,
 };
@@ -18,7 +18,7 @@ use crate::{
 pub(in crate::cli) struct Add {
     /// The tenant's name, which is also its schema's
     name: String,
-    /// Where to put it [default: the only shard there is]
+    /// Where to put it [default: the shard that is the least full]
     #[arg(long, value_name = "SHARD")]
     shard: Option<String>,
     /// A free word on it, by which selectors find it; can be given more than once
@@ -32,6 +32,8 @@ struct Added<'a> {
     tenant: &'a Tenant,
     schema: &'a str,
     version: Option<Version>,
+    /// Why it is on that shard.
+    placement: Because,
     elapsed_ms: u128,
 }
 
@@ -42,7 +44,8 @@ impl Add {
         let fleet = context.fleet(&settings)?;
         let start = Instant::now();
         let shard = self.shard.map(ShardName::new);
-        let shard = provision::choose_shard(&fleet, shard.as_ref())?;
+        let placement = provision::place(&fleet, &name, shard.as_ref()).await?;
+        let shard = placement.shard;
         let labels: Labels = self.labels.into_iter().collect();
         let tenant = provision::add(&fleet, &name, &shard.name, &labels).await?;
         let elapsed = start.elapsed();
@@ -51,13 +54,16 @@ impl Add {
             tenant: &tenant,
             schema: name.as_str(),
             version,
+            placement: placement.because,
             elapsed_ms: elapsed.as_millis(),
         };
         context.output.result(&added, |paint| {
             let at =
                 version.map_or_else(|| "with nothing applied".to_owned(), |v| format!("at {v}"));
+            let why = placement.because.text();
+            let why = why.map_or_else(String::new, |why| format!(" ({why})"));
             format!(
-                "tenant {} is {}: schema {} on shard {}, {at}, in {}",
+                "tenant {} is {}: schema {} on shard {}{why}, {at}, in {}",
                 tenant.name,
                 paint.good("ready"),
                 name.schema(),
@@ -65,6 +71,13 @@ impl Add {
                 human::duration(elapsed)
             )
         });
+        if placement.because.is_full() {
+            let full = human::number(usize::try_from(provision::FULL).unwrap_or(usize::MAX));
+            context.output.warning(&format!(
+                "shard {} has more than {full} relations, which makes a database slow: add a further shard",
+                tenant.shard
+            ));
+        }
         Ok(ExitCode::Done)
     }
 }

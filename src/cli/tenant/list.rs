@@ -12,6 +12,7 @@ use crate::{
         context::Context,
         error::CliError,
         exit::ExitCode,
+        report::json::{UnwellJson, unwell},
         selection::Selection,
         table::{Table, bad, caution, faint, good},
     },
@@ -33,6 +34,7 @@ pub(in crate::cli) struct List {
 #[derive(Serialize)]
 struct All<'a> {
     tenants: Vec<Listed<'a>>,
+    unwell: Vec<UnwellJson>,
 }
 
 #[derive(Serialize)]
@@ -46,6 +48,8 @@ struct Listed<'a> {
     pending_count: Option<usize>,
     /// What is in its way.
     blocked: Option<String>,
+    #[serde(skip)]
+    away: bool,
     labels: &'a Labels,
     created_at: Timestamp,
 }
@@ -66,7 +70,10 @@ impl List {
             .iter()
             .filter_map(|standing| Some(listed(standing, standing.tenant.as_ref()?, &places)))
             .collect();
-        let all = All { tenants };
+        let all = All {
+            tenants,
+            unwell: unwell(&survey.away),
+        };
         context.output.result(&all, |paint| {
             let mut table = Table::new(
                 paint,
@@ -86,9 +93,18 @@ impl List {
                     Cell::new(words(tenant.labels)),
                 ]);
             }
-            table.render()
+            let mut text = table.render();
+            for (shard, why) in &survey.away {
+                let why = format!("shard {shard} cannot be worked on: {why}");
+                text.push_str(&format!("\n{}", paint.labelled("error:", &why)));
+            }
+            text
         });
-        Ok(ExitCode::Done)
+        Ok(if survey.away.is_empty() {
+            ExitCode::Done
+        } else {
+            ExitCode::Failed
+        })
     }
 }
 
@@ -127,6 +143,7 @@ fn listed<'a>(standing: &Standing, tenant: &'a Tenant, places: &Places) -> Liste
         version: head.and_then(|head| head.version),
         pending_count: place.and_then(|place| place.as_ref().ok().copied()),
         blocked: place.and_then(|place| place.as_ref().err().cloned()),
+        away: standing.away.is_some(),
         labels: &tenant.labels,
         created_at: tenant.created_at,
     }
@@ -135,6 +152,7 @@ fn listed<'a>(standing: &Standing, tenant: &'a Tenant, places: &Places) -> Liste
 fn state(tenant: &Listed<'_>) -> Cell {
     match (tenant.state, &tenant.blocked) {
         (TenantState::Active, None) => good(tenant.state),
+        (TenantState::Active, Some(_)) if tenant.away => bad("unreachable"),
         (TenantState::Active, Some(why)) => bad(why),
         (state, _) => caution(state),
     }

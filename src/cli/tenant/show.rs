@@ -13,7 +13,7 @@ use crate::{
         report::for_shell,
         table::{Table, faint},
     },
-    fleet::Fleet,
+    fleet::{Fleet, FleetError},
     history::Applied,
     migration::Version,
     plan::{Drift, drift},
@@ -21,6 +21,7 @@ use crate::{
     store::{
         heads,
         history::{self, Entry},
+        notices,
         tenants::{self, Tenant},
     },
 };
@@ -46,11 +47,15 @@ struct Shown {
     dirty: Option<Version>,
     /// Whether the schema is the one that the history is of.
     intact: bool,
+    /// Why its shard could not be asked; what would be known from there is absent.
+    unreachable: Option<String>,
     pending: Vec<Pending>,
     drift: Vec<Drift>,
     history: Vec<Entry>,
     /// Of how many entries those are the newest.
     history_total: usize,
+    /// What the server said while its migrations ran, the newest first.
+    notices: Vec<notices::Entry>,
 }
 
 #[derive(Serialize)]
@@ -69,20 +74,49 @@ impl Show {
         let new_name = tenants::new_name(home.connection(), &name).await?;
         home.close().await;
         let tenant = tenant.ok_or_else(|| ProvisionError::Unknown(name.to_string()))?;
-        let mut shown = look(&fleet, tenant, self.history).await?;
+        let mut shown = match look(&fleet, &tenant, self.history).await {
+            Ok(shown) => shown,
+            Err(CliError::Fleet(error)) if error.is_of_one_shard() => {
+                Shown::without_shard(tenant, &error)
+            }
+            Err(error) => return Err(error),
+        };
         shown.new_name = new_name;
         context.output.result(&shown, |paint| text(&shown, paint));
-        Ok(ExitCode::Done)
+        Ok(match shown.unreachable {
+            None => ExitCode::Done,
+            Some(_) => ExitCode::Failed,
+        })
     }
 }
 
-async fn look(fleet: &Fleet, tenant: Tenant, entries: u32) -> Result<Shown, CliError> {
-    let mut session = fleet.shard(fleet.shard_of(&tenant)?).await?;
+impl Shown {
+    /// What the registry knows.
+    fn without_shard(tenant: Tenant, error: &FleetError) -> Self {
+        Self {
+            tenant,
+            new_name: None,
+            version: None,
+            dirty: None,
+            intact: false,
+            unreachable: Some(error.to_string()),
+            pending: Vec::new(),
+            drift: Vec::new(),
+            history: Vec::new(),
+            history_total: 0,
+            notices: Vec::new(),
+        }
+    }
+}
+
+async fn look(fleet: &Fleet, tenant: &Tenant, entries: u32) -> Result<Shown, CliError> {
+    let mut session = fleet.shard(fleet.shard_of(tenant)?).await?;
     let pinned = heads::get(session.connection(), tenant.name.schema()).await?;
-    let (mut applied, mut log) = (Vec::new(), Vec::new());
+    let (mut applied, mut log, mut said) = (Vec::new(), Vec::new(), Vec::new());
     if let Some(pinned) = &pinned {
         applied = history::applied(session.connection(), &pinned.head).await?;
         log = history::entries(session.connection(), &pinned.head, i64::MAX).await?;
+        said = notices::entries(session.connection(), &pinned.head, entries.into()).await?;
     }
     session.close().await;
     let history_total = log.len();
@@ -92,11 +126,13 @@ async fn look(fleet: &Fleet, tenant: Tenant, entries: u32) -> Result<Shown, CliE
         version: applied.last().map(|entry| entry.version),
         dirty: pinned.as_ref().and_then(|pinned| pinned.head.dirty),
         intact: pinned.as_ref().is_some_and(heads::Pinned::is_intact),
+        unreachable: None,
         pending: pending(fleet, &applied),
         drift: drift(&fleet.tenant, &applied),
         history: log,
         history_total,
-        tenant,
+        notices: said,
+        tenant: tenant.clone(),
     })
 }
 
@@ -120,23 +156,29 @@ fn text(shown: &Shown, paint: Paint) -> String {
         .iter()
         .map(|(k, v)| format!("{k}={v}"))
         .collect();
-    let mut lines = vec![
-        format!(
-            "{} ({}) on shard {}, since {:.0}",
-            paint.strong(tenant.name.as_str()),
-            tenant.state,
-            tenant.shard,
-            tenant.created_at
-        ),
+    let mut lines = vec![format!(
+        "{} ({}) on shard {}, since {:.0}",
+        paint.strong(tenant.name.as_str()),
+        tenant.state,
+        tenant.shard,
+        tenant.created_at
+    )];
+    if !labels.is_empty() {
+        lines.push(format!("labels: {}", labels.join(" ")));
+    }
+    if let Some(why) = &shown.unreachable {
+        let why = format!("where it stands cannot be told: {why}");
+        lines.push(paint.labelled("error:", &why));
+        return lines.join("\n");
+    }
+    lines.insert(
+        1,
         format!(
             "at {}, {} pending",
             version(shown.version),
             shown.pending.len()
         ),
-    ];
-    if !labels.is_empty() {
-        lines.push(format!("labels: {}", labels.join(" ")));
-    }
+    );
     if let Some(dirty) = shown.dirty {
         lines.push(paint.bad(format!("dirty: it stopped half-way at {dirty}; look at it, then `tenantry repair` or `tenantry force`")));
     }
@@ -165,7 +207,22 @@ fn text(shown: &Shown, paint: Paint) -> String {
             .map(|p| format!("pending: {} {}", p.version, p.name)),
     );
     lines.extend(history_text(shown, paint));
+    lines.extend(shown.notices.iter().map(|said| notice(said, paint)));
     lines.join("\n")
+}
+
+/// One message of the server.
+fn notice(said: &notices::Entry, paint: Paint) -> String {
+    let times = match said.times {
+        1 => String::new(),
+        times => format!(" (×{times})"),
+    };
+    let from = format!("{} {} {}", said.direction, said.version, said.name);
+    let text = format!("{} from {from}: {}{times}", said.level, said.message);
+    match said.level.as_str() {
+        "warning" => paint.caution(text),
+        _ => paint.faint(text),
+    }
 }
 
 /// The newest entries, and how many older ones there are.

@@ -30,6 +30,16 @@ create table tenantry.history (
 );
 create index history_of_a_schema on tenantry.history (schema_oid, id);
 
+-- What the server said beside its answers while a migration ran. Written after the commit, and only where there is any.
+create table tenantry.notices (
+    id         bigint generated always as identity primary key,
+    history_id bigint not null references tenantry.history on delete cascade,
+    level      text not null check (level in ('notice', 'warning')),
+    message    text not null,
+    times      bigint not null check (times > 0)
+);
+create index notices_of_an_entry on tenantry.notices (history_id);
+
 -- Where each schema stands. Half of each page is left free, so that an update stays on its page.
 create table tenantry.heads (
     schema_oid         oid primary key,
