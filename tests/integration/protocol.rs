@@ -471,6 +471,7 @@ async fn together_as_alone(before: &[&str], texts: &[&str]) {
     let standing = Standing {
         applied: &applied,
         repeatables: Digest::EMPTY,
+        running: None,
     };
     let plan = plan(
         &small.fleet.tenant,
