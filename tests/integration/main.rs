@@ -24,5 +24,6 @@ mod roundtrip;
 mod scratch;
 mod sets;
 mod split;
+mod statements;
 mod structure;
 mod support;
