@@ -47,7 +47,7 @@ enum How {
     /// In one transaction with its record.
     Recorded(Template),
     /// By itself.
-    Bare(Bare),
+    Bare(Box<Bare>),
 }
 
 /// A statement that no transaction takes.
@@ -84,7 +84,9 @@ impl Alone {
             };
             let text = step.script.statement(statement);
             let how = match Postcondition::of(text) {
-                Some(postcondition) => How::Bare(Bare::new(&origin, postcondition, limits)),
+                Some(postcondition) => {
+                    How::Bare(Box::new(Bare::new(&origin, postcondition, limits)))
+                }
                 None => How::Recorded(recorded(&origin, number, limits)),
             };
             Single { origin, how }

@@ -14,7 +14,7 @@ use crate::{
 
 /// Why a walk through the statements ended before the last one.
 pub(super) struct Setback {
-    pub(super) failure: Failure,
+    pub(super) failure: Box<Failure>,
     /// The server took no connection.
     pub(super) unreachable: bool,
     /// The record says so already.
@@ -24,7 +24,7 @@ pub(super) struct Setback {
 impl From<Failure> for Setback {
     fn from(failure: Failure) -> Self {
         Self {
-            failure,
+            failure: Box::new(failure),
             unreachable: false,
             is_recorded: false,
         }

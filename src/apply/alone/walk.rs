@@ -5,7 +5,7 @@
 //! and finds in the record which one that was, in the catalog what became of it.
 
 use super::{
-    super::{Carrier, Failure, Patience, Place, carry::lost},
+    super::{Carrier, Failure, Patience, Place},
     Alone, How, Single,
     setback::{Setback, busy, no_name, timely},
 };
@@ -77,7 +77,7 @@ impl Carrier<'_> {
     /// Records why it ends here, once nothing is left of the statement that failed. What cannot be done now is done by
     /// whoever goes on with it: the record has the statement.
     async fn stop_at(&mut self, alone: &Alone, head: &Head, setback: Setback) -> Failure {
-        let failure = setback.failure;
+        let failure = *setback.failure;
         let is_ours = !matches!(
             failure.fault,
             Fault::Busy
@@ -92,7 +92,7 @@ impl Carrier<'_> {
             if let Err(Setback { failure: why, .. }) = stopped {
                 tracing::warn!(schema = head.schema, %why, "what a failed statement left is cleared up by the next run");
                 if why.fault == Fault::Dirty {
-                    return why;
+                    return *why;
                 }
             }
         }
@@ -157,7 +157,7 @@ impl Carrier<'_> {
                     statements::stop(connection, head, stands, &note, false),
                 )
                 .await;
-                return self.heard(stopped).map_err(Setback::from);
+                return self.heard(stopped);
             }
             let Some(single) = single else { break };
             match &single.how {
@@ -191,11 +191,11 @@ impl Carrier<'_> {
             statements::finish(connection, head, *done, version, digest),
         )
         .await;
-        Ok(self.heard(finished)?)
+        self.heard(finished)
     }
 
     /// What was said by a query of ours; a session that failed it is not used again.
-    pub(super) fn heard<T>(&mut self, said: Result<T, StoreError>) -> Result<T, Failure> {
+    pub(super) fn heard<T>(&mut self, said: Result<T, StoreError>) -> Result<T, Setback> {
         said.map_err(|error| {
             let error = match error {
                 StoreError::Query { error, .. } => error,
@@ -204,9 +204,9 @@ impl Carrier<'_> {
             match error.code.as_str() {
                 "" => {
                     self.session = None;
-                    lost(SessionError::Lost(error))
+                    SessionError::Lost(error).into()
                 }
-                code => Failure::without_place(Fault::of(code), error),
+                code => Failure::without_place(Fault::of(code), error).into(),
             }
         })
     }
@@ -251,7 +251,7 @@ impl Carrier<'_> {
                 .await;
                 self.heard(stopped)
             }
-            Err(error) => Err(lost(error)),
+            Err(error) => Err(error.into()),
         };
         match marked {
             Ok(()) => Setback {
@@ -259,7 +259,7 @@ impl Carrier<'_> {
                 ..failure.into()
             },
             // It is found as it is by whoever comes next.
-            Err(other) => other.into(),
+            Err(other) => other,
         }
     }
 }
