@@ -223,9 +223,12 @@ fn forwards<'a>(
         Goal::UpTo(version) | Goal::Goto(version) => pending.retain(|m| m.version <= version),
         _ => {}
     }
-    // What was begun is finished before anything else, also before what was merged late since then.
+    // What was begun is finished before anything else, and alone when something lower was merged since then.
     if let Some(running) = running {
         pending.sort_by_key(|m| m.version != running.version);
+        if !out_of_order && pending.iter().any(|m| m.version < running.version) {
+            pending.truncate(1);
+        }
     }
     if let Goal::Up(steps) = goal {
         pending.truncate(steps);

@@ -14,7 +14,7 @@ use tenantry::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Small, small, until};
+use crate::support::{Shop, Small, small, snapshots, until};
 
 const MARK: &str = "-- tenantry: no-transaction\n";
 
@@ -702,4 +702,59 @@ fn an_index_without_a_name_is_refused() {
         format!("{MARK}create index concurrently on items (id)"),
     );
     assert_eq!(problems[0].code.id, "F411");
+}
+
+#[tokio::test]
+async fn people_see_where_it_stands() {
+    let shop = Shop::with(&["acme", "bolt"]).await;
+    shop.sql("insert into acme.users values ('a'), ('a')").await;
+    shop.migration(
+        2,
+        "unique-emails",
+        &format!(
+            "{MARK}alter table users add seen date;\ncreate unique index concurrently users_email_key\n  on users (email);\n"
+        ),
+        &format!("{MARK}drop index concurrently users_email_key;\nalter table users drop seen;\n"),
+    );
+    let mut settings = snapshots();
+    settings.add_filter(r"_statement\(\d+", "_statement(OID");
+    settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME");
+    settings.add_filter(r"\w+@[\w-]+", "USER@HOST");
+    settings.bind(|| {
+        let screens = |commands: &[&[&str]]| -> String {
+            let shown = commands.iter().map(|command| {
+                let screen = shop.run(command).screen();
+                format!("$ tenantry {}\n{screen}\n", command.join(" "))
+            });
+            shown.collect()
+        };
+        insta::assert_snapshot!("statements_plan", screens(&[&["plan", "bolt", "--sql"]]));
+        let text: &[&[&str]] = &[
+            &["up"],
+            &["status"],
+            &["tenant", "show", "acme"],
+            &["repair"],
+            &["down", "acme", "--yes", "--steps", "1"],
+            &["repair", "--clear-dirty", "--yes"],
+            &["status"],
+        ];
+        insta::assert_snapshot!("statements_screens", screens(text));
+    });
+}
+
+#[tokio::test]
+async fn programs_see_where_it_stands() {
+    let small = acme("(1)", "insert into items values (1 / 0);", "select 1;").await;
+    assert!(!small.go(Goal::Latest).await.is_complete());
+    let mut settings = snapshots();
+    settings.add_filter(r"/[\w./]+/tenant/", "tenant/");
+    settings.add_filter(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME");
+    settings.add_filter(r"\w+@[\w-]+", "USER@HOST");
+    settings.bind(|| {
+        let status = small.json(&["status"]);
+        let show = small.json(&["tenant", "show", "acme"]);
+        let down = small.json(&["down", "acme", "--yes", "--steps", "1"]);
+        let repair = small.json(&["repair"]);
+        insta::assert_snapshot!("statements_json", [status, show, down, repair].join("\n"));
+    });
 }

@@ -100,10 +100,13 @@ impl Carrier<'_> {
             }
             Found::Unsure => {
                 let what = "nothing tells how much of it was done";
-                let failure = Failure {
-                    fault: Fault::Dirty,
-                    ..unmet(single, format!("the statement was cut off, and {what}"))
-                };
+                let mut failure = unmet(single, format!("the statement was cut off, and {what}"));
+                failure.fault = Fault::Dirty;
+                failure.error.hint = Some(
+                    "look at the schema, then say how it is: `tenantry force VERSION TENANT` when all of the migration is \
+                     there, `tenantry repair --clear-dirty TENANT` when nothing of it is"
+                        .to_owned(),
+                );
                 Err(self.dirty(held, done, failure).await)
             }
             _ => {

@@ -77,7 +77,7 @@ impl Carrier<'_> {
     /// Records why it ends here, once nothing is left of the statement that failed. What cannot be done now is done by
     /// whoever goes on with it: the record has the statement.
     async fn stop_at(&mut self, alone: &Alone, head: &Head, setback: Setback) -> Failure {
-        let failure = *setback.failure;
+        let mut failure = *setback.failure;
         let is_ours = !matches!(
             failure.fault,
             Fault::Busy
@@ -95,6 +95,9 @@ impl Carrier<'_> {
                     return *why;
                 }
             }
+            let goes_on =
+                "the statements before it stay as they are, and the next run goes on with this one";
+            failure.error.hint.get_or_insert_with(|| goes_on.to_owned());
         }
         failure
     }

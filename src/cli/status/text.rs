@@ -103,7 +103,7 @@ fn running(scope: &ScopeStatus, fleet: &Fleet, paint: Paint) -> Option<String> {
             let running = group.running?;
             let names: Vec<_> = group.targets.iter().map(|t| name(t, fleet)).collect();
             let title = format!(
-                "in the middle of {} {}:",
+                "in the middle of {} on the way {}:",
                 running.version, running.direction
             );
             Some(listed(&paint.caution(title), &names))
