@@ -161,6 +161,21 @@ async fn a_new_tenant_is_built_through_one() {
     assert_eq!(small.tables("acme").await, [""; 0]);
 }
 
+#[tokio::test]
+async fn a_new_tenant_that_stopped_in_one_is_gone_on_with() {
+    let up = "insert into items values (5);\ninsert into items select id from shared.ids;";
+    let small = items("(1)", up, "select 1;").await;
+    let failed = small.text(&["tenant", "add", "acme"]);
+    assert!(failed.starts_with("exit code 1"), "{failed}");
+    small
+        .run("create schema shared; create table shared.ids as select 6 as id")
+        .await;
+    let added = small.text(&["tenant", "add", "acme"]);
+    assert!(added.starts_with("exit code 0"), "{added}");
+    let rows = "select string_agg(id::text, ' ' order by id) from acme.items";
+    assert_eq!(text(&small, rows).await, "1 5 6");
+}
+
 /// What it comes to shows whether anything was done twice.
 const UP: &str = "insert into items values (10);
 create index concurrently items_id on items (id);
@@ -757,4 +772,61 @@ async fn programs_see_where_it_stands() {
         let repair = small.json(&["repair"]);
         insta::assert_snapshot!("statements_json", [status, show, down, repair].join("\n"));
     });
+    // Taken away as it is; nothing is left running.
+    let retired = small.text(&["tenant", "retire", "acme", "--yes"]);
+    assert!(retired.starts_with("exit code 0"), "{retired}");
+    assert_eq!(text(&small, LOG).await, "failed 0");
+}
+
+#[tokio::test]
+async fn another_process_goes_on_where_one_was_killed() {
+    let shop = Shop::with(&["acme"]).await;
+    let up = "insert into users values ('a');\ncreate index concurrently users_email_idx on users (email);\ninsert into users values ('b');";
+    let down = format!("{MARK}drop index concurrently users_email_idx;\n");
+    shop.migration(2, "alone", &format!("{MARK}{up}"), &down);
+    let mut other = shop.database.connect().await;
+    sqlx::raw_sql("begin; insert into acme.users values ('open')")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let mut killed = crate::support::tenantry()
+        .arg("up")
+        .current_dir(shop.path())
+        .env("TENANTRY__HOME__URL", &shop.database.url)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    shop.wait_for("select exists (select from pg_stat_progress_create_index where datname = current_database())")
+        .await;
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let status = shop.run(&["status"]);
+    assert!(
+        status
+            .stdout
+            .contains("in the middle of 2 on the way up: acme"),
+        "{}",
+        status.screen()
+    );
+    let shown = shop.run(&["tenant", "show", "acme"]);
+    let under_way = "statement 2 of 3 at tenant_migrations/2-alone.up.sql:3:1 is under way";
+    assert!(shown.stdout.contains(under_way), "{}", shown.screen());
+    // The server notices that the client is gone, and ends what it was doing.
+    shop.wait_for("select not exists (select from pg_stat_progress_create_index where datname = current_database())")
+        .await;
+    drop(other);
+    let up = shop.run(&["up"]);
+    assert_eq!(up.code, 0, "{}", up.screen());
+    let mut connection = shop.database.connect().await;
+    let found: String = sqlx::query_scalar(
+        "select (select string_agg(email, ' ' order by email) from acme.users)
+             || (select string_agg(' ' || indisvalid, '') from pg_index where indrelid = 'acme.users'::regclass)",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(found, "a b true");
+    let back = shop.run(&["down", "acme", "--yes", "--steps", "1"]);
+    assert_eq!(back.code, 0, "{}", back.screen());
 }
