@@ -642,10 +642,32 @@ async fn a_statement_whose_time_is_over_is_cancelled_and_cleared_up_after() {
         failure.error.message.contains("did not end within 200ms"),
         "{failure}"
     );
-    assert_eq!(small.pinned("acme").await.head.dirty, None);
+    // While the other transaction is open, what was left cannot be dropped either: the record has it.
+    let pinned = small.pinned("acme").await;
+    let note = pinned.halfway.unwrap().note.unwrap();
+    assert!(note.contains("did not end within 200ms"), "{note}");
+    assert_eq!(pinned.head.dirty, None);
+    assert_eq!(text(&small, LOG).await, "running 0");
     drop(other);
     assert!(small.go(Goal::Latest).await.is_complete());
     assert_eq!(text(&small, INDEXES).await, "acme.items_id");
+}
+
+#[tokio::test]
+async fn a_lock_is_waited_for_a_few_times_and_no_longer() {
+    let up = "insert into items values (3);\nalter table items add more text;";
+    let mut small = acme("(1)", up, "select 1;").await;
+    small.fleet.limits.lock_timeout = Duration::from_millis(20);
+    small.fleet.limits.lock_tries = 3;
+    let other = writer(&small).await;
+    let failure = failure(&small.go(Goal::Latest).await);
+    assert_eq!((failure.fault, failure.tries), (Fault::Retry, 3));
+    assert_eq!(failure.place.unwrap().position.line, 3);
+    assert_eq!(text(&small, LOG).await, "failed 1");
+    drop(other);
+    assert!(small.go(Goal::Latest).await.is_complete());
+    let rows = "select string_agg(id::text, ' ' order by id) from acme.items";
+    assert_eq!(text(&small, rows).await, "1 3");
 }
 
 #[tokio::test]

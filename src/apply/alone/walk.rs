@@ -148,19 +148,7 @@ impl Carrier<'_> {
             *done = progress.done;
             let single = alone.single.get(progress.done);
             if let Aim::Stop(failure) = &aim {
-                let note = format!("{}: {}", alone.nth(progress.done), failure.error);
-                let mut stands = progress.done;
-                if let (Some(single), Some(before)) = (single, progress.open) {
-                    let settled = self.settle(held, single, stands, before).await?;
-                    stands += usize::from(settled);
-                }
-                let connection = self.session().await?.connection();
-                let stopped = timely(
-                    grace,
-                    statements::stop(connection, head, stands, &note, false),
-                )
-                .await;
-                return self.heard(stopped);
+                return self.stop_here(held, progress, failure).await;
             }
             let Some(single) = single else { break };
             match &single.how {
@@ -195,6 +183,41 @@ impl Carrier<'_> {
         )
         .await;
         self.heard(finished)
+    }
+
+    /// Clears up after the statement that was begun, where one was, and records why it ends here.
+    async fn stop_here(
+        &mut self,
+        held: Held<'_>,
+        progress: Progress,
+        failure: &Failure,
+    ) -> Result<(), Setback> {
+        let Held { alone, head, .. } = held;
+        let grace = self.limits.grace;
+        let note = format!("{}: {}", alone.nth(progress.done), failure.error);
+        let mut done = progress.done;
+        if let (Some(single), Some(before)) = (alone.single.get(done), progress.open) {
+            match self.settle(held, single, done, before).await {
+                Ok(settled) => done += usize::from(settled),
+                Err(setback) => {
+                    // Whoever comes next clears up; people are told why already now.
+                    if !setback.is_recorded {
+                        let connection = self.session().await?.connection();
+                        let noted = statements::open(connection, head, done, before, &note);
+                        let noted = timely(grace, noted).await;
+                        self.heard(noted)?;
+                    }
+                    return Err(setback);
+                }
+            }
+        }
+        let connection = self.session().await?.connection();
+        let stopped = timely(
+            grace,
+            statements::stop(connection, head, done, &note, false),
+        );
+        let stopped = stopped.await;
+        self.heard(stopped)
     }
 
     /// What was said by a query of ours; a session that failed it is not used again.
