@@ -604,9 +604,28 @@ async fn what_is_all_or_nothing_is_known_when_the_server_refuses_it() {
     let small = acme("(1)", up, "select 1;").await;
     let failure = failure(&small.go(Goal::Latest).await);
     assert_eq!(&*failure.error.code, "42P04", "{failure}");
-    let head = small.pinned("acme").await.head;
-    assert_eq!(head.dirty, None);
     assert_eq!(text(&small, LOG).await, "failed 0");
+    // Nothing of it is there, so it is in the way of nothing.
+    let head = small.pinned("acme").await.head;
+    assert_eq!((head.dirty, head.running), (None, None));
+    assert!(small.go(Goal::Down(1)).await.is_complete());
+}
+
+#[tokio::test]
+async fn who_asks_to_stop_waits_for_no_turn_and_has_begun_nothing() {
+    let up = "create index concurrently items_id on items (id);";
+    let small = acme("(1)", up, "drop index concurrently items_id;").await;
+    let mut other = small.connect().await;
+    sqlx::raw_sql("select pg_advisory_lock(1953395321, 1)")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let carried = once(&small, Goal::Latest).await;
+    assert_eq!(carried.failure.unwrap().fault, Fault::Busy);
+    assert_eq!(small.pinned("acme").await.head.running, None);
+    assert_eq!(text(&small, LOG).await, "failed 0");
+    drop(other);
+    assert!(small.go(Goal::Latest).await.is_complete());
 }
 
 #[tokio::test]
@@ -781,7 +800,8 @@ async fn people_see_where_it_stands() {
 
 #[tokio::test]
 async fn programs_see_where_it_stands() {
-    let small = acme("(1)", "insert into items values (1 / 0);", "select 1;").await;
+    let up = "insert into items values (2);\ninsert into items values (1 / 0);";
+    let small = acme("(1)", up, "select 1;").await;
     assert!(!small.go(Goal::Latest).await.is_complete());
     let mut settings = snapshots();
     settings.add_filter(r"/[\w./]+/tenant/", "tenant/");
@@ -797,7 +817,7 @@ async fn programs_see_where_it_stands() {
     // Taken away as it is; nothing is left running.
     let retired = small.text(&["tenant", "retire", "acme", "--yes"]);
     assert!(retired.starts_with("exit code 0"), "{retired}");
-    assert_eq!(text(&small, LOG).await, "failed 0");
+    assert_eq!(text(&small, LOG).await, "failed 1");
 }
 
 #[tokio::test]

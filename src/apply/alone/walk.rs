@@ -80,12 +80,7 @@ impl Carrier<'_> {
         let mut failure = *setback.failure;
         let is_ours = !matches!(
             failure.fault,
-            Fault::Busy
-                | Fault::Stale
-                | Fault::Gone
-                | Fault::Dirty
-                | Fault::Unfinished
-                | Fault::Connection
+            Fault::Stale | Fault::Gone | Fault::Dirty | Fault::Unfinished | Fault::Connection
         );
         if is_ours && !setback.is_recorded {
             let stopped = self.walk(alone, head, &mut 0, Aim::Stop(&failure)).await;
@@ -117,7 +112,11 @@ impl Carrier<'_> {
         )
         .await;
         let Some(pid) = self.heard(locked)? else {
-            return Err(busy("another session is at work on this schema").into());
+            let nothing_begun = Setback {
+                is_recorded: true,
+                ..busy("another session is at work on this schema").into()
+            };
+            return Err(nothing_begun);
         };
         let walked = self.locked(Held { alone, head, pid }, done, aim).await;
         // Everything that is held is let go of with the session, where that is broken.

@@ -162,7 +162,7 @@ begin
 end
 $$;
 
--- It stops at the next statement. Dirty: nothing tells how much of that was done, so that a person has to look.
+-- It stops at the next statement, of which nothing is left. Dirty: nothing tells how much of that was done, so that a person has to look.
 create function tenantry.stop_statements(
     p_schema oid, p_name text, p_revision bigint, p_fence bigint, p_done integer, p_note text, p_dirty boolean
 ) returns void
@@ -175,6 +175,9 @@ begin
      where h.id = running.id;
     if p_dirty then
         update tenantry.heads h set dirty_version = running.version, revision = h.revision + 1 where h.schema_oid = p_schema;
+    elsif p_done = 0 then
+        -- Nothing of it is there: the schema is not in the middle of anything.
+        update tenantry.heads h set running_version = null, running_direction = null where h.schema_oid = p_schema;
     end if;
 end
 $$;
