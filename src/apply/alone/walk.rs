@@ -65,18 +65,24 @@ impl Carrier<'_> {
                 false => patience.delay(fault),
             };
             let Some(delay) = delay else {
-                return Err(self.stop_at(alone, head, setback).await);
+                return Err(self.stop_at(alone, head, done, setback).await);
             };
             let waited = self.stop.run_until_cancelled(tokio::time::sleep(delay));
             if waited.await.is_none() {
-                return Err(self.stop_at(alone, head, setback).await);
+                return Err(self.stop_at(alone, head, done, setback).await);
             }
         }
     }
 
     /// Records why it ends here, once nothing is left of the statement that failed. What cannot be done now is done by
     /// whoever goes on with it: the record has the statement.
-    async fn stop_at(&mut self, alone: &Alone, head: &Head, setback: Setback) -> Failure {
+    async fn stop_at(
+        &mut self,
+        alone: &Alone,
+        head: &Head,
+        done: usize,
+        setback: Setback,
+    ) -> Failure {
         let mut failure = *setback.failure;
         let is_ours = !matches!(
             failure.fault,
@@ -90,9 +96,10 @@ impl Carrier<'_> {
                     return *why;
                 }
             }
-            let goes_on =
-                "the statements before it stay as they are, and the next run goes on with this one";
-            failure.error.hint.get_or_insert_with(|| goes_on.to_owned());
+            if done > 0 {
+                let goes_on = "the statements before it stay as they are, and the next run goes on with this one";
+                failure.error.hint.get_or_insert_with(|| goes_on.to_owned());
+            }
         }
         failure
     }
