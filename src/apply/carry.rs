@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Failure, Limits, Noticed, Patience, Place, Template,
-    compile::{Compiled, Cut, compile},
+    Failure, Limits, Noticed, Patience, Place, Rung, Template,
+    compile::{Compiled, Cut, Part, compile},
 };
 use crate::{
     history::Head,
@@ -25,10 +25,10 @@ use crate::{
 /// Carries plans to one target after the other, on a session that it makes when it needs one.
 #[derive(Debug)]
 pub struct Carrier<'a> {
-    shard: &'a Shard,
-    limits: &'a Limits,
-    session: Option<Session>,
-    stop: CancellationToken,
+    pub(super) shard: &'a Shard,
+    pub(super) limits: &'a Limits,
+    pub(super) session: Option<Session>,
+    pub(super) stop: CancellationToken,
     unsure: bool,
     /// Who was in the way of the last try.
     blockers: Vec<Blocker>,
@@ -102,7 +102,7 @@ impl<'a> Carrier<'a> {
 
     async fn all(&mut self, plan: &Plan, compiled: &Compiled, head: &Head) -> Carried {
         let mut head = head.clone();
-        let carried = self.messages(&compiled.messages, &mut head).await;
+        let carried = self.parts(&compiled.parts, &mut head).await;
         let finer = carried.failure.as_ref();
         if finer.is_none_or(|failure| failure.fault != Fault::Finer) {
             return carried;
@@ -110,8 +110,8 @@ impl<'a> Carrier<'a> {
         // A transaction a migration for what is left.
         let fine = compile(plan, self.limits, Cut::Fine, compiled.audit);
         let done = carried.migrations;
-        let rest = fine.messages.get(done..).unwrap_or_default();
-        let rest = self.messages(rest, &mut head).await;
+        let rest = fine.parts.get(done..).unwrap_or_default();
+        let rest = self.parts(rest, &mut head).await;
         Carried {
             migrations: done + rest.migrations,
             ..rest
@@ -128,6 +128,18 @@ impl<'a> Carrier<'a> {
         let session = match self.session.take() {
             Some(session) => session,
             None => self.shard.connect().await?,
+        };
+        Ok(self.session.insert(session))
+    }
+
+    /// The same, past whatever pooler may be in between.
+    pub(super) async fn direct_session(&mut self) -> Result<&mut Session, SessionError> {
+        if let Some(pooled) = self.session.take_if(|session| session.is_pooled()) {
+            pooled.close().await;
+        }
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => self.shard.connect_directly().await?,
         };
         Ok(self.session.insert(session))
     }
@@ -165,7 +177,7 @@ impl<'a> Carrier<'a> {
     }
 
     /// Keeps what the server said while a message ran that is committed now.
-    fn heard(&mut self, template: &Template, head: &Head) {
+    fn note(&mut self, template: &Template, head: &Head) {
         let noticed = template.noticed(self.take_notices());
         self.keep(head, &noticed);
         self.noticed.extend(noticed);
@@ -190,16 +202,20 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    /// Carries messages, and moves `head` on with each.
-    async fn messages(&mut self, messages: &[Template], head: &mut Head) -> Carried {
+    /// Carries parts of a plan, and moves `head` on with each.
+    async fn parts(&mut self, parts: &[Part], head: &mut Head) -> Carried {
         let mut carried = Carried::default();
-        for message in messages {
-            if let Err(failure) = self.message(message, head).await {
+        for part in parts {
+            let (ended, migrations) = match part {
+                Part::Message(message) => (self.message(message, head).await, message.migrations),
+                Part::Alone(alone) => (self.alone(alone, head).await, 1),
+            };
+            if let Err(failure) = ended {
                 carried.failure = Some(failure);
                 break;
             }
-            *head = message.after(head);
-            carried.migrations += message.migrations;
+            *head = part.after(head);
+            carried.migrations += migrations;
         }
         carried
     }
@@ -220,7 +236,7 @@ impl<'a> Carrier<'a> {
             let unreachable = matches!(tried, Err(SessionError::Connect { .. }));
             let mut failure = match tried {
                 Ok(Outcome::Done) => {
-                    self.heard(template, head);
+                    self.note(template, head);
                     return Ok(());
                 }
                 Ok(Outcome::Refused {
@@ -264,6 +280,17 @@ impl<'a> Carrier<'a> {
         }
     }
 
+    /// A template's message, once.
+    pub(super) async fn once(
+        &mut self,
+        template: &Template,
+        message: &Message,
+        rung: Rung,
+    ) -> Result<Outcome, SessionError> {
+        let wait = template.shortest_wait(rung);
+        self.send(message, template.longest, wait).await
+    }
+
     /// One try. A server that can no longer be heard is not waited for without an end: `longest` is what the statements
     /// may take together.
     pub(super) async fn send(
@@ -290,7 +317,7 @@ impl<'a> Carrier<'a> {
 
     /// Whether the schema stands exactly where the message would have left it: the revision alone may have been reached
     /// by somebody else.
-    async fn is_at(&mut self, after: &Head) -> bool {
+    pub(super) async fn is_at(&mut self, after: &Head) -> bool {
         self.head(after).await.as_ref() == Some(after)
     }
 
@@ -351,7 +378,7 @@ fn tell(head: &Head, failure: &Failure, pause: Duration) {
 }
 
 /// The failure of a message whose end nobody saw.
-fn lost(error: SessionError) -> Failure {
+pub(super) fn lost(error: SessionError) -> Failure {
     let fault = Fault::of_session(&error);
     let (what, error) = match error {
         SessionError::Cancelled(error) => return Failure::without_place(fault, error),

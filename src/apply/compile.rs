@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Limits, Rung, Template, cut,
+    Alone, Limits, Rung, Template, cut,
     template::{Origin, milliseconds},
 };
 use crate::{
@@ -14,19 +14,32 @@ use crate::{
     sql::{InvalidIdent, Literal},
 };
 
-/// The messages that carry a plan, in order; each is one transaction.
+/// What carries a plan.
 #[derive(Debug, Clone, Default)]
 pub struct Compiled {
     /// In order.
-    pub messages: Vec<Template>,
+    pub parts: Vec<Part>,
     /// Which of them are watched.
     pub audit: Audit,
+}
+
+/// A part of what carries a plan.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// One transaction.
+    Message(Template),
+    /// One migration, statement by statement.
+    Alone(Alone),
 }
 
 impl Compiled {
     /// How many statements of scripts they have together.
     pub fn statements(&self) -> usize {
-        self.messages.iter().map(Template::statements).sum()
+        let statements = |part: &Part| match part {
+            Part::Message(message) => message.statements(),
+            Part::Alone(alone) => alone.statements(),
+        };
+        self.parts.iter().map(statements).sum()
     }
 
     /// The messages' texts as they are sent to the schema of `head`, in order, with the patience of `rung`.
@@ -35,12 +48,34 @@ impl Compiled {
     /// The head's name is no schema's.
     pub fn stamped(&self, head: &Head, rung: Rung) -> Result<Vec<Message>, InvalidIdent> {
         let mut head = head.clone();
-        let stamped = self.messages.iter().map(|message| {
-            let stamped = message.stamp(&head, rung);
-            head = message.after(&head);
-            stamped
-        });
-        stamped.collect()
+        let mut stamped = Vec::new();
+        for part in &self.parts {
+            match part {
+                Part::Message(message) => stamped.push(message.stamp(&head, rung)?),
+                Part::Alone(alone) => stamped.extend(alone.stamped(&head, rung)?),
+            }
+            head = part.after(&head);
+        }
+        Ok(stamped)
+    }
+}
+
+impl Part {
+    /// Where it leaves the schema of `head`.
+    pub(super) fn after(&self, head: &Head) -> Head {
+        match self {
+            Self::Message(message) => message.after(head),
+            Self::Alone(alone) => alone.after(head),
+        }
+    }
+}
+
+impl Compiled {
+    /// Adds a message, if there is anything in it.
+    fn push(&mut self, message: Draft<'_>) {
+        if message.template.revisions > 0 {
+            self.parts.push(Part::Message(message.finish()));
+        }
     }
 }
 
@@ -105,24 +140,24 @@ pub fn compile(plan: &Plan, limits: &Limits, cut: Cut, audit: Audit) -> Compiled
             cut == Cut::Fine || cut::parts(plan, previous, step) || message.is_full(step)
         });
         if cut {
-            compiled
-                .messages
-                .push(std::mem::replace(&mut message, Draft::new(limits, audit)).finish());
+            compiled.push(std::mem::replace(&mut message, Draft::new(limits, audit)));
+        }
+        if step.script.directives.no_transaction {
+            compiled.push(std::mem::replace(&mut message, Draft::new(limits, audit)));
+            compiled.parts.push(Part::Alone(Alone::of(step, limits)));
+            previous = None;
+            continue;
         }
         message.step(step);
         previous = Some(step);
     }
     if !plan.repeatables.is_empty() {
         if previous.is_some_and(|previous| cut == Cut::Fine || cut::reaches_on(&previous.script)) {
-            compiled
-                .messages
-                .push(std::mem::replace(&mut message, Draft::new(limits, audit)).finish());
+            compiled.push(std::mem::replace(&mut message, Draft::new(limits, audit)));
         }
         message.repeatables(plan);
     }
-    if message.template.revisions > 0 {
-        compiled.messages.push(message.finish());
-    }
+    compiled.push(message);
     compiled
 }
 

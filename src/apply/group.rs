@@ -5,7 +5,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use super::{
-    Compiled, Limits, Noticed, Rung, Template,
+    Compiled, Limits, Noticed, Part, Rung, Template,
     carry::Carrier,
     compile::{BEGIN, CHECK, LEFT, OWN, RESET, bytea, text},
     cut,
@@ -41,7 +41,7 @@ impl Group {
     /// The plan for groups; none where its targets have to be carried one by one: a plan that is more than one
     /// transaction, or one whose scripts change what the next target's would find, or do other things than they say.
     pub fn of(plan: &Plan, compiled: &Compiled, limits: &Limits) -> Option<Self> {
-        let [_] = compiled.messages.as_slice() else {
+        let [Part::Message(_)] = compiled.parts.as_slice() else {
             return None;
         };
         let alone = plan.steps.is_empty()

@@ -293,9 +293,28 @@ impl Template {
             .end()
     }
 
+    /// Adds a call of one of our functions that guard a single statement: they take the revision and the fence as well.
+    pub(super) fn guard(&mut self, function: &str, arguments: &str) -> &mut Self {
+        self.text(&format!("SELECT tenantry.{function}("));
+        let places = [Piece::Oid, Piece::Name, Piece::Revision, Piece::Fence];
+        for (number, place) in places.into_iter().enumerate() {
+            self.text(if number == 0 { "" } else { ", " }).open(place);
+        }
+        self.text(arguments).text(")").end()
+    }
+
     /// Adds the search path: the schema, then `others`.
     pub(super) fn search_path(&mut self, others: &[Ident]) -> &mut Self {
-        self.text("SET LOCAL search_path = ").open(Piece::Schema);
+        self.text("SET LOCAL ").path(others)
+    }
+
+    /// Adds the search path for the whole session.
+    pub(super) fn session_path(&mut self, others: &[Ident]) -> &mut Self {
+        self.text("SET ").path(others)
+    }
+
+    fn path(&mut self, others: &[Ident]) -> &mut Self {
+        self.text("search_path = ").open(Piece::Schema);
         for other in others {
             self.text(&format!(", {other}"));
         }
@@ -521,12 +540,12 @@ mod tests {
         let messages = |noticed: &[Noticed]| -> Vec<String> {
             noticed.iter().map(|n| n.message.clone()).collect()
         };
-        // BEGIN, enter, the path, two statements, COMMIT: what is said before the first one is nobody's.
+        // BEGIN, enter, the path, the limit, two statements, COMMIT: what is said before the first one is nobody's.
         let noticed = template.noticed((0..7).map(said).collect());
-        assert_eq!(messages(&noticed), ["of 3", "of 4", "of 5"]);
+        assert_eq!(messages(&noticed), ["of 4", "of 5", "of 6"]);
         // Twice, behind two other statements.
-        let each = template.noticed_by_each(2, 2, [1, 5, 6, 11, 12, 14].map(said).to_vec());
+        let each = template.noticed_by_each(2, 2, [1, 6, 7, 13, 14, 16].map(said).to_vec());
         let each: Vec<_> = each.iter().map(|noticed| messages(noticed)).collect();
-        assert_eq!(each, [["of 5", "of 6"], ["of 11", "of 12"]]);
+        assert_eq!(each, [["of 6", "of 7"], ["of 13", "of 14"]]);
     }
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use super::{context::Context, error::CliError, exit::ExitCode, selection::Selection};
 use crate::{
     fleet::{Fleet, FleetError},
-    history::Applied,
+    history::{Applied, Running},
     migration::{MigrationSet, Scope, Version},
     plan::{Drift, Goal, drift},
     rollout::{Blocked, Cohorts, Survey, Why},
@@ -50,6 +50,8 @@ struct ScopeStatus {
 /// Targets at which the same is applied.
 struct Group {
     version: Option<Version>,
+    /// What they are in the middle of.
+    running: Option<Running>,
     name: Option<String>,
     pending: Vec<Version>,
     drift: Vec<Drift>,
@@ -96,7 +98,7 @@ impl Fleetwide {
     /// The worst of what there is to find: dirty, then drift, then pending.
     fn exit_code(&self) -> ExitCode {
         let any = |test: fn(&ScopeStatus) -> bool| self.scopes.iter().any(test);
-        let dirty = |blocked: &Blocked| matches!(blocked.why, Why::Dirty(_));
+        let dirty = |blocked: &Blocked| matches!(blocked.why, Why::Dirty(..));
         if self.scopes.iter().flat_map(|s| &s.blocked).any(dirty) {
             ExitCode::Dirty
         } else if any(|scope| scope.groups(Group::is_adrift) || scope.is_absent()) {
@@ -127,7 +129,7 @@ impl ScopeStatus {
     /// Whether a schema is not what the history says.
     fn is_absent(&self) -> bool {
         let absent = |why: &Why| match why {
-            Why::Dirty(_) | Why::Unmade | Why::Unreachable(_) => false,
+            Why::Dirty(..) | Why::Unfinished(..) | Why::Unmade | Why::Unreachable(_) => false,
             Why::Unknown | Why::Gone | Why::SharedGone | Why::Renamed(_) => true,
         };
         self.blocked.iter().any(|blocked| absent(&blocked.why))
@@ -162,6 +164,7 @@ async fn scope(
             .is_ok_and(|plan| !plan.repeatables.is_empty());
         Group {
             version: cohort.version(),
+            running: cohort.running,
             name: cohort.applied.last().map(|applied| applied.name.clone()),
             pending: pending(set, &cohort.applied),
             drift: drift(set, &cohort.applied),
@@ -191,6 +194,7 @@ fn unmade(set: &MigrationSet, blocked: &[Blocked]) -> Option<Group> {
     let targets: Vec<_> = unmade.map(|blocked| blocked.target.clone()).collect();
     (!targets.is_empty()).then(|| Group {
         version: None,
+        running: None,
         name: None,
         pending: pending(set, &[]),
         drift: Vec::new(),

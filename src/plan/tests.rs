@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{Drift, Goal, Plan, Refusal, Standing, Stored, drift, plan};
 use crate::{
-    history::{Applied, Digest},
+    history::{Applied, Digest, Running},
     migration::{Checksum, Direction, Migration, MigrationSet, Repeatable, Scope, Script, Version},
 };
 
@@ -49,6 +49,7 @@ impl Memory {
         let standing = Standing {
             applied: &self.applied,
             repeatables: Digest::EMPTY,
+            running: None,
         };
         plan(set, standing, goal, &self.stored, out_of_order)
     }
@@ -252,9 +253,60 @@ fn redo_applies_the_repeatables_again() {
     let standing = Standing {
         applied: &memory.applied,
         repeatables: Digest::of_repeatables(set.repeatables.iter().map(Arc::as_ref)),
+        running: None,
     };
     let redo = plan(&set, standing, Goal::Redo, &memory.stored, false).unwrap();
     assert_eq!(redo.repeatables, set.repeatables);
+}
+
+#[test]
+fn what_was_begun_comes_first() {
+    let (set, mut memory) = (set([1, 2, 3, 4]), Memory::default());
+    memory.go(&set, Goal::UpTo(Version::new(1)));
+    let from = |(direction, version): (Direction, u64), goal, out_of_order| {
+        let running = Running {
+            version: Version::new(version),
+            direction,
+        };
+        let standing = Standing {
+            applied: &memory.applied,
+            repeatables: Digest::EMPTY,
+            running: Some(running),
+        };
+        let plan = plan(&set, standing, goal, &memory.stored, out_of_order)?;
+        let step = |step: &crate::plan::Step| (step.direction, step.migration.version.number());
+        Ok(plan.steps.iter().map(step).collect::<Vec<_>>())
+    };
+    use Direction::{Down, Up};
+    assert_eq!(
+        from((Up, 2), Goal::Latest, false),
+        Ok(vec![(Up, 2), (Up, 3), (Up, 4)])
+    );
+    assert_eq!(from((Up, 2), Goal::Up(1), false), Ok(vec![(Up, 2)]));
+    // 2 was merged after 3 was begun.
+    assert_eq!(from((Up, 3), Goal::Latest, false), Ok(vec![(Up, 3)]));
+    assert_eq!(
+        from((Up, 3), Goal::Latest, true),
+        Ok(vec![(Up, 3), (Up, 2), (Up, 4)])
+    );
+    assert_eq!(from((Down, 1), Goal::Down(1), false), Ok(vec![(Down, 1)]));
+    assert_eq!(
+        from((Down, 1), Goal::Redo, false),
+        Ok(vec![(Down, 1), (Up, 1)])
+    );
+    for (running, goal) in [
+        ((Up, 2), Goal::Empty),
+        ((Up, 2), Goal::UpTo(Version::new(1))),
+        ((Up, 3), Goal::UpTo(Version::new(2))),
+        ((Up, 9), Goal::Latest),
+        ((Down, 1), Goal::Latest),
+    ] {
+        let refused = from(running, goal, false);
+        assert!(
+            matches!(refused, Err(Refusal::Unfinished(_))),
+            "{running:?} {goal:?}: {refused:?}"
+        );
+    }
 }
 
 fn goals() -> impl Strategy<Value = Goal> {

@@ -348,7 +348,7 @@ impl Session {
             return Err(SessionError::Lost(ServerError::of(&error)));
         }
         let ended = self.is_idle().await?;
-        self.reset().await?;
+        self.reset(ended).await?;
         let mut error = ServerError::of(&error);
         error.position = error
             .position
@@ -406,13 +406,18 @@ impl Session {
         }
     }
 
-    async fn reset(&mut self) -> Result<(), SessionError> {
-        sqlx::raw_sql(Self::RESET)
+    /// After an error. Where no transaction is left, there is nothing to roll back, and the server would warn of it.
+    async fn reset(&mut self, ended: bool) -> Result<(), SessionError> {
+        let rolls_back = Self::RESET.strip_prefix(Self::ROLLBACK);
+        let reset = rolls_back.filter(|_| ended).unwrap_or(Self::RESET);
+        sqlx::raw_sql(reset)
             .fetch_many(&mut *self.connection)
             .try_for_each(|_| async { Ok(()) })
             .await
             .map_err(|error| SessionError::Lost(ServerError::of(&error)))
     }
+
+    const ROLLBACK: &'static str = "ROLLBACK; ";
 
     /// After any end. `RESET ALL` leaves roles, temporary tables, held cursors, channels and locks of the session as they
     /// are. Prepared statements stay: most of them are the driver's.

@@ -9,6 +9,7 @@ pub mod history;
 mod install;
 pub mod notices;
 pub mod scripts;
+pub mod statements;
 pub mod tenants;
 
 pub use install::{Installed, Part, install, state};

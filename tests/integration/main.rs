@@ -41,5 +41,6 @@ mod scratch;
 mod sets;
 mod shards;
 mod split;
+mod statements;
 mod structure;
 mod support;

@@ -477,6 +477,7 @@ async fn together_as_alone(before: &[&str], texts: &[&str]) {
     let standing = Standing {
         applied: &applied,
         repeatables: Digest::EMPTY,
+        running: None,
     };
     let plan = plan(
         &small.fleet.tenant,
@@ -531,7 +532,7 @@ async fn structure_alone_is_carried_in_one_transaction_whatever_is_deferrable() 
     let limits = small(0).await.fleet.limits;
     assert_eq!(
         compile(&plan, &limits, Cut::Coarse, Audit::None)
-            .messages
+            .parts
             .len(),
         2
     );

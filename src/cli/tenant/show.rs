@@ -14,12 +14,12 @@ use crate::{
         table::{Table, faint},
     },
     fleet::{Fleet, FleetError},
-    history::Applied,
+    history::{Applied, Running},
     migration::Version,
     plan::{Drift, drift},
     provision::ProvisionError,
     store::{
-        heads,
+        heads::{self, Halfway},
         history::{self, Entry},
         notices,
         tenants::{self, Tenant},
@@ -45,6 +45,9 @@ struct Shown {
     version: Option<Version>,
     /// The version at which it stopped half-way.
     dirty: Option<Version>,
+    /// What it is in the middle of, statement by statement, and how far it came.
+    running: Option<Running>,
+    halfway: Option<Halfway>,
     /// Whether the schema is the one that the history is of.
     intact: bool,
     /// Why its shard could not be asked; what would be known from there is absent.
@@ -98,6 +101,8 @@ impl Shown {
             new_name: None,
             version: None,
             dirty: None,
+            running: None,
+            halfway: None,
             intact: false,
             unreachable: Some(error.to_string()),
             pending: Vec::new(),
@@ -125,6 +130,8 @@ async fn look(fleet: &Fleet, tenant: &Tenant, entries: u32) -> Result<Shown, Cli
         new_name: None,
         version: applied.last().map(|entry| entry.version),
         dirty: pinned.as_ref().and_then(|pinned| pinned.head.dirty),
+        running: pinned.as_ref().and_then(|pinned| pinned.head.running),
+        halfway: pinned.as_ref().and_then(|pinned| pinned.halfway.clone()),
         intact: pinned.as_ref().is_some_and(heads::Pinned::is_intact),
         unreachable: None,
         pending: pending(fleet, &applied),
@@ -179,9 +186,7 @@ fn text(shown: &Shown, paint: Paint) -> String {
             shown.pending.len()
         ),
     );
-    if let Some(dirty) = shown.dirty {
-        lines.push(paint.bad(format!("dirty: it stopped half-way at {dirty}; look at it, then `tenantry repair` or `tenantry force`")));
-    }
+    lines.extend(halfway(shown, paint));
     if let Some(new) = &shown.new_name {
         let (old, new) = (for_shell(tenant.name.as_str()), for_shell(new));
         lines.push(paint.caution(format!(
@@ -222,6 +227,22 @@ fn notice(said: &notices::Entry, paint: Paint) -> String {
     match said.level.as_str() {
         "warning" => paint.caution(text),
         _ => paint.faint(text),
+    }
+}
+
+/// What it stopped at, or is in the middle of.
+fn halfway(shown: &Shown, paint: Paint) -> Option<String> {
+    let at = shown.halfway.as_ref();
+    let at = at.map_or_else(String::new, |at| format!(", {at}"));
+    match (shown.dirty, shown.running) {
+        (Some(dirty), _) => Some(paint.bad(format!(
+            "dirty: it stopped half-way at {dirty}{at}; look at it, then `tenantry repair` or `tenantry force`"
+        ))),
+        (None, Some(running)) => Some(paint.caution(format!(
+            "in the middle of {} on the way {}{at}",
+            running.version, running.direction
+        ))),
+        (None, None) => None,
     }
 }
 

@@ -35,7 +35,7 @@ impl Arrival {
 
     /// Whether there is nothing to wait for: all have arrived, or who has not stopped half-way and needs a person.
     pub(super) fn is_settled(&self) -> bool {
-        let dirty = |blocked: &Blocked| matches!(blocked.why, Why::Dirty(_));
+        let dirty = |blocked: &Blocked| matches!(blocked.why, Why::Dirty(..));
         let settled = |scope: &ScopeArrival| scope.pending == 0 && scope.blocked.iter().all(dirty);
         self.scopes.iter().all(settled)
     }
@@ -45,7 +45,7 @@ impl Arrival {
         let mut blocked = self.scopes.iter().flat_map(|scope| &scope.blocked);
         if self.is_complete() {
             ExitCode::Done
-        } else if blocked.any(|blocked| matches!(blocked.why, Why::Dirty(_))) {
+        } else if blocked.any(|blocked| matches!(blocked.why, Why::Dirty(..))) {
             ExitCode::Dirty
         } else {
             ExitCode::Pending

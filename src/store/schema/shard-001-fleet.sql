@@ -6,7 +6,8 @@ create table tenantry.scripts (
     body     text not null
 );
 
--- An append-only log: one row for each migration that was carried up or down, or recorded without being run.
+-- A log: one row for each migration that was carried up or down, or recorded without being run. A row is changed only
+-- while it is running, which a migration is that is carried statement by statement; all others are written once.
 create table tenantry.history (
     id              bigint generated always as identity primary key,
     schema_oid      oid not null,
@@ -24,11 +25,17 @@ create table tenantry.history (
     started_at      timestamptz not null,
     finished_at     timestamptz,
     statements_done integer not null,
+    -- The next statement was begun outside a transaction, and its end is not recorded. `before` is what it found.
+    is_open         boolean not null default false,
+    before          oid,
+    -- Which statement is under way, or what stopped it where.
+    note            text,
     constraint a_direction_ends_in_its_state check (
         state in ('running', 'failed') or (direction = 'up') = (state = 'applied')
     )
 );
 create index history_of_a_schema on tenantry.history (schema_oid, id);
+create unique index one_running_migration_a_schema on tenantry.history (schema_oid, schema_name) where state = 'running';
 
 -- What the server said beside its answers while a migration ran. Written after the commit, and only where there is any.
 create table tenantry.notices (
@@ -50,13 +57,17 @@ create table tenantry.heads (
     revision           bigint not null default 0,
     fence              bigint not null default 0,
     dirty_version      text,
+    -- What it is in the middle of, statement by statement.
+    running_version    text,
+    running_direction  text check (running_direction in ('up', 'down')),
+    constraint what_runs_has_a_direction check ((running_version is null) = (running_direction is null)),
     constraint one_head_a_schema unique (schema_name)
 ) with (fillfactor = 50);
 
 -- What follows is called in every message. Procedures, because CALL sends no row back, which costs both sides time.
 
 -- Opens the transaction of one schema: nobody else may be at work on it, and it must be where the plan was made for.
--- Never waits. TN001 busy · TN002 stale · TN003 gone · TN004 dirty.
+-- Never waits. TN001 busy · TN002 stale · TN003 gone · TN004 dirty · TN009 unfinished.
 create procedure tenantry.enter(p_schema oid, p_name text, p_revision bigint, p_fence bigint)
 language plpgsql as $$
 declare
@@ -66,7 +77,7 @@ begin
         raise exception using errcode = 'TN001', message = 'another session is at work on this schema';
     end if;
     -- Read after the lock: a statement of its own, hence a snapshot of its own.
-    select h.revision, h.fence, h.dirty_version, n.nspname into head
+    select h.revision, h.fence, h.dirty_version, h.running_version, n.nspname into head
       from tenantry.heads h left join pg_catalog.pg_namespace n on n.oid = h.schema_oid
      where h.schema_oid = p_schema;
     if not found or head.nspname is distinct from p_name::name then
@@ -79,6 +90,9 @@ begin
     end if;
     if head.dirty_version is not null then
         raise exception using errcode = 'TN004', message = 'the schema stopped half-way at version ' || head.dirty_version;
+    end if;
+    if head.running_version is not null then
+        raise exception using errcode = 'TN009', message = 'the schema is in the middle of ' || head.running_version || ', which has to be finished first';
     end if;
     perform pg_catalog.set_config('tenantry.mark',
         pg_catalog.pg_current_xact_id()::text || ' ' || p_schema::text || ' ' || extract(epoch from pg_catalog.clock_timestamp())::text, true);
@@ -195,7 +209,7 @@ begin
                       pg_catalog.unnest(p_fences)) as e(oid, name, revision, fence)
       join tenantry.heads h on h.schema_oid = e.oid
       join pg_catalog.pg_namespace n on n.oid = e.oid
-     where n.nspname = e.name::name and h.revision = e.revision and h.fence = e.fence and h.dirty_version is null;
+     where n.nspname = e.name::name and h.revision = e.revision and h.fence = e.fence and h.dirty_version is null and h.running_version is null;
     if fit <> pg_catalog.cardinality(p_schemas) then
         raise exception using errcode = 'TN002', message = 'some of these schemas are not as the plan was made for';
     end if;

@@ -92,7 +92,7 @@ language sql stable as $$
      order by 1
 $$;
 
--- Makes the schema ours alone: whoever has begun to move it is refused from now on, whatever it stands at. Gives its new
+-- With p_clear also where it stopped half-way. Makes the schema ours alone: whoever has begun to move it is refused from now on, whatever it stands at. Gives its new
 -- revision and fence. Never waits for the lock. TN001 busy · TN003 gone.
 create function tenantry.seize(p_schema oid, p_name text, p_clear boolean, out revision bigint, out fence bigint)
 language plpgsql volatile as $$
@@ -102,12 +102,18 @@ begin
     end if;
     update tenantry.heads h
        set revision = h.revision + 1, fence = h.fence + 1,
-           dirty_version = case when p_clear then null else h.dirty_version end
+           dirty_version = case when p_clear then null else h.dirty_version end,
+           running_version = case when p_clear then null else h.running_version end,
+           running_direction = case when p_clear then null else h.running_direction end
      where h.schema_oid = p_schema and h.schema_name = p_name
        and exists (select from pg_catalog.pg_namespace n where n.oid = p_schema and n.nspname = p_name::name)
     returning h.revision, h.fence into revision, fence;
     if not found then
         raise exception using errcode = 'TN003', message = 'the schema was dropped, renamed or made anew since it was pinned';
+    end if;
+    if p_clear then
+        update tenantry.history h set state = 'failed', finished_at = pg_catalog.clock_timestamp()
+         where h.schema_oid = p_schema and h.schema_name = p_name and h.state = 'running';
     end if;
 end
 $$;
