@@ -50,7 +50,10 @@ pub fn compile(plan: &Plan, limits: &Limits, cut: Cut) -> Compiled {
     let mut previous: Option<&Step> = None;
     for step in &plan.steps {
         let cut = previous.is_some_and(|previous| {
-            cut == Cut::Fine || cut::parts(plan, previous, step) || message.is_full(step)
+            cut == Cut::Fine
+                || cfg!(feature = "mutant-late-history")
+                || cut::parts(plan, previous, step)
+                || message.is_full(step)
         });
         if cut {
             compiled
@@ -138,6 +141,11 @@ impl<'a> Draft<'a> {
         ];
         // Else deferred checks fail at COMMIT, after the record, without naming a statement.
         self.template.own("SET CONSTRAINTS ALL IMMEDIATE");
+        if cfg!(feature = "mutant-late-history") {
+            // A bug on purpose, see Cargo.toml.
+            self.template.own("COMMIT").own("BEGIN").enter();
+            self.template.search_path(&self.limits.extra_search_path);
+        }
         self.template
             .call("leave", &format!(", {LEFT}, {}", arguments.join(", ")));
         self.template.revisions += 1;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod backfill;
+mod chaos;
 mod cli_daemon;
 mod cli_first;
 mod cli_record;
