@@ -197,7 +197,8 @@ async fn record(connection: &mut PgConnection, all: &mut BTreeMap<String, Seen>)
             _ => seen.begun.push((version, done)),
         }
     }
-    let heads: Vec<(String, Option<String>, Vec<u8>, Option<String>)> = sqlx::query_as(
+    type Row = (String, Option<String>, Vec<u8>, Option<String>);
+    let heads: Vec<Row> = sqlx::query_as(
         "select schema_name, version, digest, dirty_version from tenantry.heads where schema_name ~ '^tenant_'",
     )
     .fetch_all(connection)

@@ -40,12 +40,12 @@ pub(super) fn schema(tenant: usize) -> String {
 impl Ground {
     /// So many tenants at nothing applied.
     pub(super) async fn of(tenants: usize) -> Self {
-        let (database, directory) = (database().await, TempDir::new().unwrap());
-        Self::on(database, directory, tenants).await
+        Self::on(database().await, tenants).await
     }
 
-    /// The same on a server of the caller's.
-    pub(super) async fn on(database: Database, directory: TempDir, tenants: usize) -> Self {
+    /// The same in this database.
+    pub(super) async fn on(database: Database, tenants: usize) -> Self {
+        let directory = TempDir::new().unwrap();
         for set in ["shared", "tenant"] {
             std::fs::create_dir(directory.path().join(set)).unwrap();
         }

@@ -5,6 +5,7 @@
 //! 20 kills; `TENANTRY_CHAOS_SEED=N` repeats a run as far as time allows.
 
 mod checker;
+mod crash;
 mod ground;
 mod kills;
 mod planted;
