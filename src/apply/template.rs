@@ -6,7 +6,7 @@ use super::{Failure, Place};
 use crate::{
     history::{Digest, Head},
     migration::{Direction, Script, Version},
-    postgres::{Fault, Message, ServerError},
+    postgres::{Ended, Fault, Message, ServerError},
     sql::{Ident, InvalidIdent, Literal},
 };
 
@@ -110,10 +110,15 @@ impl Template {
         &self,
         head: &Head,
         completed: usize,
-        ended: bool,
+        ended: Ended,
         error: ServerError,
     ) -> Failure {
-        if ended && self.is_escape(completed) {
+        let is_escape = match ended {
+            Ended::Committed => true,
+            Ended::Before => self.is_escape(completed),
+            Ended::RolledBack => false,
+        };
+        if is_escape {
             return Failure::without_place(Fault::Escaped, escaped(error));
         }
         let place = self.locate(head, error.position, completed);
@@ -161,7 +166,7 @@ impl Template {
         self.open(Piece::Revision)
             .text(", ")
             .open(Piece::Fence)
-            .text(")")
+            .text(") AS transaction")
             .end()
     }
 

@@ -9,5 +9,5 @@ mod shards;
 
 pub use fault::{Fault, ServerError};
 pub use message::Message;
-pub use session::{Outcome, Session, SessionError};
+pub use session::{Ended, Outcome, Session, SessionError};
 pub use shards::{Shard, Shards};

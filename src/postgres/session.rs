@@ -2,7 +2,7 @@
 
 use futures::{StreamExt, TryStreamExt};
 use sqlx::{
-    AssertSqlSafe, Connection, Either, PgConnection,
+    AssertSqlSafe, Connection, Either, PgConnection, Row,
     postgres::{PgConnectOptions, PgRow},
 };
 
@@ -23,11 +23,22 @@ pub enum Outcome {
     Refused {
         /// How many statements of the message had been completed before.
         completed: usize,
-        /// Whether there was no transaction any more that could be rolled back.
-        ended: bool,
+        /// Where the message's transaction was by then.
+        ended: Ended,
         /// What the server said.
         error: ServerError,
     },
+}
+
+/// Where the transaction of a message was when one of its statements was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The statement ran in a transaction, which is rolled back now.
+    RolledBack,
+    /// There was no transaction that could be rolled back.
+    Before,
+    /// It is committed; the statement ran outside it.
+    Committed,
 }
 
 /// The connection is of no more use; whether the message was committed is unknown.
@@ -66,7 +77,8 @@ impl Session {
         Ok(Self { connection })
     }
 
-    /// Sends one message and waits for its end.
+    /// Sends one message and waits for its end. A message may tell the id of its transaction, as text in the column
+    /// `transaction`: then it is known for certain whether the transaction had ended before an error.
     pub async fn send(&mut self, message: &Message) -> Result<Outcome, SessionError> {
         self.ask(message, &mut None).await
     }
@@ -77,13 +89,16 @@ impl Session {
         message: &Message,
         last: &mut Option<PgRow>,
     ) -> Result<Outcome, SessionError> {
-        let mut completed = 0;
+        let (mut completed, mut transaction) = (0, None);
         let mut replies =
             sqlx::raw_sql(AssertSqlSafe(message.shared())).fetch_many(&mut self.connection);
         let error = loop {
             match replies.next().await {
                 Some(Ok(Either::Left(_))) => completed += 1,
-                Some(Ok(Either::Right(row))) => *last = Some(row),
+                Some(Ok(Either::Right(row))) => {
+                    transaction = transaction.or_else(|| told(&row));
+                    *last = Some(row);
+                }
                 Some(Err(error)) => break error,
                 None => return Ok(Outcome::Done),
             }
@@ -92,8 +107,14 @@ impl Session {
         if Fault::of_error(&error) == Fault::Connection {
             return Err(SessionError::Lost(ServerError::of(&error)));
         }
-        let ended = self.is_idle().await?;
+        let is_idle = self.is_idle().await?;
         self.reset().await?;
+        let ended = match is_idle {
+            // A text may have ended our transaction and begun one of its own, in which the error was.
+            _ if self.is_committed(transaction).await? => Ended::Committed,
+            true => Ended::Before,
+            false => Ended::RolledBack,
+        };
         Ok(Outcome::Refused {
             completed,
             ended,
@@ -126,6 +147,19 @@ impl Session {
         }
     }
 
+    /// Whether the transaction of this id was committed.
+    async fn is_committed(&mut self, id: Option<u64>) -> Result<bool, SessionError> {
+        let Some(id) = id else { return Ok(false) };
+        let status = format!("SELECT pg_catalog.pg_xact_status('{id}') = 'committed' AS committed");
+        let committed = sqlx::raw_sql(AssertSqlSafe(status))
+            .fetch_one(&mut self.connection)
+            .await
+            .and_then(|row| row.try_get::<Option<bool>, _>("committed"));
+        committed
+            .map(Option::unwrap_or_default)
+            .map_err(|error| SessionError::Lost(ServerError::of(&error)))
+    }
+
     async fn reset(&mut self) -> Result<(), SessionError> {
         sqlx::raw_sql(Self::RESET)
             .fetch_many(&mut self.connection)
@@ -138,4 +172,10 @@ impl Session {
     /// are. Prepared statements stay: most of them are the driver's.
     const RESET: &'static str = "ROLLBACK; RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; CLOSE ALL; UNLISTEN *; \
          SELECT pg_catalog.pg_advisory_unlock_all(); RESET ALL";
+}
+
+/// The id of the message's transaction, where a row has it in a column of that name.
+fn told(row: &PgRow) -> Option<u64> {
+    let id: &str = row.try_get("transaction").ok()?;
+    id.parse().ok()
 }

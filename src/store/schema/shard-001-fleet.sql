@@ -44,8 +44,9 @@ create table tenantry.heads (
 ) with (fillfactor = 50);
 
 -- Opens the transaction of one schema: nobody else may be at work on it, and it must be where the plan was made for.
--- Never waits. TN001 busy · TN002 stale · TN003 gone · TN004 dirty.
-create function tenantry.enter(p_schema oid, p_name text, p_revision bigint, p_fence bigint) returns void
+-- Never waits. TN001 busy · TN002 stale · TN003 gone · TN004 dirty. Returns the id of the transaction: whoever keeps it can
+-- ask how the transaction ended.
+create function tenantry.enter(p_schema oid, p_name text, p_revision bigint, p_fence bigint) returns text
 language plpgsql volatile as $$
 declare
     head record;
@@ -70,6 +71,7 @@ begin
     end if;
     perform pg_catalog.set_config('tenantry.mark',
         pg_catalog.pg_current_xact_id()::text || ' ' || p_schema::text || ' ' || extract(epoch from pg_catalog.clock_timestamp())::text, true);
+    return pg_catalog.pg_current_xact_id()::text;
 end
 $$;
 
