@@ -166,7 +166,7 @@ impl Template {
         self.open(Piece::Revision)
             .text(", ")
             .open(Piece::Fence)
-            .text(") AS transaction")
+            .text(")")
             .end()
     }
 

@@ -77,8 +77,8 @@ impl Session {
         Ok(Self { connection })
     }
 
-    /// Sends one message and waits for its end. A message may tell the id of its transaction, as text in the column
-    /// `transaction`: then it is known for certain whether the transaction had ended before an error.
+    /// Sends one message and waits for its end. A message may set `tenantry.mark` for the session: it lasts
+    /// if the transaction is committed, so after an error it is known for certain.
     pub async fn send(&mut self, message: &Message) -> Result<Outcome, SessionError> {
         self.ask(message, &mut None).await
     }
@@ -89,16 +89,13 @@ impl Session {
         message: &Message,
         last: &mut Option<PgRow>,
     ) -> Result<Outcome, SessionError> {
-        let (mut completed, mut transaction) = (0, None);
+        let mut completed = 0;
         let mut replies =
             sqlx::raw_sql(AssertSqlSafe(message.shared())).fetch_many(&mut self.connection);
         let error = loop {
             match replies.next().await {
                 Some(Ok(Either::Left(_))) => completed += 1,
-                Some(Ok(Either::Right(row))) => {
-                    transaction = transaction.or_else(|| told(&row));
-                    *last = Some(row);
-                }
+                Some(Ok(Either::Right(row))) => *last = Some(row),
                 Some(Err(error)) => break error,
                 None => return Ok(Outcome::Done),
             }
@@ -108,10 +105,10 @@ impl Session {
             return Err(SessionError::Lost(ServerError::of(&error)));
         }
         let is_idle = self.is_idle().await?;
-        self.reset().await?;
+        // A text may have ended our transaction and begun one of its own, in which the error was.
+        let is_committed = self.reset().await?;
         let ended = match is_idle {
-            // A text may have ended our transaction and begun one of its own, in which the error was.
-            _ if self.is_committed(transaction).await? => Ended::Committed,
+            _ if is_committed => Ended::Committed,
             true => Ended::Before,
             false => Ended::RolledBack,
         };
@@ -147,35 +144,26 @@ impl Session {
         }
     }
 
-    /// Whether the transaction of this id was committed.
-    async fn is_committed(&mut self, id: Option<u64>) -> Result<bool, SessionError> {
-        let Some(id) = id else { return Ok(false) };
-        let status = format!("SELECT pg_catalog.pg_xact_status('{id}') = 'committed' AS committed");
-        let committed = sqlx::raw_sql(AssertSqlSafe(status))
-            .fetch_one(&mut self.connection)
-            .await
-            .and_then(|row| row.try_get::<Option<bool>, _>("committed"));
-        committed
-            .map(Option::unwrap_or_default)
-            .map_err(|error| SessionError::Lost(ServerError::of(&error)))
-    }
-
-    async fn reset(&mut self) -> Result<(), SessionError> {
+    /// Whether a transaction that bears the mark was committed.
+    async fn reset(&mut self) -> Result<bool, SessionError> {
         sqlx::raw_sql(Self::RESET)
             .fetch_many(&mut self.connection)
-            .try_for_each(|_| async { Ok(()) })
+            .try_fold(false, |marked, reply| async move {
+                Ok(marked || reply.right().is_some_and(|row| is_marked(&row)))
+            })
             .await
             .map_err(|error| SessionError::Lost(ServerError::of(&error)))
     }
 
     /// After any end. `RESET ALL` leaves roles, temporary tables, held cursors, channels and locks of the session as they
     /// are. Prepared statements stay: most of them are the driver's.
-    const RESET: &'static str = "ROLLBACK; RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; CLOSE ALL; UNLISTEN *; \
+    const RESET: &'static str = "ROLLBACK; SELECT pg_catalog.current_setting('tenantry.mark', true) AS mark; \
+         RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; CLOSE ALL; UNLISTEN *; \
          SELECT pg_catalog.pg_advisory_unlock_all(); RESET ALL";
 }
 
-/// The id of the message's transaction, where a row has it in a column of that name.
-fn told(row: &PgRow) -> Option<u64> {
-    let id: &str = row.try_get("transaction").ok()?;
-    id.parse().ok()
+/// Whether a row tells of the mark.
+fn is_marked(row: &PgRow) -> bool {
+    let mark: Option<&str> = row.try_get("mark").ok().flatten();
+    mark.is_some_and(|mark| !mark.is_empty())
 }

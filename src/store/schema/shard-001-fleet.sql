@@ -44,9 +44,8 @@ create table tenantry.heads (
 ) with (fillfactor = 50);
 
 -- Opens the transaction of one schema: nobody else may be at work on it, and it must be where the plan was made for.
--- Never waits. TN001 busy · TN002 stale · TN003 gone · TN004 dirty. Returns the id of the transaction: whoever keeps it can
--- ask how the transaction ended.
-create function tenantry.enter(p_schema oid, p_name text, p_revision bigint, p_fence bigint) returns text
+-- Never waits. TN001 busy · TN002 stale · TN003 gone · TN004 dirty.
+create function tenantry.enter(p_schema oid, p_name text, p_revision bigint, p_fence bigint) returns void
 language plpgsql volatile as $$
 declare
     head record;
@@ -69,9 +68,9 @@ begin
     if head.dirty_version is not null then
         raise exception using errcode = 'TN004', message = 'the schema stopped half-way at version ' || head.dirty_version;
     end if;
+    -- For the session, not for the transaction: it is there afterwards if, and only if, the transaction was committed.
     perform pg_catalog.set_config('tenantry.mark',
-        pg_catalog.pg_current_xact_id()::text || ' ' || p_schema::text || ' ' || extract(epoch from pg_catalog.clock_timestamp())::text, true);
-    return pg_catalog.pg_current_xact_id()::text;
+        pg_catalog.pg_current_xact_id()::text || ' ' || p_schema::text || ' ' || extract(epoch from pg_catalog.clock_timestamp())::text, false);
 end
 $$;
 
@@ -125,7 +124,7 @@ begin
         raise exception using errcode = 'TN003', message = 'the head of the schema is gone, so nothing can be recorded';
     end if;
     perform pg_catalog.set_config('tenantry.mark',
-        pg_catalog.pg_current_xact_id()::text || ' ' || p_schema::text || ' ' || extract(epoch from finished)::text, true);
+        pg_catalog.pg_current_xact_id()::text || ' ' || p_schema::text || ' ' || extract(epoch from finished)::text, false);
 end
 $$;
 
