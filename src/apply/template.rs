@@ -246,6 +246,10 @@ impl Template {
         });
         let (mut ended, mut last) = (0, None);
         for (piece, start) in starts {
+            // In one of our own: see below.
+            if byte.is_some_and(|byte| byte < start) {
+                break;
+            }
             if let Piece::Statement(origin) = piece {
                 last = Some((origin, None));
             }
@@ -259,12 +263,12 @@ impl Template {
                     return Some((origin, None));
                 }
                 // One of our own, such as the asserts: the script before it is what they did not like.
-                (Piece::End, None) if ended == completed => return last,
+                (Piece::End, None) if ended == completed => break,
                 (Piece::End, _) => ended += 1,
                 _ => {}
             }
         }
-        None
+        last
     }
 }
 

@@ -155,11 +155,16 @@ impl Session {
             .map_err(|error| SessionError::Lost(ServerError::of(&error)))
     }
 
-    /// After any end. `RESET ALL` leaves roles, temporary tables, held cursors, channels and locks of the session as they
-    /// are. Prepared statements stay: most of them are the driver's.
+    /// After any end. `RESET ALL` leaves roles, temporary tables, held cursors, channels, locks and prepared statements of
+    /// the session as they are; those that SQL prepared are forgotten, the driver's are kept.
     const RESET: &'static str = "ROLLBACK; SELECT pg_catalog.current_setting('tenantry.mark', true) AS mark; \
          RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; CLOSE ALL; UNLISTEN *; \
-         SELECT pg_catalog.pg_advisory_unlock_all(); RESET ALL";
+         SELECT pg_catalog.pg_advisory_unlock_all(); RESET ALL; \
+         DO $$ DECLARE prepared pg_catalog.text; BEGIN \
+           FOR prepared IN SELECT name FROM pg_catalog.pg_prepared_statements WHERE from_sql LOOP \
+             EXECUTE pg_catalog.format('DEALLOCATE %I', prepared); \
+           END LOOP; \
+         END $$";
 }
 
 /// Whether a row tells of the mark.

@@ -1,6 +1,7 @@
 //! Tests of whole texts and sets, and against a real PostgreSQL: one binary, one server, a database for each test.
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod attacks;
 mod backfill;
 mod chaos;
 mod cli_daemon;

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{Small, small};
 
 /// A plan of scripts whose whole text counts as one statement, so that nobody looks into it.
-fn opaque(texts: &[&str]) -> Plan {
+pub(crate) fn opaque(texts: &[&str]) -> Plan {
     let mut plan = Plan::default();
     let mut applied = Vec::new();
     for (number, text) in (1..).zip(texts) {
@@ -44,18 +44,23 @@ fn opaque(texts: &[&str]) -> Plan {
     plan
 }
 
-async fn carry(small: &Small, carrier: &mut Carrier<'_>, plan: &Plan, head: &Head) -> Carried {
+pub(crate) async fn carry(
+    small: &Small,
+    carrier: &mut Carrier<'_>,
+    plan: &Plan,
+    head: &Head,
+) -> Carried {
     let compiled = compile(plan, &small.fleet.limits, Cut::Coarse);
     carrier.carry(plan, &compiled, head).await
 }
 
-fn carrier(small: &Small) -> Carrier<'_> {
+pub(crate) fn carrier(small: &Small) -> Carrier<'_> {
     let shard = small.fleet.shards.iter().next().unwrap();
     Carrier::new(shard, &small.fleet.limits)
 }
 
 /// Carries one text to `acme`, which must fail.
-async fn failure(small: &Small, text: &str) -> Failure {
+pub(crate) async fn failure(small: &Small, text: &str) -> Failure {
     let head = small.pinned("acme").await.head;
     let carried = carry(small, &mut carrier(small), &opaque(&[text]), &head).await;
     carried.failure.unwrap()
