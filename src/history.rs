@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::migration::{Checksum, Migration, Repeatable, Version};
+use crate::migration::{Checksum, Direction, Migration, Repeatable, Version};
 
 /// One migration that stands in a schema, as its history tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +94,17 @@ pub struct Head {
     pub fence: i64,
     /// The version at which the schema stopped half-way.
     pub dirty: Option<Version>,
+    /// What it is in the middle of, statement by statement.
+    pub running: Option<Running>,
+}
+
+/// A migration that was begun and is not finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Running {
+    /// Its number.
+    pub version: Version,
+    /// Which way it is carried.
+    pub direction: Direction,
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Failure, Limits, Patience, Place, Template,
-    compile::{Compiled, Cut, compile},
+    compile::{Compiled, Cut, Part, compile},
 };
 use crate::{
     history::Head,
@@ -17,10 +17,10 @@ use crate::{
 /// Carries plans to one target after the other, on a session that it makes when it needs one.
 #[derive(Debug)]
 pub struct Carrier<'a> {
-    shard: &'a Shard,
-    limits: &'a Limits,
-    session: Option<Session>,
-    stop: CancellationToken,
+    pub(super) shard: &'a Shard,
+    pub(super) limits: &'a Limits,
+    pub(super) session: Option<Session>,
+    pub(super) stop: CancellationToken,
 }
 
 /// What was done to a target.
@@ -62,7 +62,7 @@ impl<'a> Carrier<'a> {
     /// Carries `plan`, compiled as `compiled`, to the schema of `head`.
     pub async fn carry(&mut self, plan: &Plan, compiled: &Compiled, head: &Head) -> Carried {
         let mut head = head.clone();
-        let carried = self.messages(&compiled.messages, &mut head).await;
+        let carried = self.parts(&compiled.parts, &mut head).await;
         let finer = carried.failure.as_ref();
         if finer.is_none_or(|failure| failure.fault != Fault::Finer) {
             return carried;
@@ -70,8 +70,8 @@ impl<'a> Carrier<'a> {
         // A transaction a migration for what is left.
         let fine = compile(plan, self.limits, Cut::Fine);
         let done = carried.migrations;
-        let rest = fine.messages.get(done..).unwrap_or_default();
-        let rest = self.messages(rest, &mut head).await;
+        let rest = fine.parts.get(done..).unwrap_or_default();
+        let rest = self.parts(rest, &mut head).await;
         Carried {
             migrations: done + rest.migrations,
             ..rest
@@ -99,16 +99,20 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    /// Carries messages, and moves `head` on with each.
-    async fn messages(&mut self, messages: &[Template], head: &mut Head) -> Carried {
+    /// Carries parts of a plan, and moves `head` on with each.
+    async fn parts(&mut self, parts: &[Part], head: &mut Head) -> Carried {
         let mut carried = Carried::default();
-        for message in messages {
-            if let Err(failure) = self.message(message, head).await {
+        for part in parts {
+            let (ended, migrations) = match part {
+                Part::Message(message) => (self.message(message, head).await, message.migrations),
+                Part::Alone(alone) => (self.alone(alone, head).await, 1),
+            };
+            if let Err(failure) = ended {
                 carried.failure = Some(failure);
                 break;
             }
-            *head = message.after(head);
-            carried.migrations += message.migrations;
+            *head = part.after(head);
+            carried.migrations += migrations;
         }
         carried
     }
@@ -165,7 +169,7 @@ impl<'a> Carrier<'a> {
     }
 
     /// One try. A server that can no longer be heard is not waited for without an end.
-    async fn once(
+    pub(super) async fn once(
         &mut self,
         template: &Template,
         message: &Message,
@@ -191,7 +195,7 @@ impl<'a> Carrier<'a> {
 
     /// Whether the schema stands exactly where the message would have left it: the revision alone may have been reached
     /// by somebody else.
-    async fn is_at(&mut self, after: &Head) -> bool {
+    pub(super) async fn is_at(&mut self, after: &Head) -> bool {
         self.head(after).await.as_ref() == Some(after)
     }
 
@@ -237,7 +241,7 @@ impl<'a> Carrier<'a> {
 }
 
 /// The failure of a message whose end nobody saw.
-fn lost(error: SessionError) -> Failure {
+pub(super) fn lost(error: SessionError) -> Failure {
     let (what, error) = match error {
         SessionError::Lost(error) => ("the connection was lost".to_owned(), error),
         SessionError::Connect {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Limits, Template, cut, template::Origin};
+use super::{Alone, Limits, Template, cut, template::Origin};
 use crate::{
     history::{Digest, Head},
     migration::{Checksum, Direction, Script},
@@ -11,11 +11,20 @@ use crate::{
     sql::{InvalidIdent, Literal},
 };
 
-/// The messages that carry a plan, in order; each is one transaction.
+/// What carries a plan.
 #[derive(Debug, Clone, Default)]
 pub struct Compiled {
     /// In order.
-    pub messages: Vec<Template>,
+    pub parts: Vec<Part>,
+}
+
+/// A part of what carries a plan.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// One transaction.
+    Message(Template),
+    /// One migration, statement by statement.
+    Alone(Alone),
 }
 
 impl Compiled {
@@ -25,12 +34,34 @@ impl Compiled {
     /// The head's name is no schema's.
     pub fn stamped(&self, head: &Head) -> Result<Vec<Message>, InvalidIdent> {
         let mut head = head.clone();
-        let stamped = self.messages.iter().map(|message| {
-            let stamped = message.stamp(&head);
-            head = message.after(&head);
-            stamped
-        });
-        stamped.collect()
+        let mut stamped = Vec::new();
+        for part in &self.parts {
+            match part {
+                Part::Message(message) => stamped.push(message.stamp(&head)?),
+                Part::Alone(alone) => stamped.extend(alone.stamped(&head)?),
+            }
+            head = part.after(&head);
+        }
+        Ok(stamped)
+    }
+}
+
+impl Part {
+    /// Where it leaves the schema of `head`.
+    pub(super) fn after(&self, head: &Head) -> Head {
+        match self {
+            Self::Message(message) => message.after(head),
+            Self::Alone(alone) => alone.after(head),
+        }
+    }
+}
+
+impl Compiled {
+    /// Adds a message, if there is anything in it.
+    fn push(&mut self, message: Draft<'_>) {
+        if message.template.revisions > 0 {
+            self.parts.push(Part::Message(message.finish()));
+        }
     }
 }
 
@@ -56,34 +87,34 @@ pub fn compile(plan: &Plan, limits: &Limits, cut: Cut) -> Compiled {
                 || message.is_full(step)
         });
         if cut {
-            compiled
-                .messages
-                .push(std::mem::replace(&mut message, Draft::new(limits)).finish());
+            compiled.push(std::mem::replace(&mut message, Draft::new(limits)));
+        }
+        if step.script.directives.no_transaction {
+            compiled.push(std::mem::replace(&mut message, Draft::new(limits)));
+            compiled.parts.push(Part::Alone(Alone::of(step, limits)));
+            previous = None;
+            continue;
         }
         message.step(step);
         previous = Some(step);
     }
     if !plan.repeatables.is_empty() {
         if previous.is_some_and(|previous| cut == Cut::Fine || cut::reaches_on(&previous.script)) {
-            compiled
-                .messages
-                .push(std::mem::replace(&mut message, Draft::new(limits)).finish());
+            compiled.push(std::mem::replace(&mut message, Draft::new(limits)));
         }
         message.repeatables(plan);
     }
-    if message.template.revisions > 0 {
-        compiled.messages.push(message.finish());
-    }
+    compiled.push(message);
     compiled
 }
 
 /// Where the script has left us, then a search path that is the same for all targets: with the tenant's own, PostgreSQL
 /// would plan every query inside the function anew (it took half of the throughput). Arguments are evaluated from left to
 /// right; were they not, the schema would be none and every step be refused.
-const LEFT: &str = "pg_catalog.current_schema(), pg_catalog.set_config('search_path', '', true)";
+pub(super) const LEFT: &str = "pg_catalog.current_schema(), pg_catalog.set_config('search_path', '', true)";
 
 /// As many statements of ours run under the time limit of a script, at most.
-const OWN: usize = 3;
+pub(super) const OWN: usize = 3;
 
 /// A message in the making.
 struct Draft<'a> {
@@ -249,7 +280,7 @@ fn first(script: &Script) -> std::ops::Range<usize> {
 }
 
 /// PostgreSQL takes 0 for "no limit"; a limit below a millisecond is one millisecond.
-fn milliseconds(duration: Duration) -> i32 {
+pub(super) fn milliseconds(duration: Duration) -> i32 {
     let rounded_up = if duration.is_zero() {
         0
     } else {

@@ -1,18 +1,23 @@
 //! What we do to one schema: a plan becomes messages, a message becomes one transaction.
 //!
 //! The heart of tenantry. A message enters (lock, fence, revision and OID checked), runs the scripts as they are written,
-//! and leaves (asserts, history, head) before it commits: so DDL and its record are committed together or not at all.
+//! and leaves (asserts, history, head) before it commits: so DDL and its record are committed together or not at all. Only
+//! what cannot be in a transaction is carried by itself, with a word in the record before it and one after.
 
+mod alone;
 mod carry;
 mod compile;
 mod cut;
 mod failure;
 mod limits;
 mod patience;
+mod postcondition;
+mod statements;
 mod template;
 
+pub use alone::Alone;
 pub use carry::{Carried, Carrier};
-pub use compile::{Compiled, Cut, compile};
+pub use compile::{Compiled, Cut, Part, compile};
 pub use failure::{Failure, Place};
 pub use limits::Limits;
 pub use patience::Patience;

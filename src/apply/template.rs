@@ -170,9 +170,28 @@ impl Template {
             .end()
     }
 
+    /// Adds a call of one of our functions that guard a single statement: they take the revision and the fence as well.
+    pub(super) fn guard(&mut self, function: &str, arguments: &str) -> &mut Self {
+        self.text(&format!("SELECT tenantry.{function}("));
+        let places = [Piece::Oid, Piece::Name, Piece::Revision, Piece::Fence];
+        for (number, place) in places.into_iter().enumerate() {
+            self.text(if number == 0 { "" } else { ", " }).open(place);
+        }
+        self.text(arguments).text(")").end()
+    }
+
     /// Adds the search path: the schema, then `others`.
     pub(super) fn search_path(&mut self, others: &[Ident]) -> &mut Self {
-        self.text("SET LOCAL search_path = ").open(Piece::Schema);
+        self.text("SET LOCAL ").path(others)
+    }
+
+    /// Adds the search path for the whole session.
+    pub(super) fn session_path(&mut self, others: &[Ident]) -> &mut Self {
+        self.text("SET ").path(others)
+    }
+
+    fn path(&mut self, others: &[Ident]) -> &mut Self {
+        self.text("search_path = ").open(Piece::Schema);
         for other in others {
             self.text(&format!(", {other}"));
         }

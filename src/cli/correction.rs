@@ -206,7 +206,7 @@ fn exit_code(result: &Corrected) -> ExitCode {
         && result
             .blocked
             .iter()
-            .all(|blocked| matches!(blocked.why, Why::Dirty(_)))
+            .all(|blocked| matches!(blocked.why, Why::Dirty(..)))
     {
         ExitCode::Dirty
     } else {

@@ -136,6 +136,7 @@ fn as_up_would_find(standing: &Standing) -> Standing {
                 ..Head::default()
             },
             present: Some(schema),
+            halfway: None,
         });
     }
     standing

@@ -86,7 +86,7 @@ impl Fleetwide {
     /// The worst of what there is to find: dirty, then drift, then pending.
     fn exit_code(&self) -> ExitCode {
         let any = |test: fn(&ScopeStatus) -> bool| self.scopes.iter().any(test);
-        let dirty = |blocked: &Blocked| matches!(blocked.why, Why::Dirty(_));
+        let dirty = |blocked: &Blocked| matches!(blocked.why, Why::Dirty(..));
         if self.scopes.iter().flat_map(|s| &s.blocked).any(dirty) {
             ExitCode::Dirty
         } else if any(|scope| scope.groups(Group::is_adrift) || scope.is_absent()) {
@@ -117,7 +117,7 @@ impl ScopeStatus {
     /// Whether a schema is not what the history says.
     fn is_absent(&self) -> bool {
         let absent = |why: &Why| match why {
-            Why::Dirty(_) | Why::Unmade => false,
+            Why::Dirty(..) | Why::Unfinished(..) | Why::Unmade => false,
             Why::Unknown | Why::Gone | Why::SharedGone | Why::Renamed(_) => true,
         };
         self.blocked.iter().any(|blocked| absent(&blocked.why))

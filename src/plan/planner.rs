@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Drift, Goal, Refusal, drift};
 use crate::{
-    history::{Applied, Digest},
+    history::{Applied, Digest, Running},
     migration::{Checksum, Direction, Migration, MigrationSet, Repeatable, Script, Version},
 };
 
@@ -63,6 +63,8 @@ pub struct Standing<'a> {
     pub applied: &'a [Applied],
     /// The hash of the repeatables as last applied.
     pub repeatables: Digest,
+    /// What it is in the middle of.
+    pub running: Option<Running>,
 }
 
 /// Plans the way from `standing` to `goal`.
@@ -93,7 +95,7 @@ pub fn plan(
             way.down(last, stored)?;
             let migration = set.get(last).ok_or(Refusal::UnknownVersion(last))?;
             refuse_problems([migration.as_ref()], &[])?;
-            way.up(migration)?;
+            way.up(migration);
         }
         (_, Direction::Down) => {
             for version in backwards(&way, goal) {
@@ -101,13 +103,14 @@ pub fn plan(
             }
         }
         (_, Direction::Up) => {
-            let pending = forwards(set, &way, goal, out_of_order)?;
+            let pending = forwards(set, &way, goal, out_of_order, standing.running)?;
             refuse_problems(pending.iter().copied().map(Arc::as_ref), &[])?;
             for migration in pending {
-                way.up(migration)?;
+                way.up(migration);
             }
         }
     }
+    require_first(&way, standing.running)?;
     let back = matches!(goal.direction(head), Direction::Down) && goal != Goal::Redo;
     let repeatables = if back {
         Vec::new()
@@ -149,24 +152,15 @@ impl Way {
         self.applied.keys().next_back().copied()
     }
 
-    fn up(&mut self, migration: &Arc<Migration>) -> Result<(), Refusal> {
-        let (version, name) = (migration.version, migration.name.clone());
-        let down_leaves = migration
-            .down
-            .as_ref()
-            .is_some_and(|down| down.directives.no_transaction);
-        if migration.up.directives.no_transaction || down_leaves {
-            return Err(Refusal::NonTransactional { version, name });
-        }
+    fn up(&mut self, migration: &Arc<Migration>) {
         let applied = Applied::of(migration);
-        self.applied.insert(version, applied.clone());
+        self.applied.insert(migration.version, applied.clone());
         self.push(
             Direction::Up,
             applied,
             migration.up.clone(),
             migration.down.clone(),
         );
-        Ok(())
     }
 
     fn down(&mut self, version: Version, stored: &Stored) -> Result<(), Refusal> {
@@ -186,9 +180,6 @@ impl Way {
         };
         let file = format!("{version}-{name}.down.sql");
         let (script, problems) = Script::stored(&file, text.clone());
-        if script.directives.no_transaction {
-            return Err(Refusal::NonTransactional { version, name });
-        }
         if !problems.is_empty() {
             return Err(Refusal::Problems(problems));
         }
@@ -220,6 +211,7 @@ fn forwards<'a>(
     way: &Way,
     goal: Goal,
     out_of_order: bool,
+    running: Option<Running>,
 ) -> Result<Vec<&'a Arc<Migration>>, Refusal> {
     refuse_changed(set, way)?;
     let mut pending: Vec<_> = set
@@ -229,8 +221,14 @@ fn forwards<'a>(
         .collect();
     match goal {
         Goal::UpTo(version) | Goal::Goto(version) => pending.retain(|m| m.version <= version),
-        Goal::Up(steps) => pending.truncate(steps),
         _ => {}
+    }
+    // What was begun is finished before anything else, also before what was merged late since then.
+    if let Some(running) = running {
+        pending.sort_by_key(|m| m.version != running.version);
+    }
+    if let Goal::Up(steps) = goal {
+        pending.truncate(steps);
     }
     if let (Some(head), Some(late), false) = (way.head(), pending.first(), out_of_order)
         && late.version < head
@@ -242,6 +240,21 @@ fn forwards<'a>(
         });
     }
     Ok(pending)
+}
+
+/// What was begun comes first, whatever else is asked for.
+fn require_first(way: &Way, running: Option<Running>) -> Result<(), Refusal> {
+    let Some(running) = running else {
+        return Ok(());
+    };
+    let is_first = way.steps.first().is_some_and(|first| {
+        (first.migration.version, first.direction) == (running.version, running.direction)
+    });
+    if is_first {
+        Ok(())
+    } else {
+        Err(Refusal::Unfinished(running))
+    }
 }
 
 /// The versions on the way back, newest first.

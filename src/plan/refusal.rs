@@ -1,6 +1,9 @@
 //! Why no plan can be made.
 
-use crate::migration::{Checksum, Problem, Version};
+use crate::{
+    history::Running,
+    migration::{Checksum, Direction, Problem, Version},
+};
 
 /// Why no plan can be made, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,17 +69,13 @@ pub enum Refusal {
         /// The text's checksum.
         checksum: Checksum,
     },
-    /// A script that is carried outside a transaction.
+    /// A schema that is in the middle of another migration than the goal begins with.
     #[error(
-        "{version} {name} is marked no-transaction, which this version of tenantry does not carry; \
-         write it without CONCURRENTLY, or run it by hand and record it with `tenantry force {version}`"
+        "{} was begun on the way {} and is not finished: it has to be the first step; `tenantry {}` goes on with it, and \
+         `tenantry force {}` or `tenantry repair --clear-dirty` say how it is when it was finished or undone by hand",
+        .0.version, .0.direction, match .0.direction { Direction::Up => "up", Direction::Down => "down --steps 1" }, .0.version
     )]
-    NonTransactional {
-        /// The migration.
-        version: Version,
-        /// Its name.
-        name: String,
-    },
+    Unfinished(Running),
     /// What is pending cannot be carried as it is written.
     #[error("{} in what is pending", count(.0.len()))]
     Problems(Vec<Problem>),

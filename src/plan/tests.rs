@@ -49,6 +49,7 @@ impl Memory {
         let standing = Standing {
             applied: &self.applied,
             repeatables: Digest::EMPTY,
+            running: None,
         };
         plan(set, standing, goal, &self.stored, out_of_order)
     }
@@ -252,6 +253,7 @@ fn redo_applies_the_repeatables_again() {
     let standing = Standing {
         applied: &memory.applied,
         repeatables: Digest::of_repeatables(set.repeatables.iter().map(Arc::as_ref)),
+        running: None,
     };
     let redo = plan(&set, standing, Goal::Redo, &memory.stored, false).unwrap();
     assert_eq!(redo.repeatables, set.repeatables);

@@ -14,6 +14,8 @@ pub enum Fault {
     Gone,
     /// The schema stopped half-way and waits for a person.
     Dirty,
+    /// The schema is in the middle of a migration that is carried statement by statement, and was to be moved otherwise.
+    Unfinished,
     /// The text ended our transaction: part of it is committed and not recorded.
     Escaped,
     /// The text left its schema, or dropped or renamed it.
@@ -42,6 +44,7 @@ impl Fault {
             "TN004" => Self::Dirty,
             "TN005" => Self::Escaped,
             "TN006" => Self::Wandered,
+            "TN009" => Self::Unfinished,
             // lock_not_available, deadlock_detected, serialization_failure
             "55P03" | "40P01" | "40001" => Self::Retry,
             // unsafe_new_enum_value_usage, object_in_use

@@ -137,6 +137,7 @@ async fn pending(
     let standing = Standing {
         applied: &applied,
         repeatables: head.repeatables,
+        running: head.running,
     };
     let stored = Stored::new();
     Ok(plan(

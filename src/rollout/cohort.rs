@@ -8,10 +8,10 @@ use super::{
 };
 use crate::{
     fleet::{Fleet, FleetError},
-    history::{Applied, Digest, Head},
+    history::{Applied, Digest, Head, Running},
     migration::{Direction, MigrationSet, Scope, Version},
     plan::{Goal, Plan, Refusal, Stored, plan},
-    store::scripts,
+    store::{heads::Halfway, scripts},
     tenant::Target,
 };
 
@@ -20,6 +20,8 @@ use crate::{
 pub struct Cohort {
     /// What is applied in them.
     pub applied: Vec<Applied>,
+    /// What they are in the middle of.
+    pub running: Option<Running>,
     /// What would take them to the goal, or why nothing can.
     pub plan: Result<Plan, Refusal>,
     /// The targets and their heads.
@@ -46,8 +48,10 @@ pub struct Blocked {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}; {}", self.what(), self.remedy())]
 pub enum Why {
-    /// It stopped half-way.
-    Dirty(Version),
+    /// It stopped half-way; at which statement, where that is known.
+    Dirty(Version, Option<String>),
+    /// It is in the middle of a migration; at which statement, where that is known.
+    Unfinished(Running, Option<String>),
     /// Its schema is no more, or another one bears its name.
     Gone,
     /// The same, of a shared schema.
@@ -64,7 +68,15 @@ impl Why {
     /// What is in the way.
     pub fn what(&self) -> String {
         match self {
-            Self::Dirty(version) => format!("it stopped half-way at {version}"),
+            Self::Dirty(version, at) => {
+                format!("it stopped half-way at {version}{}", within(at.as_deref()))
+            }
+            Self::Unfinished(running, at) => format!(
+                "it is in the middle of {} on the way {}{}",
+                running.version,
+                running.direction,
+                within(at.as_deref())
+            ),
             Self::Gone | Self::SharedGone => "its schema was dropped or made anew".to_owned(),
             Self::Renamed(name) => format!("its schema was renamed to {name}"),
             Self::Unknown => "its shard knows nothing of it".to_owned(),
@@ -75,7 +87,17 @@ impl Why {
     /// What to do about it.
     pub fn remedy(&self) -> String {
         match self {
-            Self::Dirty(version) => format!(
+            Self::Unfinished(running, _) => format!(
+                "`tenantry {}` goes on with it; or bring the schema to one side by hand, then `tenantry force {} TENANT` when \
+                 all of the migration is there, `tenantry repair --clear-dirty TENANT` when the schema stands where its \
+                 history says",
+                match running.direction {
+                    Direction::Up => "up TENANT",
+                    Direction::Down => "down --steps 1 TENANT",
+                },
+                running.version
+            ),
+            Self::Dirty(version, _) => format!(
                 "look at the schema; then `tenantry force {version} TENANT` when all of the migration is in it, or \
                  `tenantry repair --clear-dirty TENANT` when it stands where its history says"
             ),
@@ -139,6 +161,7 @@ impl Cohorts {
             let standing = crate::plan::Standing {
                 applied: &applied,
                 repeatables: place.repeatables,
+                running: place.running,
             };
             let plan = plan(
                 fleet.set(scope),
@@ -149,6 +172,7 @@ impl Cohorts {
             );
             cohorts.push(Cohort {
                 applied,
+                running: place.running,
                 plan,
                 targets,
             });
@@ -187,6 +211,7 @@ pub(super) struct Place {
     pub(super) digest: Digest,
     pub(super) repeatables: Digest,
     pub(super) dirty: Option<Version>,
+    pub(super) running: Option<Running>,
 }
 
 /// Targets and their heads, by where they stand.
@@ -195,7 +220,11 @@ pub(super) type Places = BTreeMap<Place, Vec<(Target, Head)>>;
 /// What to do with a target that stopped half-way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dirty {
+    /// It is left out.
     Blocks,
+    /// It is left out, and so is one that is in the middle of a migration.
+    BlocksUnfinished,
+    /// It is taken as it is.
     Passes,
 }
 
@@ -213,6 +242,7 @@ pub(super) fn places<'a>(
                     digest: head.digest,
                     repeatables: head.repeatables,
                     dirty: head.dirty,
+                    running: head.running,
                 };
                 places.entry(place).or_default().push((target, head));
             }
@@ -220,6 +250,11 @@ pub(super) fn places<'a>(
         }
     }
     (places, blocked)
+}
+
+/// At which statement, to be said after the version.
+fn within(at: Option<&str>) -> String {
+    at.map_or_else(String::new, |at| format!(", {at}"))
 }
 
 /// The head of a standing that can be moved.
@@ -230,11 +265,16 @@ pub(crate) fn ready(standing: &Standing, dirty: Dirty) -> Result<Head, Why> {
             Scope::Tenant => Why::Unknown,
         });
     };
+    let at = || pinned.halfway.as_ref().map(Halfway::to_string);
+    let running = pinned.head.running;
     match (&pinned.present, pinned.head.dirty) {
         (None, _) if standing.tenant.is_none() => Err(Why::SharedGone),
         (None, _) => Err(Why::Gone),
         (Some(name), _) if *name != pinned.head.schema => Err(Why::Renamed(name.clone())),
-        (_, Some(version)) if dirty == Dirty::Blocks => Err(Why::Dirty(version)),
-        _ => Ok(pinned.head.clone()),
+        (_, Some(version)) if dirty != Dirty::Passes => Err(Why::Dirty(version, at())),
+        _ => match running.filter(|_| dirty == Dirty::BlocksUnfinished) {
+            Some(running) => Err(Why::Unfinished(running, at())),
+            None => Ok(pinned.head.clone()),
+        },
     }
 }

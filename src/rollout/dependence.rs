@@ -81,7 +81,7 @@ pub(super) async fn refuse_shared_behind(
     if let Some(blocked) = shared.blocked.first() {
         let lacks = match &blocked.why {
             Why::Unknown | Why::Unmade => "is not there".to_owned(),
-            Why::Dirty(version) => format!("stopped half-way at {version}"),
+            Why::Dirty(version, _) => format!("stopped half-way at {version}"),
             _ => "is not the one that was made".to_owned(),
         };
         return Err(behind(&blocked.target.shard, lacks));

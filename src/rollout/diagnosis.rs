@@ -1,6 +1,6 @@
 //! A look at the record of the whole fleet: what is wrong with it, and the remedy for each.
 
-use super::{Standing, Survey, Why, cohort::Dirty, histories::Histories};
+use super::{Standing, Survey, Why, cohort::{Dirty, ready}, histories::Histories};
 use crate::{
     fleet::{Fleet, FleetError},
     migration::Scope,
@@ -41,7 +41,8 @@ impl Wrong {
             Self::Drift(Drift::Changed { .. }) => "changed",
             Self::Drift(Drift::Missing { .. }) => "missing",
             Self::Drift(Drift::Late { .. }) => "late",
-            Self::Blocked(Why::Dirty(_)) => "dirty",
+            Self::Blocked(Why::Dirty(..)) => "dirty",
+            Self::Blocked(Why::Unfinished(..)) => "unfinished",
             Self::Blocked(Why::Gone | Why::SharedGone) => "gone",
             Self::Blocked(Why::Renamed(_)) => "renamed",
             Self::Blocked(Why::Unknown) => "unknown",
@@ -104,16 +105,19 @@ pub async fn diagnose(fleet: &Fleet, survey: &Survey) -> Result<Vec<Finding>, Fl
             findings.add(scope, Wrong::Unfinished, standing.target.clone());
         }
         let mut histories = Histories::new(fleet, scope);
+        for standing in &others {
+            if let Err(why @ (Why::Dirty(..) | Why::Unfinished(..))) =
+                ready(standing, Dirty::BlocksUnfinished)
+            {
+                findings.add(scope, Wrong::Blocked(why), standing.target.clone());
+            }
+        }
         let (groups, blocked) = histories.groups(others, Dirty::Passes).await?;
         for group in groups {
             let drifts = drift(fleet.set(scope), &group.applied)
                 .into_iter()
                 .map(Wrong::Drift);
-            let dirty = group
-                .place
-                .dirty
-                .map(|version| Wrong::Blocked(Why::Dirty(version)));
-            for wrong in drifts.chain(dirty) {
+            for wrong in drifts {
                 for (target, _) in &group.targets {
                     findings.add(scope, wrong.clone(), target.clone());
                 }

@@ -62,7 +62,7 @@ pub async fn record<'a>(
     let dirty = if correction.takes_dirty() {
         Dirty::Passes
     } else {
-        Dirty::Blocks
+        Dirty::BlocksUnfinished
     };
     let mut histories = Histories::new(fleet, scope);
     let (groups, blocked) = histories.groups(standings, dirty).await?;
@@ -77,9 +77,11 @@ pub async fn record<'a>(
         targets,
     } in groups
     {
-        match correct(fleet.set(scope), &applied, place.dirty, correction) {
+        let running = place.running.map(|running| running.version);
+        let halfway = place.dirty.or(running);
+        match correct(fleet.set(scope), &applied, halfway, correction) {
             Err(refusal) => corrected.refusals.push((refusal, targets.len())),
-            Ok(amendment) if amendment.entries.is_empty() && place.dirty.is_none() => {
+            Ok(amendment) if amendment.entries.is_empty() && halfway.is_none() => {
                 corrected.current += targets.len();
             }
             Ok(amendment) => works.push((place, amendment, targets)),

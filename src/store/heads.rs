@@ -4,8 +4,8 @@ use sqlx::{PgConnection, postgres::types::Oid};
 
 use super::StoreError;
 use crate::{
-    history::{Digest, Head},
-    migration::Version,
+    history::{Digest, Head, Running},
+    migration::{Direction, Version},
     sql::Ident,
 };
 
@@ -16,12 +16,33 @@ pub struct Pinned {
     pub head: Head,
     /// The name that the schema of that OID has now; none when it is no more.
     pub present: Option<String>,
+    /// How far it came with what it is in the middle of.
+    pub halfway: Option<Halfway>,
+}
+
+/// How far a schema came with a migration that is carried statement by statement.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Halfway {
+    /// How many statements are recorded.
+    pub statements_done: i32,
+    /// Which statement is under way, or what stopped it where.
+    pub note: Option<String>,
 }
 
 impl Pinned {
     /// Whether the schema is still the one that was pinned.
     pub fn is_intact(&self) -> bool {
         self.present.as_deref() == Some(self.head.schema.as_str())
+    }
+}
+
+impl std::fmt::Display for Halfway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.note, self.statements_done) {
+            (Some(note), _) => f.write_str(note),
+            (None, 1) => f.write_str("after 1 statement"),
+            (None, done) => write!(f, "after {done} statements"),
+        }
     }
 }
 
@@ -35,14 +56,23 @@ type Row = (
     i64,
     Option<String>,
     Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<i32>,
+    Option<String>,
 );
 
 /// All heads of a shard, in one query, whatever their number.
 pub async fn list(connection: &mut PgConnection) -> Result<Vec<Pinned>, StoreError> {
     let rows: Vec<Row> = sqlx::query_as(
         "select h.schema_oid, h.schema_name, h.version, h.digest, h.repeatables_digest, h.revision, h.fence,
-                h.dirty_version, n.nspname::text
+                h.dirty_version, n.nspname::text, h.running_version, h.running_direction, l.statements_done, l.note
            from tenantry.heads h left join pg_catalog.pg_namespace n on n.oid = h.schema_oid
+           left join lateral (
+               select statements_done, note from tenantry.history
+                where schema_oid = h.schema_oid and schema_name = h.schema_name and version = h.running_version
+                order by id desc limit 1
+           ) l on h.running_version is not null
           order by h.schema_name",
     )
     .fetch_all(connection)
@@ -58,8 +88,13 @@ pub async fn get(
 ) -> Result<Option<Pinned>, StoreError> {
     let row: Option<Row> = sqlx::query_as(
         "select h.schema_oid, h.schema_name, h.version, h.digest, h.repeatables_digest, h.revision, h.fence,
-                h.dirty_version, n.nspname::text
+                h.dirty_version, n.nspname::text, h.running_version, h.running_direction, l.statements_done, l.note
            from tenantry.heads h left join pg_catalog.pg_namespace n on n.oid = h.schema_oid
+           left join lateral (
+               select statements_done, note from tenantry.history
+                where schema_oid = h.schema_oid and schema_name = h.schema_name and version = h.running_version
+                order by id desc limit 1
+           ) l on h.running_version is not null
           where h.schema_name = $1",
     )
     .bind(schema.as_str())
@@ -185,18 +220,47 @@ pub async fn mark_dirty(
 }
 
 fn pinned(row: Row) -> Result<Pinned, StoreError> {
-    let (oid, schema, version, digest, repeatables, revision, fence, dirty, present) = row;
+    let (
+        oid,
+        schema,
+        version,
+        digest,
+        repeatables,
+        revision,
+        fence,
+        dirty,
+        present,
+        running,
+        way,
+        done,
+        note,
+    ) = row;
+    let parsed = |text: Option<String>| text.map(|text| parse_version(&text)).transpose();
+    let direction = match way.as_deref() {
+        Some("down") => Direction::Down,
+        _ => Direction::Up,
+    };
+    let running = parsed(running)?.map(|version| Running { version, direction });
     let head = Head {
         schema_oid: oid.0,
         schema,
-        version: version.map(|text| parse_version(&text)).transpose()?,
+        version: parsed(version)?,
         digest: Digest(bytes(&digest, "heads")?),
         repeatables: Digest(bytes(&repeatables, "heads")?),
         revision,
         fence,
-        dirty: dirty.map(|text| parse_version(&text)).transpose()?,
+        dirty: parsed(dirty)?,
+        running,
     };
-    Ok(Pinned { head, present })
+    let halfway = done.map(|statements_done| Halfway {
+        statements_done,
+        note,
+    });
+    Ok(Pinned {
+        head,
+        present,
+        halfway,
+    })
 }
 
 pub(super) fn parse_version(text: &str) -> Result<Version, StoreError> {

@@ -30,6 +30,8 @@ pub struct Entry {
     pub started_at: Timestamp,
     /// When it ended, without the commit.
     pub finished_at: Option<Timestamp>,
+    /// Which statement is under way, or what stopped it where; only of what is carried statement by statement.
+    pub note: Option<String>,
 }
 
 /// How entries come into the log without a script being run.
@@ -118,7 +120,7 @@ pub async fn entries(
 ) -> Result<Vec<Entry>, StoreError> {
     let failed = StoreError::query("read a schema's history");
     let rows = sqlx::query(
-        "select version, name, state, how, who, started_at, finished_at
+        "select version, name, state, how, who, started_at, finished_at, note
            from tenantry.history where schema_oid = $1 and schema_name = $2 order by id desc limit $3",
     )
     .bind(Oid(head.schema_oid))
@@ -142,6 +144,7 @@ pub async fn entries(
                 started_at: at("started_at")?
                     .map_or(Timestamp::UNIX_EPOCH, jiff_sqlx::Timestamp::to_jiff),
                 finished_at: at("finished_at")?.map(jiff_sqlx::Timestamp::to_jiff),
+                note: row.try_get("note").map_err(&failed)?,
             })
         })
         .collect()
@@ -157,7 +160,7 @@ pub struct Recorded {
 }
 
 /// Appends `record` to the logs of those schemas that stand where it starts and that nobody is at work on, and moves
-/// their heads; a dirty mark on them is gone. Does not wait for whoever holds the schema's own lock; for the rows of the
+/// their heads; a dirty mark on them is gone, and so is what they were in the middle of. Does not wait for whoever holds the schema's own lock; for the rows of the
 /// heads it waits, as for any update.
 pub async fn record(
     connection: &mut PgConnection,
@@ -175,9 +178,13 @@ pub async fn record(
              select c.schema_oid from chosen c
               where pg_try_advisory_xact_lock((1953395321::bigint << 32) | c.schema_oid::bigint)
          ), moved as (
-             update tenantry.heads h set version = $3, digest = $4, dirty_version = null, revision = h.revision + 1
+             update tenantry.heads h set version = $3, digest = $4, dirty_version = null, running_version = null,
+                                         running_direction = null, revision = h.revision + 1
                from free where h.schema_oid = free.schema_oid and h.digest = $2 and h.dirty_version is not distinct from $13
              returning h.schema_oid, h.schema_name, h.revision, h.fence
+         ), ended as (
+             update tenantry.history l set state = 'failed', finished_at = $12
+               from moved m where l.schema_oid = m.schema_oid and l.schema_name = m.schema_name and l.state = 'running'
          ), logged as (
              insert into tenantry.history (schema_oid, schema_name, version, name, direction, up_checksum, down_checksum,
                                            state, how, revision, fence, who, started_at, finished_at, statements_done)

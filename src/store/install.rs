@@ -30,6 +30,7 @@ impl Part {
             Self::Shard => &[
                 include_str!("schema/shard-001-fleet.sql"),
                 include_str!("schema/shard-002-backfills.sql"),
+                include_str!("schema/shard-004-statements.sql"),
             ],
             Self::Home => &[include_str!("schema/home-001-registry.sql")],
         }

@@ -8,6 +8,7 @@ pub mod heads;
 pub mod history;
 mod install;
 pub mod scripts;
+pub mod statements;
 pub mod tenants;
 
 pub use install::{Part, install};

@@ -103,6 +103,7 @@ impl Trial {
         let standing = Standing {
             applied: &applied,
             repeatables: head.repeatables,
+            running: head.running,
         };
         let set = self.fleet.set(self.scope);
         let plan = match plan(set, standing, goal, &stored, self.fleet.out_of_order) {

@@ -472,6 +472,7 @@ async fn together_as_alone(before: &[&str], texts: &[&str]) {
     let standing = Standing {
         applied: &applied,
         repeatables: Digest::EMPTY,
+        running: None,
     };
     let plan = plan(
         &small.fleet.tenant,
@@ -524,5 +525,5 @@ async fn structure_alone_is_carried_in_one_transaction_whatever_is_deferrable() 
     ]);
     plan.has_deferrable = true;
     let limits = small(0).await.fleet.limits;
-    assert_eq!(compile(&plan, &limits, Cut::Coarse).messages.len(), 2);
+    assert_eq!(compile(&plan, &limits, Cut::Coarse).parts.len(), 2);
 }

@@ -120,7 +120,7 @@ async fn dirty_schemas_are_left_alone_until_somebody_says_how_they_are() {
     let baseline = say(&small, Correction::Baseline(version(1))).await;
     assert_eq!(baseline.moved.len(), 1, "{baseline:?}");
     assert_eq!(baseline.blocked.len(), 2);
-    assert_eq!(baseline.blocked[0].why, Why::Dirty(version(1)));
+    assert_eq!(baseline.blocked[0].why, Why::Dirty(version(1), None));
     assert_eq!(small.pinned("acme").await.head.dirty, Some(version(1)));
 
     let standings = small.standings().await;

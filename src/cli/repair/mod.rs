@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     fleet::{Fleet, FleetError},
+    history::Head,
     migration::{Scope, Version},
     plan::Correction,
     rollout::Survey,
@@ -70,7 +71,7 @@ impl Repair {
         let selection = Selection::of(survey, selector, context.output)?;
         let scopes = [Scope::Shared, Scope::Tenant].map(|scope| {
             let mut targets = chosen(survey, scope, &selection);
-            targets.retain(|s| s.pinned.as_ref().is_some_and(|p| p.head.dirty.is_some()));
+            targets.retain(|s| s.pinned.as_ref().is_some_and(|p| halfway(&p.head).is_some()));
             // The shared schema has no name that a selector could mean.
             targets.retain(|_| scope == Scope::Tenant || selector.is_none());
             (scope, targets)
@@ -87,7 +88,7 @@ impl Repair {
                 "\n  {}: at {}, stopped at {}",
                 name(&standing.target, fleet),
                 version(head.and_then(|head| head.version)),
-                version(head.and_then(|head| head.dirty)),
+                version(head.and_then(halfway)),
             ));
         }
         let any = scopes.iter().any(|(_, targets)| !targets.is_empty());
@@ -96,6 +97,11 @@ impl Repair {
         }
         carry_out(context, fleet, &scopes, Correction::Clear).await
     }
+}
+
+/// The version at which a schema stopped, or in the middle of which it is.
+fn halfway(head: &Head) -> Option<Version> {
+    head.dirty.or(head.running.map(|running| running.version))
 }
 
 /// The new text for every schema that has another one, in whichever sets have the version.

@@ -144,7 +144,7 @@ fn refusal_kind(refusal: &Refusal) -> &'static str {
         Refusal::HasHistory { .. } => "has_history",
         Refusal::Irreversible { .. } => "irreversible",
         Refusal::LostText { .. } => "lost_text",
-        Refusal::NonTransactional { .. } => "non_transactional",
+        Refusal::Unfinished(_) => "unfinished",
         Refusal::Problems(_) => "problems",
     }
 }
@@ -153,7 +153,8 @@ pub(in crate::cli) fn blocked(blocked: &Blocked) -> BlockedJson<'_> {
     BlockedJson {
         target: target(&blocked.target),
         kind: match blocked.why {
-            Why::Dirty(_) => "dirty",
+            Why::Dirty(..) => "dirty",
+            Why::Unfinished(..) => "unfinished",
             Why::Gone | Why::SharedGone => "gone",
             Why::Renamed(_) => "renamed",
             Why::Unknown => "unknown",

@@ -80,7 +80,7 @@ pub(super) fn worst(codes: impl Iterator<Item = ExitCode>, complete: bool) -> Ex
 /// What a target that was left out makes of the process.
 pub(super) fn of_blocked(blocked: &Blocked) -> ExitCode {
     match blocked.why {
-        Why::Dirty(_) => ExitCode::Dirty,
+        Why::Dirty(..) => ExitCode::Dirty,
         _ => ExitCode::Failed,
     }
 }
@@ -244,7 +244,7 @@ mod tests {
         let mut report = report(&[]);
         report.scopes[0].blocked.push(Blocked {
             target: target(),
-            why: Why::Dirty(Version::new(3)),
+            why: Why::Dirty(Version::new(3), None),
         });
         assert_eq!(exit_code(&report), ExitCode::Dirty);
         report.stopped = true;

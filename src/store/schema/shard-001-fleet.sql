@@ -6,7 +6,8 @@ create table tenantry.scripts (
     body     text not null
 );
 
--- An append-only log: one row for each migration that was carried up or down, or recorded without being run.
+-- A log: one row for each migration that was carried up or down, or recorded without being run. A row is changed only
+-- while it is running, which a migration is that is carried statement by statement; all others are written once.
 create table tenantry.history (
     id              bigint generated always as identity primary key,
     schema_oid      oid not null,
@@ -24,11 +25,17 @@ create table tenantry.history (
     started_at      timestamptz not null,
     finished_at     timestamptz,
     statements_done integer not null,
+    -- The next statement was begun outside a transaction, and its end is not recorded. `before` is what it found.
+    is_open         boolean not null default false,
+    before          oid,
+    -- Which statement is under way, or what stopped it where.
+    note            text,
     constraint a_direction_ends_in_its_state check (
         state in ('running', 'failed') or (direction = 'up') = (state = 'applied')
     )
 );
 create index history_of_a_schema on tenantry.history (schema_oid, id);
+create unique index one_running_migration_a_schema on tenantry.history (schema_oid, schema_name) where state = 'running';
 
 -- Where each schema stands. Half of each page is left free, so that an update stays on its page.
 create table tenantry.heads (
@@ -40,11 +47,15 @@ create table tenantry.heads (
     revision           bigint not null default 0,
     fence              bigint not null default 0,
     dirty_version      text,
+    -- What it is in the middle of, statement by statement.
+    running_version    text,
+    running_direction  text check (running_direction in ('up', 'down')),
+    constraint what_runs_has_a_direction check ((running_version is null) = (running_direction is null)),
     constraint one_head_a_schema unique (schema_name)
 ) with (fillfactor = 50);
 
 -- Opens the transaction of one schema: nobody else may be at work on it, and it must be where the plan was made for.
--- Never waits. TN001 busy · TN002 stale · TN003 gone · TN004 dirty.
+-- Never waits. TN001 busy · TN002 stale · TN003 gone · TN004 dirty · TN009 unfinished.
 create function tenantry.enter(p_schema oid, p_name text, p_revision bigint, p_fence bigint) returns void
 language plpgsql volatile as $$
 declare
@@ -54,7 +65,7 @@ begin
         raise exception using errcode = 'TN001', message = 'another session is at work on this schema';
     end if;
     -- Read after the lock: a statement of its own, hence a snapshot of its own.
-    select h.revision, h.fence, h.dirty_version, n.nspname into head
+    select h.revision, h.fence, h.dirty_version, h.running_version, n.nspname into head
       from tenantry.heads h left join pg_catalog.pg_namespace n on n.oid = h.schema_oid
      where h.schema_oid = p_schema;
     if not found or head.nspname is distinct from p_name::name then
@@ -67,6 +78,9 @@ begin
     end if;
     if head.dirty_version is not null then
         raise exception using errcode = 'TN004', message = 'the schema stopped half-way at version ' || head.dirty_version;
+    end if;
+    if head.running_version is not null then
+        raise exception using errcode = 'TN009', message = 'the schema is in the middle of ' || head.running_version || ', which has to be finished first';
     end if;
     -- For the session, not for the transaction: it is there afterwards if, and only if, the transaction was committed.
     perform pg_catalog.set_config('tenantry.mark',

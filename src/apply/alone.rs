@@ -1,0 +1,219 @@
+//! A migration that is no transaction, compiled: what is sent for each of its statements.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Limits, Place, Template,
+    compile::{LEFT, OWN, milliseconds},
+    postcondition::Postcondition,
+    template::Origin,
+};
+use crate::{
+    history::{Applied, Digest, Head},
+    migration::{Direction, Script, Version},
+    plan::Step,
+    postgres::Message,
+    sql::InvalidIdent,
+};
+
+/// A migration that is carried statement by statement. What can be in a transaction is in one of its own, together with
+/// its record; the rest is sent by itself, between two records.
+#[derive(Debug, Clone)]
+pub struct Alone {
+    pub(super) migration: Applied,
+    pub(super) direction: Direction,
+    pub(super) single: Vec<Single>,
+    script: Arc<Script>,
+    version: Option<Version>,
+    digest: Digest,
+}
+
+/// One statement of it.
+#[derive(Debug, Clone)]
+pub(super) struct Single {
+    pub(super) origin: Origin,
+    pub(super) how: How,
+}
+
+/// How a statement is sent.
+#[derive(Debug, Clone)]
+pub(super) enum How {
+    /// In one transaction with its record.
+    Recorded(Template),
+    /// By itself.
+    Bare(Bare),
+}
+
+/// A statement that no transaction takes.
+#[derive(Debug, Clone)]
+pub(super) struct Bare {
+    /// What it runs under, for the session.
+    pub(super) settings: Template,
+    pub(super) statement: Template,
+    pub(super) postcondition: Postcondition,
+    /// How long it may run before it is cancelled; none where that is not limited.
+    pub(super) deadline: Option<Duration>,
+}
+
+/// After each statement: what it set for the session is taken back. The schema's lock stays.
+const CLEAR: [&str; 6] = [
+    "RESET SESSION AUTHORIZATION",
+    "RESET ROLE",
+    "DISCARD TEMP",
+    "CLOSE ALL",
+    "UNLISTEN *",
+    "RESET ALL",
+];
+
+impl Alone {
+    pub(super) fn of(step: &Step, limits: &Limits) -> Self {
+        let statements = step.script.statements.iter().enumerate();
+        let single = statements.map(|(number, statement)| {
+            let origin = Origin {
+                version: Some(step.migration.version),
+                name: step.migration.name.clone(),
+                direction: step.direction,
+                script: step.script.clone(),
+                span: statement.span.clone(),
+            };
+            let text = step.script.statement(statement);
+            let how = match Postcondition::of(text) {
+                Some(postcondition) => How::Bare(Bare::new(&origin, postcondition, limits)),
+                None => How::Recorded(recorded(&origin, number, limits)),
+            };
+            Single { origin, how }
+        });
+        Self {
+            single: single.collect(),
+            migration: step.migration.clone(),
+            direction: step.direction,
+            script: step.script.clone(),
+            version: step.version,
+            digest: step.digest,
+        }
+    }
+
+    /// Where it leaves the schema of `head`.
+    pub(super) fn after(&self, head: &Head) -> Head {
+        let repeatables = match self.direction {
+            Direction::Up => head.repeatables,
+            // As `finish_statements` has it.
+            Direction::Down => Digest::EMPTY,
+        };
+        Head {
+            version: self.version,
+            digest: self.digest,
+            repeatables,
+            revision: head.revision + 1,
+            running: None,
+            ..head.clone()
+        }
+    }
+
+    /// The highest version and the digest once it is done.
+    pub(super) fn leaves(&self) -> (Option<Version>, Digest) {
+        (self.version, self.digest)
+    }
+
+    /// The texts that are sent, without those that only keep the record.
+    pub(super) fn stamped(&self, head: &Head) -> Result<Vec<Message>, InvalidIdent> {
+        let mut clear = Template::default();
+        clear.clear();
+        let mut messages = Vec::new();
+        for single in &self.single {
+            match &single.how {
+                How::Recorded(template) => messages.push(template.stamp(head)?),
+                How::Bare(bare) => {
+                    messages.push(bare.settings.stamp(head)?);
+                    messages.push(bare.statement.stamp(head)?);
+                    messages.push(clear.stamp(head)?);
+                }
+            }
+        }
+        Ok(messages)
+    }
+
+    /// Which statement comes after `done` others, for people.
+    pub(super) fn nth(&self, done: usize) -> String {
+        let total = self.single.len();
+        let Some(single) = self.single.get(done) else {
+            return format!("after all {total} statements");
+        };
+        let place = Place::of(&single.origin, None);
+        let path = self.script.path.display();
+        format!(
+            "statement {} of {total} at {path}:{}",
+            done + 1,
+            place.position
+        )
+    }
+}
+
+impl Bare {
+    fn new(origin: &Origin, postcondition: Postcondition, limits: &Limits) -> Self {
+        let (lock, deadline) = timeouts(&origin.script, limits);
+        // With a limit, what waits for every older transaction would only leave invalid indexes behind.
+        let lock = if postcondition.is_queued() {
+            Duration::ZERO
+        } else {
+            lock
+        };
+        // We cancel it ourselves; the server does when we cannot.
+        let server = deadline.map(|deadline| deadline.saturating_add(limits.grace));
+        let mut settings = Template::default();
+        settings
+            .session_path(&limits.extra_search_path)
+            .own(&format!("SET lock_timeout = {}", milliseconds(lock)))
+            .own(&format!(
+                "SET statement_timeout = {}",
+                milliseconds(server.unwrap_or_default())
+            ));
+        let mut statement = Template::default();
+        statement.statement(origin.clone());
+        Self {
+            settings,
+            statement,
+            postcondition,
+            deadline,
+        }
+    }
+}
+
+impl Template {
+    /// Adds what follows a statement.
+    pub(super) fn clear(&mut self) -> &mut Self {
+        CLEAR.iter().fold(self, |template, reset| template.own(reset))
+    }
+}
+
+/// A statement in one transaction with its record, of which there are `done` so far.
+fn recorded(origin: &Origin, done: usize, limits: &Limits) -> Template {
+    let (lock, deadline) = timeouts(&origin.script, limits);
+    let mut template = Template::default();
+    template
+        .own("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+        .guard("enter_statement", &format!(", {done}"))
+        .search_path(&limits.extra_search_path)
+        .own(&format!("SET LOCAL lock_timeout = {}", milliseconds(lock)))
+        .own(&format!(
+            "SET LOCAL statement_timeout = {}",
+            milliseconds(deadline.unwrap_or_default())
+        ))
+        .statement(origin.clone())
+        .own("SET CONSTRAINTS ALL IMMEDIATE")
+        .guard("leave_statement", &format!(", {done}, {LEFT}"))
+        .commit();
+    template.clear();
+    let statements = u32::try_from(1 + OWN).unwrap_or(u32::MAX);
+    template.longest = deadline.map(|deadline| deadline.saturating_mul(statements));
+    template
+}
+
+/// How long a statement may wait for a lock, and how long it may run.
+fn timeouts(script: &Script, limits: &Limits) -> (Duration, Option<Duration>) {
+    let directives = &script.directives;
+    let lock = directives.lock_timeout.unwrap_or(limits.lock_timeout);
+    let statement = directives.statement_timeout;
+    let statement = statement.unwrap_or(limits.statement_timeout);
+    (lock, Some(statement).filter(|limit| !limit.is_zero()))
+}
