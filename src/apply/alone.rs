@@ -182,7 +182,9 @@ impl Bare {
 impl Template {
     /// Adds what follows a statement.
     pub(super) fn clear(&mut self) -> &mut Self {
-        CLEAR.iter().fold(self, |template, reset| template.own(reset))
+        CLEAR
+            .iter()
+            .fold(self, |template, reset| template.own(reset))
     }
 }
 

@@ -111,7 +111,8 @@ pub fn compile(plan: &Plan, limits: &Limits, cut: Cut) -> Compiled {
 /// Where the script has left us, then a search path that is the same for all targets: with the tenant's own, PostgreSQL
 /// would plan every query inside the function anew (it took half of the throughput). Arguments are evaluated from left to
 /// right; were they not, the schema would be none and every step be refused.
-pub(super) const LEFT: &str = "pg_catalog.current_schema(), pg_catalog.set_config('search_path', '', true)";
+pub(super) const LEFT: &str =
+    "pg_catalog.current_schema(), pg_catalog.set_config('search_path', '', true)";
 
 /// As many statements of ours run under the time limit of a script, at most.
 pub(super) const OWN: usize = 3;

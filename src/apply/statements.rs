@@ -146,7 +146,9 @@ impl Carrier<'_> {
                 let note = format!("{}: {}", alone.nth(progress.done), failure.error);
                 let mut stands = progress.done;
                 if let (Some(single), Some(before)) = (single, progress.open) {
-                    let settled = self.settle(alone, single, head, pid, stands, before).await?;
+                    let settled = self
+                        .settle(alone, single, head, pid, stands, before)
+                        .await?;
                     stands += usize::from(settled);
                 }
                 let connection = self.session().await?.connection();
@@ -329,7 +331,12 @@ impl Carrier<'_> {
     }
 
     /// Records a statement as done, or as not begun, and lets the next one have its turn.
-    async fn close_statement(&mut self, head: &Head, done: usize, is_done: bool) -> Result<(), Setback> {
+    async fn close_statement(
+        &mut self,
+        head: &Head,
+        done: usize,
+        is_done: bool,
+    ) -> Result<(), Setback> {
         let connection = self.session().await?.connection();
         let closed = statements::close(connection, head, done, is_done).await;
         self.heard(closed)?;
@@ -361,7 +368,10 @@ impl Carrier<'_> {
                         // Where that is not possible, the server's own limit is a little longer.
                         let _ = tokio::time::timeout(grace, cancel).await;
                         let ended = tokio::time::timeout(grace.saturating_mul(2), sent).await;
-                        ended.map_or_else(|_| Err(silent(deadline)), |o| o.map(|o| late(o, deadline)))
+                        ended.map_or_else(
+                            |_| Err(silent(deadline)),
+                            |o| o.map(|o| late(o, deadline)),
+                        )
                     }
                 },
             }
@@ -444,7 +454,8 @@ impl Carrier<'_> {
 }
 
 /// After the last statement.
-const RELEASE: &str = "RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; CLOSE ALL; UNLISTEN *;
+const RELEASE: &str =
+    "RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; CLOSE ALL; UNLISTEN *;
      SELECT pg_catalog.pg_advisory_unlock_all(); RESET ALL";
 
 /// After a statement that was sent by itself: what it ran under is taken back, and somebody else has the turn.
@@ -478,7 +489,8 @@ fn late(outcome: Outcome, deadline: Duration) -> Outcome {
 }
 
 fn silent(deadline: Duration) -> SessionError {
-    let silence = format!("the server gave no answer within {deadline:?}, nor when it was asked to cancel");
+    let silence =
+        format!("the server gave no answer within {deadline:?}, nor when it was asked to cancel");
     SessionError::Lost(ServerError::local(silence))
 }
 

@@ -1,6 +1,10 @@
 //! A look at the record of the whole fleet: what is wrong with it, and the remedy for each.
 
-use super::{Standing, Survey, Why, cohort::{Dirty, ready}, histories::Histories};
+use super::{
+    Standing, Survey, Why,
+    cohort::{Dirty, ready},
+    histories::Histories,
+};
 use crate::{
     fleet::{Fleet, FleetError},
     migration::Scope,

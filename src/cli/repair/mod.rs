@@ -71,7 +71,11 @@ impl Repair {
         let selection = Selection::of(survey, selector, context.output)?;
         let scopes = [Scope::Shared, Scope::Tenant].map(|scope| {
             let mut targets = chosen(survey, scope, &selection);
-            targets.retain(|s| s.pinned.as_ref().is_some_and(|p| halfway(&p.head).is_some()));
+            targets.retain(|s| {
+                s.pinned
+                    .as_ref()
+                    .is_some_and(|p| halfway(&p.head).is_some())
+            });
             // The shared schema has no name that a selector could mean.
             targets.retain(|_| scope == Scope::Tenant || selector.is_none());
             (scope, targets)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::ground::{Ground, schema};
+use super::ground::{Ground, alone, schema};
 
 /// What is asked of each tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +28,19 @@ struct Seen {
     structure: String,
     /// The versions recorded as applied, in the order of the record.
     recorded: Vec<i32>,
-    /// Versions whose record says that they have begun, and at how many statements they are.
-    begun: Vec<(i32, i32)>,
+    /// What its record says of a migration that is begun and not done.
+    begun: Option<Begun>,
     head: Option<Head>,
+}
+
+/// How far a migration has come that is no transaction.
+#[derive(Debug, Clone, Copy)]
+struct Begun {
+    version: i32,
+    /// How many of its statements are recorded as done.
+    done: i32,
+    /// Whether the next one is recorded as begun.
+    is_open: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +65,7 @@ async fn check_by(connection: &mut PgConnection, ground: &Ground, expect: Expect
         for error in tenant(seen, at, ground.migrations, expect) {
             wrong.push(format!("{schema}: {error}: {seen:?}"));
         }
-        if !seen.begun.is_empty() {
+        if seen.begun.is_some() {
             continue;
         }
         let (first, structure, head) =
@@ -95,32 +105,28 @@ fn tenant(seen: &Seen, at: i32, migrations: i32, expect: Expect) -> Vec<String> 
     );
     if expect == Expect::All {
         demand(at == migrations, "migrations are missing");
-        demand(seen.begun.is_empty(), "something was begun and not ended");
+        demand(seen.begun.is_none(), "something was begun and not ended");
         demand(
             head.is_some_and(|head| head.dirty.is_none()),
             "it is called dirty",
         );
     }
-    if seen.begun.is_empty() {
-        demand(seen.log == steps, "not each migration has run once");
-        demand(seen.total == total(at), "the total is another one");
-        demand(
-            seen.relations == relations(at),
-            "tables or indexes are missing, or there are too many",
-        );
-    } else {
-        let next = at + 1;
-        demand(
-            seen.begun.iter().map(|(version, _)| *version).eq([next]),
-            "the record does not name what was begun",
-        );
-        let mut begun = steps.clone();
-        begun.push(next);
-        demand(
-            seen.log == steps || seen.log == begun,
-            "not each migration has run once",
-        );
+    let next = seen.begun.map_or(0, |begun| begun.version);
+    demand(
+        next == 0 || next == at + 1 && alone(next),
+        "the record names another migration than the next one",
+    );
+    let expected = Expected::of(at, seen.begun);
+    demand(seen.log == expected.log, "not each migration has run once");
+    demand(seen.total == expected.total, "the total is another one");
+    let mut relations = seen.relations.clone();
+    if let Some(index) = expected.perhaps {
+        relations.retain(|relation| *relation != index);
     }
+    demand(
+        relations == expected.relations,
+        "tables or indexes are missing, or there are too many",
+    );
     wrong
 }
 
@@ -131,7 +137,7 @@ async fn everywhere(connection: &mut PgConnection) -> Vec<String> {
         "select format('the index %s is invalid', i.indexrelid::regclass) from pg_index i
           where not (i.indisvalid and i.indisready and i.indislive)
             and not exists (select from tenantry.history h join pg_class c on c.relnamespace = h.schema_oid
-                             where c.oid = i.indexrelid and h.state = 'running')
+                             where c.oid = i.indexrelid and h.state in ('running', 'failed') and h.is_open)
          union all
          select format('%s is in a foreign place', c.oid::regclass) from pg_class c join pg_namespace n on n.oid = c.relnamespace
           where n.nspname !~ '^(pg_|tenant_[0-9]+$)' and n.nspname not in ('information_schema', 'tenantry', 'chaos')
@@ -179,22 +185,26 @@ async fn look(connection: &mut PgConnection, ground: &Ground) -> BTreeMap<String
 
 /// What tenantry says of the schemas.
 async fn record(connection: &mut PgConnection, all: &mut BTreeMap<String, Seen>) {
-    let history: Vec<(String, i32, String, i32)> = sqlx::query_as(
-        "select h.schema_name, h.version::int, h.state, h.statements_done from tenantry.history h
+    let history: Vec<(String, i32, String, i32, bool)> = sqlx::query_as(
+        "select h.schema_name, h.version::int, h.state, h.statements_done, h.is_open from tenantry.history h
            join pg_namespace n on n.oid = h.schema_oid and n.nspname = h.schema_name
           where h.schema_name ~ '^tenant_' order by h.id",
     )
     .fetch_all(&mut *connection)
     .await
     .unwrap();
-    for (schema, version, state, done) in history {
+    for (schema, version, state, done, is_open) in history {
         let seen = all.get_mut(&schema).unwrap();
+        seen.begun = None;
         match state.as_str() {
-            "applied" => {
-                seen.begun.retain(|(begun, _)| *begun != version);
-                seen.recorded.push(version);
+            "applied" => seen.recorded.push(version),
+            _ => {
+                seen.begun = Some(Begun {
+                    version,
+                    done,
+                    is_open,
+                });
             }
-            _ => seen.begun.push((version, done)),
         }
     }
     type Row = (String, Option<String>, Vec<u8>, Option<String>);
@@ -231,6 +241,60 @@ const BUILT: &str = r"
            md5(string_agg(replace(built, nspname || '.', ''), E'\n' order by relname))
       from relations group by nspname";
 
+/// What a tenant should show of itself.
+struct Expected {
+    log: Vec<i32>,
+    total: Option<i32>,
+    relations: Vec<String>,
+    /// This one may be there, whole or not, or be absent.
+    perhaps: Option<String>,
+}
+
+impl Expected {
+    /// With `at` migrations recorded, and what is begun of the next one.
+    fn of(at: i32, begun: Option<Begun>) -> Self {
+        let mut log: Vec<i32> = (1..=at).collect();
+        let mut total = (at > 0).then(|| log.iter().fold(0, |n, version| add(n, *version)));
+        let mut relations = relations(at);
+        let mut perhaps = None;
+        if let Some(Begun {
+            version,
+            done,
+            is_open,
+        }) = begun
+        {
+            // In the order of its statements: log, table, index, pause, total.
+            let index = format!("i{version}");
+            if done > 0 {
+                log.push(version);
+            }
+            if done > 1 {
+                relations.extend([format!("t{version}"), format!("t{version}_pkey")]);
+            }
+            match (done, is_open) {
+                (2, true) => perhaps = Some(index),
+                (3.., _) => relations.push(index),
+                _ => {}
+            }
+            if done > 4 {
+                total = total.map(|n| add(n, version));
+            }
+            relations.sort();
+        }
+        Self {
+            log,
+            total,
+            relations,
+            perhaps,
+        }
+    }
+}
+
+/// What a migration does to the total.
+fn add(n: i32, version: i32) -> i32 {
+    (n * 31 + version) % 1_000_003
+}
+
 /// What the migrations up to `version` make, by name.
 fn relations(version: i32) -> Vec<String> {
     let mut names = Vec::new();
@@ -254,11 +318,6 @@ fn relations(version: i32) -> Vec<String> {
     }
     names.sort();
     names
-}
-
-/// What the migrations up to `version` compute.
-fn total(version: i32) -> Option<i32> {
-    (version > 0).then(|| (1..=version).fold(0, |n, version| (n * 31 + version) % 1_000_003))
 }
 
 #[tokio::test]

@@ -28,8 +28,15 @@ pub(super) struct Ground {
 pub(super) enum Trap {
     /// Between two statements of a migration, which has done half of its work by then.
     Half,
-    /// Where the record is about to be written.
+    /// Where the record that it is done is about to be written.
     Record,
+    /// Where a statement of a migration that is no transaction is about to be recorded as begun or done.
+    Progress,
+}
+
+/// Whether a migration is no transaction.
+pub(super) fn alone(version: i32) -> bool {
+    version % 2 == 0
 }
 
 /// The schema of a tenant, by its number from 1.
@@ -65,16 +72,33 @@ impl Ground {
         ground
     }
 
-    /// One more migration.
+    /// One more migration; every other one is no transaction.
     pub(super) fn grow(&mut self) {
         self.migrations += 1;
         let version = self.migrations;
         let first = if version == 1 { FIRST } else { "" };
+        let half = "do $$ begin perform chaos.pause(current_schema(), 'half'); end $$";
+        let work = if alone(version) {
+            format!(
+                "create table t{version} (id int primary key, note text);
+                 create index concurrently i{version} on things (note);
+                 {half};"
+            )
+        } else {
+            format!(
+                "create table t{version} (id int primary key, note text);
+                 {half};
+                 create index i{version} on t{version} (note);"
+            )
+        };
+        let header = if alone(version) {
+            "-- tenantry: no-transaction\n"
+        } else {
+            ""
+        };
         self.write(&format!(
-            "{first}insert into log (version) values ({version});
-             create table t{version} (id int primary key, note text);
-             do $$ begin perform chaos.pause(current_schema(), 'half'); end $$;
-             create index i{version} on t{version} (note);
+            "{header}{first}insert into log (version) values ({version});
+             {work}
              update total set n = (n * 31 + {version}) % 1000003;",
         ));
     }
@@ -157,6 +181,35 @@ impl Ground {
         .await;
     }
 
+    /// Waits until a run is in the middle of building an index concurrently.
+    pub(super) async fn building(&self) {
+        let mut connection = self.connect().await;
+        until("an index is being built", async || {
+            sqlx::query_scalar(
+                "select exists (select from pg_stat_activity where datname = current_database()
+                    and application_name = 'tenantry' and wait_event_type = 'Lock' and query ilike '%index concurrently%')",
+            )
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
+        })
+        .await;
+    }
+
+    /// A transaction that every index of this tenant which is built concurrently has to wait for.
+    pub(super) async fn writer(&self, tenant: usize) -> PgConnection {
+        let mut connection = self.connect().await;
+        let write = format!(
+            "begin; update {}.things set note = note where id = 1",
+            schema(tenant)
+        );
+        sqlx::raw_sql(AssertSqlSafe(write))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        connection
+    }
+
     /// Lets everybody go.
     pub(super) async fn spring(&self) {
         self.sql("delete from chaos.traps").await;
@@ -193,6 +246,7 @@ impl Trap {
         match self {
             Self::Half => "half",
             Self::Record => "record",
+            Self::Progress => "progress",
         }
     }
 }
@@ -216,10 +270,10 @@ const TRAPS: &str = "create schema chaos;
     end $$;
     create function chaos.before_record() returns trigger language plpgsql as $$
     begin
-        perform chaos.pause(new.schema_name, 'record');
+        perform chaos.pause(new.schema_name, case new.state when 'applied' then 'record' else 'progress' end);
         return new;
     end $$;
-    create trigger chaos before insert on tenantry.history for each row execute function chaos.before_record();";
+    create trigger chaos before insert or update on tenantry.history for each row execute function chaos.before_record();";
 
 /// A run of `up`. It is killed when it is dropped.
 pub(super) struct Up {

@@ -17,6 +17,8 @@ enum Moment {
     Records(i64),
     /// When a tenant is in the middle of a migration, or at its record.
     Trap(Trap, usize),
+    /// When an index of a tenant is being built concurrently.
+    Building(usize),
 }
 
 /// One row of kills.
@@ -80,11 +82,14 @@ impl Campaign {
     fn moment(&mut self, number: usize) -> Moment {
         let tenants = self.ground.tenants;
         let tenant = self.random.usize(1..=tenants);
-        match number % 4 {
+        match number % 6 {
+            // The even ones, as the odd migrations are transactions.
+            1 => Moment::Building(tenant),
+            3 => Moment::Trap(Trap::Progress, tenant),
+            5 => Moment::Trap([Trap::Half, Trap::Record][self.random.usize(0..2)], tenant),
             0 => Moment::Records(self.random.i64(1..=i64::try_from(tenants).unwrap())),
-            1 => Moment::Trap(Trap::Half, tenant),
             2 => Moment::Time(self.random_time()),
-            _ => Moment::Trap(Trap::Record, tenant),
+            _ => Moment::Trap([Trap::Half, Trap::Record][self.random.usize(0..2)], tenant),
         }
     }
 
@@ -100,6 +105,10 @@ impl Campaign {
         if let Moment::Trap(trap, tenant) = moment {
             self.ground.set(trap, tenant).await;
         }
+        let writer = match moment {
+            Moment::Building(tenant) => Some(self.ground.writer(tenant).await),
+            _ => None,
+        };
         let mut up = self.ground.up();
         match moment {
             // The one wait that is for a time: which one is the point.
@@ -111,8 +120,10 @@ impl Campaign {
                 .await;
             }
             Moment::Trap(..) => self.ground.caught(1).await,
+            Moment::Building(_) => self.ground.building().await,
         }
         let was_running = up.kill();
+        drop(writer);
         self.ground.spring().await;
         was_running
     }
