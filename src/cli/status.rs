@@ -8,7 +8,7 @@ use clap::Args;
 use super::{context::Context, error::CliError, exit::ExitCode, selection::Selection};
 use crate::{
     fleet::{Fleet, FleetError},
-    history::Applied,
+    history::{Applied, Running},
     migration::{MigrationSet, Scope, Version},
     plan::{Drift, Goal, drift},
     rollout::{Blocked, Cohorts, Survey, Why},
@@ -46,6 +46,8 @@ struct ScopeStatus {
 /// Targets at which the same is applied.
 struct Group {
     version: Option<Version>,
+    /// What they are in the middle of.
+    running: Option<Running>,
     name: Option<String>,
     pending: Vec<Version>,
     drift: Vec<Drift>,
@@ -152,6 +154,7 @@ async fn scope(
             .is_ok_and(|plan| !plan.repeatables.is_empty());
         Group {
             version: cohort.version(),
+            running: cohort.running,
             name: cohort.applied.last().map(|applied| applied.name.clone()),
             pending: pending(set, &cohort.applied),
             drift: drift(set, &cohort.applied),
@@ -181,6 +184,7 @@ fn unmade(set: &MigrationSet, blocked: &[Blocked]) -> Option<Group> {
     let targets: Vec<_> = unmade.map(|blocked| blocked.target.clone()).collect();
     (!targets.is_empty()).then(|| Group {
         version: None,
+        running: None,
         name: None,
         pending: pending(set, &[]),
         drift: Vec::new(),

@@ -19,6 +19,11 @@ fn refuse(script: &Script, statement: &Statement) -> Option<Problem> {
                 control(words, script.directives.no_transaction),
                 "",
             ),
+            Kind::NoTransaction("CREATE INDEX CONCURRENTLY")
+                if script.directives.no_transaction && is_unnamed(script.statement(statement)) =>
+            {
+                (&code::UNNAMED_INDEX, "the index has no name".to_owned(), "")
+            }
             Kind::NoTransaction(_) if script.directives.no_transaction => return None,
             Kind::NoTransaction(words) => (
                 &code::NEEDS_NO_TRANSACTION,
@@ -53,6 +58,16 @@ fn without_data(statement: &str) -> &str {
         Some(end) if is_copy => &statement[..end.span.start],
         _ => statement,
     }
+}
+
+/// Whether the table comes where the name of an index should be.
+fn is_unnamed(statement: &str) -> bool {
+    let tokens = Lexer::new(statement).map_while(Result::ok);
+    let mut words = tokens
+        .filter(|token| !token.kind.is_blank())
+        .map(|token| &statement[token.span]);
+    let is = |word: &str, of: &str| word.eq_ignore_ascii_case(of);
+    words.any(|word| is(word, "concurrently")) && words.next().is_some_and(|word| is(word, "on"))
 }
 
 /// The command may stand within a statement, and is marked there.

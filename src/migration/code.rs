@@ -162,6 +162,11 @@ codes! {
         help: "write the query where it is needed instead of preparing it, declare the cursor without WITH HOLD,\n\
                and leave LISTEN to the application",
     }
+    UNNAMED_INDEX = "F411" "unnamed-index" {
+        title: "an index that is built concurrently has no name",
+        why: "when the build is cut off, an invalid index may be left, and only its name tells which one that is",
+        help: "give it a name: CREATE INDEX CONCURRENTLY orders_customer_idx ON orders …",
+    }
 }
 
 /// What a directive can be, for its messages.

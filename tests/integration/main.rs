@@ -26,5 +26,6 @@ mod roundtrip;
 mod scratch;
 mod sets;
 mod split;
+mod statements;
 mod structure;
 mod support;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{Fleetwide, Group, ScopeStatus};
 use crate::{
     cli::report::json::{BlockedJson, TargetJson, blocked, target},
+    history::Running,
     migration::{Scope, Version},
     plan::Drift,
     tenant::TenantState,
@@ -29,6 +30,7 @@ struct ScopeJson<'a> {
 struct GroupJson<'a> {
     version: Option<Version>,
     name: Option<&'a str>,
+    running: Option<Running>,
     count: usize,
     pending: &'a [Version],
     repeatables_pending: bool,
@@ -83,6 +85,7 @@ fn group(group: &Group) -> GroupJson<'_> {
     GroupJson {
         version: group.version,
         name: group.name.as_deref(),
+        running: group.running,
         count: group.targets.len(),
         pending: &group.pending,
         repeatables_pending: group.repeatables_pending,

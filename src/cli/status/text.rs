@@ -39,6 +39,7 @@ pub(super) fn status(status: &Fleetwide, fleet: &Fleet, paint: Paint) -> String 
     let mut paragraphs = vec![table.render()];
     for scope in &status.scopes {
         paragraphs.extend(drifts(scope, paint));
+        paragraphs.extend(running(scope, fleet, paint));
         paragraphs.extend(blocked(scope, fleet, paint));
     }
     paragraphs.extend(others(status, fleet, paint));
@@ -88,6 +89,24 @@ fn drifts(scope: &ScopeStatus, paint: Paint) -> Option<String> {
         .map(|(drift, count)| {
             let whom = targets(scope.scope, count);
             paint.labelled("drift:", &format!("{drift} ({whom})"))
+        })
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// What was begun and is not finished: by somebody who is at it, or who was cut off.
+fn running(scope: &ScopeStatus, fleet: &Fleet, paint: Paint) -> Option<String> {
+    let lines: Vec<_> = scope
+        .standings
+        .iter()
+        .filter_map(|group| {
+            let running = group.running?;
+            let names: Vec<_> = group.targets.iter().map(|t| name(t, fleet)).collect();
+            let title = format!(
+                "in the middle of {} {}:",
+                running.version, running.direction
+            );
+            Some(listed(&paint.caution(title), &names))
         })
         .collect();
     (!lines.is_empty()).then(|| lines.join("\n"))

@@ -13,12 +13,12 @@ use crate::{
         table::{Table, faint},
     },
     fleet::Fleet,
-    history::Applied,
+    history::{Applied, Running},
     migration::Version,
     plan::{Drift, drift},
     provision::ProvisionError,
     store::{
-        heads,
+        heads::{self, Halfway},
         history::{self, Entry},
         tenants::{self, Tenant},
     },
@@ -41,6 +41,9 @@ struct Shown {
     version: Option<Version>,
     /// The version at which it stopped half-way.
     dirty: Option<Version>,
+    /// What it is in the middle of, statement by statement, and how far it came.
+    running: Option<Running>,
+    halfway: Option<Halfway>,
     /// Whether the schema is the one that the history is of.
     intact: bool,
     pending: Vec<Pending>,
@@ -85,6 +88,8 @@ async fn look(fleet: &Fleet, tenant: Tenant, entries: u32) -> Result<Shown, CliE
     Ok(Shown {
         version: applied.last().map(|entry| entry.version),
         dirty: pinned.as_ref().and_then(|pinned| pinned.head.dirty),
+        running: pinned.as_ref().and_then(|pinned| pinned.head.running),
+        halfway: pinned.as_ref().and_then(|pinned| pinned.halfway.clone()),
         intact: pinned.as_ref().is_some_and(heads::Pinned::is_intact),
         pending: pending(fleet, &applied),
         drift: drift(&fleet.tenant, &applied),
@@ -131,9 +136,7 @@ fn text(shown: &Shown, paint: Paint) -> String {
     if !labels.is_empty() {
         lines.push(format!("labels: {}", labels.join(" ")));
     }
-    if let Some(dirty) = shown.dirty {
-        lines.push(paint.bad(format!("dirty: it stopped half-way at {dirty}; look at it, then `tenantry repair` or `tenantry force`")));
-    }
+    lines.extend(halfway(shown, paint));
     if !shown.intact {
         lines.push(
             paint.bad(
@@ -155,6 +158,22 @@ fn text(shown: &Shown, paint: Paint) -> String {
     );
     lines.extend(history_text(shown, paint));
     lines.join("\n")
+}
+
+/// What it stopped at, or is in the middle of.
+fn halfway(shown: &Shown, paint: Paint) -> Option<String> {
+    let at = shown.halfway.as_ref();
+    let at = at.map_or_else(String::new, |at| format!(", {at}"));
+    match (shown.dirty, shown.running) {
+        (Some(dirty), _) => Some(paint.bad(format!(
+            "dirty: it stopped half-way at {dirty}{at}; look at it, then `tenantry repair` or `tenantry force`"
+        ))),
+        (None, Some(running)) => Some(paint.caution(format!(
+            "in the middle of {} on the way {}{at}",
+            running.version, running.direction
+        ))),
+        (None, None) => None,
+    }
 }
 
 /// The newest entries, and how many older ones there are.

@@ -51,8 +51,8 @@ begin
         select h.* into last from tenantry.history h
          where h.schema_oid = p_schema and h.schema_name = p_name and h.version = p_version and h.state in ('running', 'failed')
          order by h.id desc limit 1;
-        if case p_direction when 'up' then last.up_checksum else last.down_checksum end
-           is distinct from case p_direction when 'up' then p_up else p_down end then
+        if (case p_direction when 'up' then last.up_checksum else last.down_checksum end)
+           is distinct from (case p_direction when 'up' then p_up else p_down end) then
             raise exception using errcode = 'TN009',
                 message = pg_catalog.format('%s was begun with another text, of which %s were carried out', p_version,
                     case last.statements_done when 1 then '1 statement' else last.statements_done || ' statements' end),
