@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -11,7 +12,7 @@ use tempfile::TempDir;
 use crate::support::{
     Database, database,
     fleet::{empty_tenants, with_sets},
-    tenantry, until,
+    tenantry, until_within,
 };
 
 /// Tenants, and migrations that cannot be run twice without a trace.
@@ -22,6 +23,9 @@ pub(super) struct Ground {
     pub(super) migrations: i32,
     directory: TempDir,
 }
+
+/// A run over many tenants may take so long to come somewhere.
+pub(super) const LONG: Duration = Duration::from_secs(300);
 
 /// Where a run can be caught.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,7 +179,7 @@ impl Ground {
     /// Waits until so many runs are caught.
     pub(super) async fn caught(&self, runs: i64) {
         let mut connection = self.connect().await;
-        until("somebody is caught", async || {
+        until_within(LONG, "somebody is caught", async || {
             caught(&mut connection).await == runs
         })
         .await;
@@ -184,7 +188,7 @@ impl Ground {
     /// Waits until a run is in the middle of building an index concurrently.
     pub(super) async fn building(&self) {
         let mut connection = self.connect().await;
-        until("an index is being built", async || {
+        until_within(LONG, "an index is being built", async || {
             sqlx::query_scalar(
                 "select exists (select from pg_stat_activity where datname = current_database()
                     and application_name = 'tenantry' and wait_event_type = 'Lock' and query ilike '%index concurrently%')",
@@ -218,7 +222,7 @@ impl Ground {
     /// Waits until the server has noticed that a killed run is no more.
     pub(super) async fn quiet(&self) {
         let mut connection = self.connect().await;
-        until("no session of a killed run is left", async || {
+        until_within(LONG, "no session of a killed run is left", async || {
             sqlx::query_scalar(
                 "select not exists (select from pg_stat_activity
                   where datname = current_database() and application_name = 'tenantry')",
@@ -297,7 +301,7 @@ impl Up {
 
     /// Waits for its end: the exit code, and what it said.
     pub(super) async fn end(mut self) -> (i32, String) {
-        until("the run has ended", async || self.has_ended()).await;
+        until_within(LONG, "the run has ended", async || self.has_ended()).await;
         let status = self.child.take().unwrap().wait().unwrap();
         let said = std::fs::read_to_string(&self.said).unwrap();
         (status.code().unwrap(), said)

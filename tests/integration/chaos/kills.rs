@@ -4,9 +4,9 @@ use std::{io::Write, time::Duration};
 
 use super::{
     checker::{Expect, check},
-    ground::{Ground, Trap},
+    ground::{Ground, LONG, Trap},
 };
-use crate::support::until;
+use crate::support::until_within;
 
 /// When a run is killed.
 #[derive(Debug, Clone, Copy)]
@@ -114,7 +114,7 @@ impl Campaign {
             // The one wait that is for a time: which one is the point.
             Moment::Time(after) => tokio::time::sleep(after).await,
             Moment::Records(more) => {
-                until("so many are recorded", async || {
+                until_within(LONG, "so many are recorded", async || {
                     self.records().await >= before + more || up.has_ended()
                 })
                 .await;

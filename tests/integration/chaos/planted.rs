@@ -13,6 +13,7 @@ use super::{
 async fn a_record_that_is_late_is_found() {
     let mut ground = Ground::of(2).await;
     ground.grow();
+    ground.grow();
     assert_eq!(ground.up().end().await.0, 0);
     ground.grow();
     ground.set(Trap::Record, 2).await;
