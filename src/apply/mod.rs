@@ -11,8 +11,6 @@ mod cut;
 mod failure;
 mod limits;
 mod patience;
-mod postcondition;
-mod statements;
 mod template;
 
 pub use alone::Alone;

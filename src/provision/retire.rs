@@ -89,13 +89,17 @@ pub(super) async fn drop_schema(
     let name = Literal::new(schema.as_str())
         .map(|name| name.to_string())
         .unwrap_or_default();
-    // A dirty tenant may be retired as well: `enter` would refuse it. Not without need, since it waits for the row.
-    let clear = match head.dirty {
-        Some(_) => format!(
-            "UPDATE tenantry.heads SET dirty_version = NULL WHERE schema_oid = {};",
+    // A tenant that stopped half-way may be retired as well: `enter` would refuse it. Not without need, since it waits for
+    // the row.
+    let clear = match (head.dirty, head.running) {
+        (None, None) => String::new(),
+        _ => format!(
+            "UPDATE tenantry.heads SET dirty_version = NULL, running_version = NULL, running_direction = NULL
+              WHERE schema_oid = {0};
+             UPDATE tenantry.history SET state = 'failed', finished_at = pg_catalog.clock_timestamp()
+              WHERE schema_oid = {0} AND schema_name = {name} AND state = 'running';",
             head.schema_oid
         ),
-        None => String::new(),
     };
     let message = format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;

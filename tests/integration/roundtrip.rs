@@ -222,7 +222,7 @@ async fn the_command_shows_a_line_a_migration_and_ends_with_what_it_found() {
     let text = String::from_utf8(sound.stdout).unwrap();
     assert!(text.contains("  ✓ 20260106090000 users\n"), "{text}");
     assert!(
-        text.contains("tenants' set: 14 migrations, 14 exact; 2 repeatables stay"),
+        text.contains("tenants' set: 15 migrations, 15 exact; 2 repeatables stay"),
         "{text}"
     );
 

@@ -1,52 +1,14 @@
-//! What must be so once a statement has run that no transaction takes: how it is told, from the catalog, whether it was
-//! done, was not done, or left something behind.
-
-use std::ops::Range;
+//! What the catalog says of a statement that no transaction takes: whether it was done, was not done, or left something
+//! behind, and what mends that.
 
 use sqlx::{PgConnection, postgres::types::Oid};
 
+use super::postcondition::{Postcondition, Rebuilt};
 use crate::{
     postgres::Message,
-    sql::{Ident, InvalidIdent, Kind, Lexer, Token, TokenKind, kind},
+    sql::{Ident, InvalidIdent},
     store::statements::Before,
 };
-
-/// What must be so once a statement has run. Names are as the statement has them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Postcondition {
-    /// The table has a valid index of that name.
-    Built {
-        /// The index, without a schema.
-        index: String,
-        /// The table that it is on.
-        table: String,
-    },
-    /// The index is gone.
-    Dropped(String),
-    /// No index of the table (or of the whole schema) is left over from a rebuild.
-    Rebuilt(Rebuilt, String),
-    /// The partition is on its own.
-    Detached {
-        /// The partitioned table.
-        parent: String,
-        /// The partition.
-        partition: String,
-    },
-    /// Running it again comes to the same.
-    Repeatable,
-    /// It is done or not, but afterwards nothing tells.
-    Unseen,
-    /// It may be done in part, and nothing tells.
-    Unseeable,
-}
-
-/// Whose indexes are rebuilt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rebuilt {
-    Index,
-    Table,
-    Schema,
-}
 
 /// What the catalog says of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,39 +28,6 @@ pub(super) enum Found {
 }
 
 impl Postcondition {
-    /// That of a statement; none for one that can be in a transaction.
-    pub(super) fn of(statement: &str) -> Option<Self> {
-        let mut words = Words::new(statement);
-        let needs_none = matches!(kind(statement), Kind::NoTransaction(_));
-        let found = match words.next()?.to_ascii_uppercase().as_str() {
-            "REINDEX" => words.reindex(),
-            // What it calls may commit on the way.
-            "CALL" => None,
-            "DO" if words.commits() => None,
-            _ if !needs_none => return None,
-            "CREATE" if words.has("INDEX") => words.create_index(),
-            "DROP" if words.has("INDEX") => words.drop_index(),
-            "ALTER" if words.has("TABLE") => words.detach(),
-            "VACUUM" | "CLUSTER" => Some(Self::Repeatable),
-            "ALTER" if words.has("SYSTEM") => Some(Self::Repeatable),
-            _ => Some(Self::Unseen),
-        };
-        Some(found.unwrap_or(Self::Unseeable).into_known())
-    }
-
-    /// Whether it waits for all older transactions of the database, so that two of them would wait for each other.
-    pub(super) fn is_queued(&self) -> bool {
-        matches!(
-            self,
-            Self::Built { .. } | Self::Dropped(_) | Self::Rebuilt(..) | Self::Detached { .. }
-        )
-    }
-
-    /// Whether an error of the server says that nothing of it was done.
-    pub(super) fn is_all_or_nothing(&self) -> bool {
-        matches!(self, Self::Repeatable | Self::Unseen)
-    }
-
     /// What the statement finds.
     pub(super) async fn before(&self, connection: &mut PgConnection) -> sqlx::Result<Before> {
         let oid: Option<Oid> = match self {
@@ -174,20 +103,6 @@ impl Postcondition {
             Self::Unseen | Self::Unseeable if ran => told,
             Self::Unseen | Self::Unseeable => Found::Unsure,
         })
-    }
-
-    /// A name in a form that the catalog's functions do not read leaves nothing to look for.
-    fn into_known(self) -> Self {
-        let names: &[&str] = match &self {
-            Self::Built { index, table } => &[index, table],
-            Self::Dropped(name) | Self::Rebuilt(_, name) => &[name],
-            Self::Detached { parent, partition } => &[parent, partition],
-            _ => &[],
-        };
-        if names.iter().any(|name| name.contains('&')) {
-            return Self::Unseeable;
-        }
-        self
     }
 }
 
@@ -334,124 +249,4 @@ async fn attached(
     .bind(parent)
     .fetch_optional(connection)
     .await
-}
-
-/// The words of a statement, read from the left.
-struct Words<'a> {
-    text: &'a str,
-    tokens: Vec<Token>,
-    at: usize,
-}
-
-impl<'a> Words<'a> {
-    fn new(text: &'a str) -> Self {
-        let tokens = Lexer::new(text).map_while(Result::ok);
-        Self {
-            text,
-            tokens: tokens.filter(|token| !token.kind.is_blank()).collect(),
-            at: 0,
-        }
-    }
-
-    fn next(&mut self) -> Option<&'a str> {
-        let token = self.tokens.get(self.at)?;
-        self.at += 1;
-        Some(&self.text[token.span.clone()])
-    }
-
-    fn peek(&self) -> Option<(&Token, &'a str)> {
-        let token = self.tokens.get(self.at)?;
-        Some((token, &self.text[token.span.clone()]))
-    }
-
-    /// Takes these words, if they come next.
-    fn take(&mut self, words: &[&str]) -> bool {
-        let next = self.tokens[self.at.min(self.tokens.len())..].iter();
-        let next = next.map(|token| &self.text[token.span.clone()]);
-        let fits =
-            next.len() >= words.len() && next.zip(words).all(|(a, b)| a.eq_ignore_ascii_case(b));
-        self.at += if fits { words.len() } else { 0 };
-        fits
-    }
-
-    /// Whether the word stands anywhere.
-    fn has(&self, word: &str) -> bool {
-        let is_word = |t: &&Token| t.kind == TokenKind::Word;
-        let mut words = self.tokens.iter().filter(is_word);
-        words.any(|token| self.text[token.span.clone()].eq_ignore_ascii_case(word))
-    }
-
-    /// A name, perhaps with that of a schema, as it is written.
-    fn name(&mut self) -> Option<String> {
-        let is_name = |kind| matches!(kind, TokenKind::Word | TokenKind::QuotedName);
-        let mut span: Option<Range<usize>> = None;
-        loop {
-            let (token, _) = self.peek().filter(|(token, _)| is_name(token.kind))?;
-            let part = token.span.clone();
-            span = Some(span.map_or(part.start, |span| span.start)..part.end);
-            self.at += 1;
-            if !self.take(&["."]) {
-                return span.map(|span| self.text[span].to_owned());
-            }
-        }
-    }
-
-    /// Whether a body has a COMMIT or a ROLLBACK of its own.
-    fn commits(&self) -> bool {
-        let bodies = self.tokens.iter();
-        let bodies =
-            bodies.filter(|t| matches!(t.kind, TokenKind::DollarString | TokenKind::String));
-        let mut bodies = bodies.map(|token| self.text[token.span.clone()].to_ascii_lowercase());
-        bodies.any(|body| body.contains("commit") || body.contains("rollback"))
-    }
-
-    /// What follows CREATE.
-    fn create_index(&mut self) -> Option<Postcondition> {
-        self.take(&["UNIQUE"]);
-        self.take(&["INDEX", "CONCURRENTLY"]);
-        self.take(&["IF", "NOT", "EXISTS"]);
-        if self.take(&["ON"]) {
-            return None;
-        }
-        let index = self.name()?;
-        self.take(&["ON"]).then_some(())?;
-        self.take(&["ONLY"]);
-        let table = self.name()?;
-        Some(Postcondition::Built { index, table })
-    }
-
-    /// What follows DROP.
-    fn drop_index(&mut self) -> Option<Postcondition> {
-        self.take(&["INDEX", "CONCURRENTLY"]);
-        self.take(&["IF", "EXISTS"]);
-        self.name().map(Postcondition::Dropped)
-    }
-
-    /// What follows REINDEX.
-    fn reindex(&mut self) -> Option<Postcondition> {
-        if self.take(&["("]) {
-            while !self.take(&[")"]) {
-                self.next()?;
-            }
-        }
-        let whose = match self.next()?.to_ascii_uppercase().as_str() {
-            "INDEX" => Rebuilt::Index,
-            "TABLE" => Rebuilt::Table,
-            "SCHEMA" => Rebuilt::Schema,
-            _ => return None,
-        };
-        self.take(&["CONCURRENTLY"]);
-        self.name().map(|name| Postcondition::Rebuilt(whose, name))
-    }
-
-    /// What follows ALTER.
-    fn detach(&mut self) -> Option<Postcondition> {
-        self.take(&["TABLE"]);
-        self.take(&["IF", "EXISTS"]);
-        self.take(&["ONLY"]);
-        let parent = self.name()?;
-        self.take(&["DETACH", "PARTITION"]).then_some(())?;
-        let partition = self.name()?;
-        Some(Postcondition::Detached { parent, partition })
-    }
 }

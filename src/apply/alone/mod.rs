@@ -1,11 +1,17 @@
 //! A migration that is no transaction, compiled: what is sent for each of its statements.
 
+mod bare;
+mod catalog;
+mod postcondition;
+mod setback;
+mod walk;
+
 use std::{sync::Arc, time::Duration};
 
+use self::postcondition::Postcondition;
 use super::{
     Limits, Place, Template,
     compile::{LEFT, OWN, milliseconds},
-    postcondition::Postcondition,
     template::Origin,
 };
 use crate::{
@@ -20,9 +26,9 @@ use crate::{
 /// its record; the rest is sent by itself, between two records.
 #[derive(Debug, Clone)]
 pub struct Alone {
-    pub(super) migration: Applied,
-    pub(super) direction: Direction,
-    pub(super) single: Vec<Single>,
+    migration: Applied,
+    direction: Direction,
+    single: Vec<Single>,
     script: Arc<Script>,
     version: Option<Version>,
     digest: Digest,
@@ -30,29 +36,29 @@ pub struct Alone {
 
 /// One statement of it.
 #[derive(Debug, Clone)]
-pub(super) struct Single {
-    pub(super) origin: Origin,
-    pub(super) how: How,
+struct Single {
+    origin: Origin,
+    how: How,
 }
 
 /// How a statement is sent.
 #[derive(Debug, Clone)]
-pub(super) enum How {
+enum How {
     /// In one transaction with its record.
     Recorded(Template),
     /// By itself.
-    Bare(Bare),
+    Bare(Box<Bare>),
 }
 
 /// A statement that no transaction takes.
 #[derive(Debug, Clone)]
-pub(super) struct Bare {
+struct Bare {
     /// What it runs under, for the session.
-    pub(super) settings: Template,
-    pub(super) statement: Template,
-    pub(super) postcondition: Postcondition,
+    settings: Template,
+    statement: Template,
+    postcondition: Postcondition,
     /// How long it may run before it is cancelled; none where that is not limited.
-    pub(super) deadline: Option<Duration>,
+    deadline: Option<Duration>,
 }
 
 /// After each statement: what it set for the session is taken back. The schema's lock stays.
@@ -78,7 +84,9 @@ impl Alone {
             };
             let text = step.script.statement(statement);
             let how = match Postcondition::of(text) {
-                Some(postcondition) => How::Bare(Bare::new(&origin, postcondition, limits)),
+                Some(postcondition) => {
+                    How::Bare(Box::new(Bare::new(&origin, postcondition, limits)))
+                }
                 None => How::Recorded(recorded(&origin, number, limits)),
             };
             Single { origin, how }
@@ -111,7 +119,7 @@ impl Alone {
     }
 
     /// The highest version and the digest once it is done.
-    pub(super) fn leaves(&self) -> (Option<Version>, Digest) {
+    fn leaves(&self) -> (Option<Version>, Digest) {
         (self.version, self.digest)
     }
 
@@ -134,7 +142,7 @@ impl Alone {
     }
 
     /// Which statement comes after `done` others, for people.
-    pub(super) fn nth(&self, done: usize) -> String {
+    fn nth(&self, done: usize) -> String {
         let total = self.single.len();
         let Some(single) = self.single.get(done) else {
             return format!("after all {total} statements");
@@ -181,7 +189,7 @@ impl Bare {
 
 impl Template {
     /// Adds what follows a statement.
-    pub(super) fn clear(&mut self) -> &mut Self {
+    fn clear(&mut self) -> &mut Self {
         CLEAR
             .iter()
             .fold(self, |template, reset| template.own(reset))

@@ -1,0 +1,87 @@
+//! Why a migration is not carried on.
+
+use std::time::Duration;
+
+use super::{
+    super::{Failure, Place, carry::lost},
+    Single,
+};
+use crate::{
+    postgres::{Fault, ServerError, SessionError},
+    sql::InvalidIdent,
+    store::StoreError,
+};
+
+/// Why a walk through the statements ended before the last one.
+pub(super) struct Setback {
+    pub(super) failure: Box<Failure>,
+    /// The server took no connection.
+    pub(super) unreachable: bool,
+    /// The record says so already.
+    pub(super) is_recorded: bool,
+}
+
+impl From<Failure> for Setback {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure: Box::new(failure),
+            unreachable: false,
+            is_recorded: false,
+        }
+    }
+}
+
+impl From<SessionError> for Setback {
+    fn from(error: SessionError) -> Self {
+        let unreachable = matches!(error, SessionError::Connect { .. });
+        Self {
+            unreachable,
+            ..lost(error).into()
+        }
+    }
+}
+
+/// What our own tables say, which takes no time; a server that says nothing at all is not waited for without an end.
+pub(super) async fn timely<T>(
+    grace: Duration,
+    asked: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let late = |_| {
+        let what = format!("the server gave no answer within {grace:?}");
+        Err(StoreError::Query {
+            doing: "keep the record of a migration",
+            error: ServerError::local(what),
+        })
+    };
+    tokio::time::timeout(grace, asked)
+        .await
+        .unwrap_or_else(late)
+}
+
+/// Somebody else is at it.
+pub(super) fn busy(what: &str) -> Failure {
+    let error = ServerError {
+        code: "TN001".to_owned(),
+        ..ServerError::local(what.to_owned())
+    };
+    Failure::without_place(Fault::Busy, error)
+}
+
+/// A statement whose end is not what it should be.
+pub(super) fn unmet(single: &Single, what: String) -> Failure {
+    Failure {
+        place: Some(Place::of(&single.origin, None)),
+        ..Failure::without_place(Fault::Tenant, ServerError::local(what))
+    }
+}
+
+pub(super) fn no_name(error: InvalidIdent) -> Failure {
+    Failure::without_place(Fault::Gone, ServerError::local(error.to_string()))
+}
+
+pub(super) fn seen(error: sqlx::Error) -> StoreError {
+    StoreError::Query {
+        doing: "look at what a statement left",
+        error: ServerError::of(&error),
+    }
+}
