@@ -17,6 +17,7 @@ use source::Source;
 /// Every file that turns a text made at run time into SQL. Names get into it through `Ident`, values through
 /// `Literal`; users' scripts are sent as they are. Whoever adds a file here has looked at that.
 const BUILD_SQL: &[&str] = &[
+    "src/apply/group.rs",
     "src/apply/template.rs",
     "src/backfill/batch.rs",
     "src/postgres/message.rs",

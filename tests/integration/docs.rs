@@ -117,7 +117,7 @@ fn commands(text: &str) -> Vec<String> {
         }
     }
     let whose = |line: &str| match line.split_once("@") {
-        Some((before, after)) if before.starts_with("SELECT tenantry.leave(") => {
+        Some((before, after)) if before.starts_with("CALL tenantry.leave(") => {
             let (before, _) = before.rsplit_once('\'').unwrap();
             let (_, after) = after.split_once('\'').unwrap();
             format!("{before}'you@host'{after}")

@@ -32,6 +32,9 @@ pub(super) enum Trap {
     Record,
 }
 
+/// A setting: every tenant is carried alone, whatever is caught in a trap.
+pub(super) const SINGLY: (&str, &str) = ("TENANTRY__APPLY__GROUP_TIME", "0s");
+
 /// The schema of a tenant, by its number from 1.
 pub(super) fn schema(tenant: usize) -> String {
     format!("tenant_{tenant}")
@@ -73,7 +76,7 @@ impl Ground {
         self.write(&format!(
             "{first}insert into log (version) values ({version});
              create table t{version} (id int primary key, note text);
-             do $$ begin perform chaos.pause(current_schema(), 'half'); end $$;
+             select chaos.pause(current_schema(), 'half');
              create index i{version} on t{version} (note);
              update total set n = (n * 31 + {version}) % 1000003;",
         ));
