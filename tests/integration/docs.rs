@@ -135,7 +135,7 @@ fn commands(text: &str) -> Vec<String> {
 fn steady(text: &str) -> String {
     let mut steady = String::new();
     let mut rest = text;
-    while let Some((at, mark)) = [" in ", "enter(", "leave("]
+    while let Some((at, mark)) = [" in ", "enter(", "watch(", "audit(", "leave("]
         .into_iter()
         .filter_map(|mark| rest.find(mark).map(|at| (at, mark)))
         .min()

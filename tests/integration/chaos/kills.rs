@@ -29,7 +29,7 @@ struct Campaign {
 #[tokio::test]
 async fn whoever_is_killed_leaves_nothing_twice_nothing_missing_and_nothing_half() {
     let is_full = std::env::var("TENANTRY_CHAOS").is_ok_and(|size| size == "full");
-    let (tenants, kills) = if is_full { (500, 20) } else { (40, 12) };
+    let (tenants, kills) = if is_full { (500, 20) } else { (25, 8) };
     let seed = std::env::var("TENANTRY_CHAOS_SEED").map_or_else(
         |_| fastrand::u64(..) % 1_000_000,
         |seed| seed.parse().unwrap(),
