@@ -132,6 +132,8 @@ impl Fleet {
                 lock_tries: usize::try_from(apply.lock_tries).unwrap_or(usize::MAX),
                 busy_wait: apply.busy_wait,
                 extra_search_path: settings.migrations.extra_search_path.clone(),
+                also_writes: settings.migrations.also_writes.clone(),
+                group_time: apply.group_time,
                 locks: locks_a_transaction(&shards),
                 who: who(),
             },

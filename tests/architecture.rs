@@ -18,6 +18,7 @@ use source::Source;
 /// `Literal`; users' scripts are sent as they are. Whoever adds a file here has looked at that.
 const BUILD_SQL: &[&str] = &[
     "src/apply/alone/catalog.rs",
+    "src/apply/group.rs",
     "src/apply/template.rs",
     "src/backfill/batch.rs",
     "src/postgres/message.rs",

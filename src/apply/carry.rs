@@ -1,5 +1,7 @@
 //! Takes one target through its messages: retries what may be retried, and finds out what an unknown end was.
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -21,6 +23,7 @@ pub struct Carrier<'a> {
     pub(super) limits: &'a Limits,
     pub(super) session: Option<Session>,
     pub(super) stop: CancellationToken,
+    unsure: bool,
 }
 
 /// What was done to a target.
@@ -40,6 +43,7 @@ impl<'a> Carrier<'a> {
             limits,
             session: None,
             stop: CancellationToken::new(),
+            unsure: false,
         }
     }
 
@@ -50,6 +54,7 @@ impl<'a> Carrier<'a> {
             limits,
             session: Some(session),
             stop: CancellationToken::new(),
+            unsure: false,
         }
     }
 
@@ -57,6 +62,12 @@ impl<'a> Carrier<'a> {
     #[must_use]
     pub fn until(self, stop: CancellationToken) -> Self {
         Self { stop, ..self }
+    }
+
+    /// Whether the next target may be at its goal already, because a connection broke on the way there.
+    pub fn unsure(&mut self, unsure: bool) -> &mut Self {
+        self.unsure = unsure;
+        self
     }
 
     /// Carries `plan`, compiled as `compiled`, to the schema of `head`.
@@ -68,7 +79,7 @@ impl<'a> Carrier<'a> {
             return carried;
         }
         // A transaction a migration for what is left.
-        let fine = compile(plan, self.limits, Cut::Fine);
+        let fine = compile(plan, self.limits, Cut::Fine, compiled.audit);
         let done = carried.migrations;
         let rest = fine.parts.get(done..).unwrap_or_default();
         let rest = self.parts(rest, &mut head).await;
@@ -125,8 +136,9 @@ impl<'a> Carrier<'a> {
             .map_err(|e| Failure::without_place(Fault::Gone, invalid(e)))?;
         let after = template.after(head);
         let mut patience = Patience::new(self.limits);
+        let unsure = std::mem::take(&mut self.unsure);
         loop {
-            let tried = self.once(template, &message).await;
+            let tried = self.send(&message, template.longest).await;
             let unreachable = matches!(tried, Err(SessionError::Connect { .. }));
             let mut failure = match tried {
                 Ok(Outcome::Done) => return Ok(()),
@@ -142,7 +154,7 @@ impl<'a> Carrier<'a> {
             // revision has moved and the second is refused as stale. History is read under the lock only (`enter`).
             // An error after the COMMIT is no escape either: all of it is recorded.
             let unsure = match failure.fault {
-                Fault::Stale => patience.has_reconnected(),
+                Fault::Stale => unsure || patience.has_reconnected(),
                 Fault::Escaped => true,
                 _ => false,
             };
@@ -168,13 +180,14 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    /// One try. A server that can no longer be heard is not waited for without an end.
-    pub(super) async fn once(
+    /// One try. A server that can no longer be heard is not waited for without an end: `longest` is what the statements
+    /// may take together.
+    pub(super) async fn send(
         &mut self,
-        template: &Template,
         message: &Message,
+        longest: Option<Duration>,
     ) -> Result<Outcome, SessionError> {
-        let deadline = template.longest.map(|longest| longest + self.limits.grace);
+        let deadline = longest.map(|longest| longest.saturating_add(self.limits.grace));
         let session = self.session().await?;
         let outcome = match deadline {
             Some(deadline) => {

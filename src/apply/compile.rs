@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Alone, Limits, Template, cut, template::Origin};
 use crate::{
     history::{Digest, Head},
-    migration::{Checksum, Direction, Script},
+    migration::{Checksum, Direction, Scope, Script},
     plan::{Plan, Step},
     postgres::Message,
     sql::{InvalidIdent, Literal},
@@ -16,6 +16,8 @@ use crate::{
 pub struct Compiled {
     /// In order.
     pub parts: Vec<Part>,
+    /// Which of them are watched.
+    pub audit: Audit,
 }
 
 /// A part of what carries a plan.
@@ -65,6 +67,44 @@ impl Compiled {
     }
 }
 
+/// Which scripts are watched for what they change outside their schema; it costs a few queries over the catalog.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Audit {
+    /// All: they meet their first tenant.
+    All,
+    /// Those that may do other things than their text says.
+    Dynamic,
+    /// None: they belong to everybody.
+    #[default]
+    None,
+}
+
+impl Audit {
+    /// For the first target of a plan.
+    pub fn first(scope: Scope) -> Self {
+        match scope {
+            Scope::Shared => Self::None,
+            Scope::Tenant => Self::All,
+        }
+    }
+
+    /// For all others.
+    pub fn others(scope: Scope) -> Self {
+        match scope {
+            Scope::Shared => Self::None,
+            Scope::Tenant => Self::Dynamic,
+        }
+    }
+
+    fn watches(self, plan: &Plan) -> bool {
+        match self {
+            Self::All => true,
+            Self::Dynamic => plan.steps.iter().any(|step| cut::is_dynamic(&step.script)),
+            Self::None => false,
+        }
+    }
+}
+
 /// How finely a plan is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
@@ -75,9 +115,13 @@ pub enum Cut {
 }
 
 /// Compiles a plan.
-pub fn compile(plan: &Plan, limits: &Limits, cut: Cut) -> Compiled {
-    let mut compiled = Compiled::default();
-    let mut message = Draft::new(limits);
+pub fn compile(plan: &Plan, limits: &Limits, cut: Cut, audit: Audit) -> Compiled {
+    let mut compiled = Compiled {
+        audit,
+        ..Compiled::default()
+    };
+    let audit = audit.watches(plan);
+    let mut message = Draft::new(limits, audit);
     let mut previous: Option<&Step> = None;
     for step in &plan.steps {
         let cut = previous.is_some_and(|previous| {
@@ -87,10 +131,10 @@ pub fn compile(plan: &Plan, limits: &Limits, cut: Cut) -> Compiled {
                 || message.is_full(step)
         });
         if cut {
-            compiled.push(std::mem::replace(&mut message, Draft::new(limits)));
+            compiled.push(std::mem::replace(&mut message, Draft::new(limits, audit)));
         }
         if step.script.directives.no_transaction {
-            compiled.push(std::mem::replace(&mut message, Draft::new(limits)));
+            compiled.push(std::mem::replace(&mut message, Draft::new(limits, audit)));
             compiled.parts.push(Part::Alone(Alone::of(step, limits)));
             previous = None;
             continue;
@@ -100,7 +144,7 @@ pub fn compile(plan: &Plan, limits: &Limits, cut: Cut) -> Compiled {
     }
     if !plan.repeatables.is_empty() {
         if previous.is_some_and(|previous| cut == Cut::Fine || cut::reaches_on(&previous.script)) {
-            compiled.push(std::mem::replace(&mut message, Draft::new(limits)));
+            compiled.push(std::mem::replace(&mut message, Draft::new(limits, audit)));
         }
         message.repeatables(plan);
     }
@@ -114,25 +158,45 @@ pub fn compile(plan: &Plan, limits: &Limits, cut: Cut) -> Compiled {
 pub(super) const LEFT: &str =
     "pg_catalog.current_schema(), pg_catalog.set_config('search_path', '', true)";
 
+/// Every transaction of ours begins so.
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+
+/// Else deferred checks fail at COMMIT, after the record, without naming a statement.
+pub(super) const CHECK: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+
+/// After the COMMIT: nothing that a script set for its session may survive, nor what RESET ALL leaves alone.
+pub(super) const RESET: [&str; 7] = [
+    "RESET SESSION AUTHORIZATION",
+    "RESET ROLE",
+    "DISCARD TEMP",
+    "CLOSE ALL",
+    "UNLISTEN *",
+    "SELECT pg_catalog.pg_advisory_unlock_all()",
+    "RESET ALL",
+];
+
 /// As many statements of ours run under the time limit of a script, at most.
 pub(super) const OWN: usize = 3;
 
 /// A message in the making.
 struct Draft<'a> {
     limits: &'a Limits,
+    audit: bool,
     template: Template,
     locks: u32,
 }
 
 impl<'a> Draft<'a> {
-    fn new(limits: &'a Limits) -> Self {
+    fn new(limits: &'a Limits, audit: bool) -> Self {
         let mut template = Template::default();
-        template
-            .own("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-            .enter();
+        template.own(BEGIN).enter();
+        if audit {
+            template.call("watch", "");
+        }
         template.longest = Some(Duration::ZERO);
         Self {
             limits,
+            audit,
             template,
             locks: 0,
         }
@@ -146,15 +210,7 @@ impl<'a> Draft<'a> {
         self.locks += cut::locks(&step.script);
         self.template.search_path(&self.limits.extra_search_path);
         self.timeouts(&step.script);
-        let origin = Origin {
-            version: Some(step.migration.version),
-            name: step.migration.name.clone(),
-            direction: step.direction,
-            span: first(&step.script),
-            script: step.script.clone(),
-        };
-        self.statements(&step.script, &origin);
-        self.template.steps.push(origin);
+        self.template.script(Origin::of_step(step));
         let migration = &step.migration;
         let arguments = [
             text(&migration.version.to_string()),
@@ -171,8 +227,8 @@ impl<'a> Draft<'a> {
             step.script.statements.len().to_string(),
             text(&self.limits.who),
         ];
-        // Else deferred checks fail at COMMIT, after the record, without naming a statement.
-        self.template.own("SET CONSTRAINTS ALL IMMEDIATE");
+        self.template.own(CHECK);
+        self.audit();
         if cfg!(feature = "mutant-late-history") {
             // A bug on purpose, see Cargo.toml.
             self.template.own("COMMIT").own("BEGIN").enter();
@@ -196,19 +252,12 @@ impl<'a> Draft<'a> {
             .own("SET LOCAL check_function_bodies = off");
         for repeatable in &plan.repeatables {
             self.timeouts(&repeatable.script);
-            let origin = Origin {
-                version: None,
-                name: repeatable.name.clone(),
-                direction: Direction::Up,
-                span: first(&repeatable.script),
-                script: repeatable.script.clone(),
-            };
-            self.statements(&repeatable.script, &origin);
-            self.template.steps.push(origin);
+            self.template.script(Origin::of_repeatable(repeatable));
         }
         self.template
             .own("SET LOCAL check_function_bodies = on")
             .call("validate_functions", "");
+        self.audit();
         let digest = Digest::of_repeatables(plan.repeatables.iter().map(AsRef::as_ref));
         self.template.call(
             "leave_repeatables",
@@ -216,6 +265,19 @@ impl<'a> Draft<'a> {
         );
         self.template.revisions += 1;
         self.template.repeatables = Some(digest);
+    }
+
+    fn audit(&mut self) {
+        if self.audit {
+            let writable = self.limits.also_writes.iter();
+            let writable = writable.map(|schema| text(schema.as_str()));
+            let writable: Vec<_> = writable.collect();
+            let array = format!(", {LEFT}, ARRAY[{}]::text[]", writable.join(", "));
+            // The call has emptied the path, and `leave` looks at it too.
+            self.template
+                .call("audit", &array)
+                .search_path(&self.limits.extra_search_path);
+        }
     }
 
     fn timeouts(&mut self, script: &Script) {
@@ -243,26 +305,11 @@ impl<'a> Draft<'a> {
             ));
     }
 
-    fn statements(&mut self, script: &Script, origin: &Origin) {
-        for statement in &script.statements {
-            self.template.statement(Origin {
-                span: statement.span.clone(),
-                ..origin.clone()
-            });
-        }
-    }
-
     fn finish(mut self) -> Template {
-        // After the COMMIT: nothing that a script set for its session may survive, nor what RESET ALL leaves alone.
-        self.template
-            .commit()
-            .own("RESET SESSION AUTHORIZATION")
-            .own("RESET ROLE")
-            .own("DISCARD TEMP")
-            .own("CLOSE ALL")
-            .own("UNLISTEN *")
-            .own("SELECT pg_catalog.pg_advisory_unlock_all()")
-            .own("RESET ALL");
+        self.template.commit();
+        for reset in RESET {
+            self.template.own(reset);
+        }
         self.template
     }
 }
@@ -275,11 +322,6 @@ fn sets_own_timeout(script: &Script) -> bool {
         .contains("statement_timeout")
 }
 
-/// The first statement of a script.
-fn first(script: &Script) -> std::ops::Range<usize> {
-    script.statements.first().map_or(0..0, |s| s.span.clone())
-}
-
 /// PostgreSQL takes 0 for "no limit"; a limit below a millisecond is one millisecond.
 pub(super) fn milliseconds(duration: Duration) -> i32 {
     let rounded_up = if duration.is_zero() {
@@ -290,7 +332,7 @@ pub(super) fn milliseconds(duration: Duration) -> i32 {
     i32::try_from(rounded_up).unwrap_or(i32::MAX)
 }
 
-fn text(value: &str) -> String {
+pub(super) fn text(value: &str) -> String {
     // Names of files and people hold no NUL; one that did would be cut there.
     let value = value.split('\0').next().unwrap_or_default();
     Literal::new(value)
@@ -298,7 +340,7 @@ fn text(value: &str) -> String {
         .unwrap_or_default()
 }
 
-fn bytea(bytes: &[u8; 32]) -> String {
+pub(super) fn bytea(bytes: &[u8; 32]) -> String {
     let checksum = Checksum::from(*bytes);
     format!("pg_catalog.decode('{checksum}', 'hex')")
 }

@@ -3,7 +3,7 @@
 use crate::{
     migration::Script,
     plan::{Plan, Step},
-    sql::{Kind, Lexer, TokenKind, kind},
+    sql::{Kind, Lexer, Token, TokenKind, kind},
 };
 
 /// Whether `next` has to be in another transaction than `previous`, the one before it.
@@ -59,9 +59,23 @@ fn body(string: &str) -> &str {
 }
 
 /// Whether a script may change rows; structure alone never waits for a deferred check.
-fn moves_data(script: &Script) -> bool {
+pub(super) fn moves_data(script: &Script) -> bool {
     let moves = |s| matches!(kind(script.statement(s)), Kind::Other | Kind::Copy(_));
     script.statements.iter().any(moves)
+}
+
+/// Whether a script may do other things than its text says: it runs texts that it puts together, or sets what decides
+/// where it is.
+pub(super) fn is_dynamic(script: &Script) -> bool {
+    let runs_another = |s| {
+        let text = script.statement(s);
+        let words = |token: &Token| !token.kind.is_blank();
+        let first = Lexer::new(text).map_while(Result::ok).find(words);
+        first.is_some_and(|token| {
+            ["do", "call", "execute"].contains(&text[token.span].to_ascii_lowercase().as_str())
+        })
+    };
+    script.statements.iter().any(runs_another)
 }
 
 /// How many locks a script takes, by estimate.

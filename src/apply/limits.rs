@@ -19,6 +19,10 @@ pub struct Limits {
     pub busy_wait: Duration,
     /// Further schemas on the search path, such as one that holds extensions.
     pub extra_search_path: Vec<Ident>,
+    /// Schemas beside its own in which a tenant's script may change something.
+    pub also_writes: Vec<Ident>,
+    /// How long a transaction of several targets should take, and wait for a lock at most; zero for none of these.
+    pub group_time: Duration,
     /// How many locks one transaction may take, by estimate; a plan that needs more is cut.
     pub locks: u32,
     /// Who the history says did it.

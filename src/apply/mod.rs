@@ -9,14 +9,16 @@ mod carry;
 mod compile;
 mod cut;
 mod failure;
+mod group;
 mod limits;
 mod patience;
 mod template;
 
 pub use alone::Alone;
 pub use carry::{Carried, Carrier};
-pub use compile::{Compiled, Cut, Part, compile};
+pub use compile::{Audit, Compiled, Cut, Part, compile};
 pub use failure::{Failure, Place};
+pub use group::{Group, Together};
 pub use limits::Limits;
 pub use patience::Patience;
 pub use template::Template;

@@ -103,6 +103,8 @@ mod tests {
             lock_tries: 1,
             busy_wait: Duration::ZERO,
             extra_search_path: Vec::new(),
+            also_writes: Vec::new(),
+            group_time: Duration::ZERO,
             locks: 1,
             who: String::new(),
         };

@@ -5,7 +5,8 @@ use std::{fmt::Write as _, ops::Range, sync::Arc, time::Duration};
 use super::{Failure, Place};
 use crate::{
     history::{Digest, Head},
-    migration::{Direction, Script, Version},
+    migration::{Direction, Repeatable, Script, Version},
+    plan::Step,
     postgres::{Ended, Fault, Message, ServerError},
     sql::{Ident, InvalidIdent, Literal},
 };
@@ -67,6 +68,32 @@ pub(super) struct Origin {
 }
 
 impl Origin {
+    /// The first statement of a step.
+    pub(super) fn of_step(step: &Step) -> Self {
+        Self {
+            version: Some(step.migration.version),
+            name: step.migration.name.clone(),
+            direction: step.direction,
+            span: Self::first(&step.script),
+            script: step.script.clone(),
+        }
+    }
+
+    /// The first statement of a repeatable.
+    pub(super) fn of_repeatable(repeatable: &Repeatable) -> Self {
+        Self {
+            version: None,
+            name: repeatable.name.clone(),
+            direction: Direction::Up,
+            span: Self::first(&repeatable.script),
+            script: repeatable.script.clone(),
+        }
+    }
+
+    fn first(script: &Script) -> Range<usize> {
+        script.statements.first().map_or(0..0, |s| s.span.clone())
+    }
+
     fn text(&self) -> &str {
         &self.script.text[self.span.clone()]
     }
@@ -145,9 +172,27 @@ impl Template {
         self.open(Piece::Statement(origin)).text("\n").end()
     }
 
-    /// Adds a call of one of our functions, which all take the OID and the name first.
+    /// Adds a whole script, by its first statement.
+    pub(super) fn script(&mut self, first: Origin) -> &mut Self {
+        for statement in &first.script.statements {
+            self.statement(Origin {
+                span: statement.span.clone(),
+                ..first.clone()
+            });
+        }
+        self.steps.push(first);
+        self
+    }
+
+    /// Adds a call of one of our procedures that takes the name first.
+    pub(super) fn call_by_name(&mut self, procedure: &str, arguments: &str) -> &mut Self {
+        self.text("CALL tenantry.").text(procedure).text("(");
+        self.open(Piece::Name).text(arguments).text(")").end()
+    }
+
+    /// Adds a call of one of our procedures, most of which take the OID and the name first.
     pub(super) fn call(&mut self, function: &str, arguments: &str) -> &mut Self {
-        self.text("SELECT tenantry.")
+        self.text("CALL tenantry.")
             .text(function)
             .text("(")
             .open(Piece::Oid)
@@ -158,7 +203,7 @@ impl Template {
 
     /// Adds the call that opens the transaction.
     pub(super) fn enter(&mut self) -> &mut Self {
-        self.text("SELECT tenantry.enter(")
+        self.text("CALL tenantry.enter(")
             .open(Piece::Oid)
             .text(", ")
             .open(Piece::Name)
@@ -201,7 +246,12 @@ impl Template {
 
     /// The message for the schema of `head`, to be found as it is there.
     pub fn stamp(&self, head: &Head) -> Result<Message, InvalidIdent> {
-        self.stamp_with(head, |_, _| {}).map(Message::vouched)
+        self.stamp_text(head).map(Message::vouched)
+    }
+
+    /// The text of the message, or of a part of one.
+    pub(super) fn stamp_text(&self, head: &Head) -> Result<String, InvalidIdent> {
+        self.stamp_with(head, |_, _| {})
     }
 
     /// Where the message leaves the schema of `head`.

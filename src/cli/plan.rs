@@ -14,7 +14,7 @@ use super::{
     trip::scope,
 };
 use crate::{
-    apply::{Cut, compile},
+    apply::{Audit, Cut, compile},
     fleet::{Fleet, FleetError},
     history::Head,
     migration::{Scope, Version},
@@ -97,7 +97,7 @@ impl Plan {
             .collect();
         let cohorts = Cohorts::form(fleet, scope, &standings, goal).await?;
         let with_text = |cohort| Planned {
-            messages: self.sql.then(|| messages(fleet, &cohort)),
+            messages: self.sql.then(|| messages(fleet, scope, &cohort)),
             cohort,
         };
         Ok(PlannedScope {
@@ -143,11 +143,11 @@ fn as_up_would_find(standing: &Standing) -> Standing {
 }
 
 /// The text for the first target of a cohort.
-fn messages(fleet: &Fleet, cohort: &Cohort) -> Vec<String> {
+fn messages(fleet: &Fleet, scope: Scope, cohort: &Cohort) -> Vec<String> {
     let (Ok(plan), Some((_, head))) = (&cohort.plan, cohort.targets.first()) else {
         return Vec::new();
     };
-    let compiled = compile(plan, &fleet.limits, Cut::Coarse);
+    let compiled = compile(plan, &fleet.limits, Cut::Coarse, Audit::first(scope));
     // A head's name is a schema's, which is always an identifier.
     let messages = compiled.stamped(head).unwrap_or_default();
     messages

@@ -1,5 +1,7 @@
 //! What `up`, `down`, `redo` and `goto` have in common: one run over the fleet, watched and reported.
 
+use std::time::Duration;
+
 use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
@@ -35,6 +37,9 @@ pub(super) struct TripOptions {
     /// How many tenants are moved at once on each shard
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: Option<u16>,
+    /// Move each tenant in a transaction of its own, light as the migration may be
+    #[arg(long)]
+    no_group: bool,
 }
 
 /// One run over the fleet, as it was asked for.
@@ -61,6 +66,9 @@ impl Trip<'_> {
         self.retry.arguments += &context.typed();
         if let Some(concurrency) = self.options.concurrency {
             fleet.at_once(concurrency.into());
+        }
+        if self.options.no_group {
+            fleet.limits.group_time = Duration::ZERO;
         }
         let request = Request {
             goal: self.goal,
@@ -95,6 +103,9 @@ impl TripOptions {
         }
         if let Some(concurrency) = self.concurrency {
             typed.push_str(&format!(" --concurrency {concurrency}"));
+        }
+        if self.no_group {
+            typed.push_str(" --no-group");
         }
         typed
     }

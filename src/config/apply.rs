@@ -12,6 +12,9 @@ use super::{MaxFailures, checks::Checks, duration};
 pub struct Apply {
     /// How many tenants are moved at once on a shard that does not say otherwise.
     pub concurrency: usize,
+    /// How long a transaction of several tenants should take; zero for none of these.
+    #[serde(deserialize_with = "duration::friendly")]
+    pub group_time: Duration,
     /// How long a statement may wait for a lock.
     #[serde(deserialize_with = "duration::friendly")]
     pub lock_timeout: Duration,

@@ -21,6 +21,9 @@ pub struct Migrations {
     /// Schemas that scripts see after their own, in this order.
     #[serde(deserialize_with = "idents")]
     pub extra_search_path: Vec<Ident>,
+    /// Schemas beside its own in which a tenant's script may change something.
+    #[serde(deserialize_with = "idents")]
+    pub also_writes: Vec<Ident>,
     /// Whether a lower version may follow a higher one.
     pub allow_out_of_order: bool,
 }

@@ -29,10 +29,11 @@ const FILE: &str = "tenantry.toml";
 const ONLY_SHARD: &str = "main";
 
 /// Keys whose value is a list; in the environment, a text with commas.
-const LISTS: [&str; 3] = [
+const LISTS: [&str; 4] = [
     "migrations.shared",
     "migrations.tenant",
     "migrations.extra_search_path",
+    "migrations.also_writes",
 ];
 
 /// All settings, checked. `Debug` shows no URL and no password.

@@ -20,6 +20,8 @@ pub enum Fault {
     Escaped,
     /// The text left its schema, or dropped or renamed it.
     Wandered,
+    /// The text changed what is not in its schema.
+    Foreign,
     /// A lock, a deadlock or a serialization failure: try again, a limited number of times.
     Retry,
     /// A transaction has to be cut finer: a new enum value is used, or deferred work is pending.
@@ -44,6 +46,7 @@ impl Fault {
             "TN004" => Self::Dirty,
             "TN005" => Self::Escaped,
             "TN006" => Self::Wandered,
+            "TN007" => Self::Foreign,
             "TN009" => Self::Unfinished,
             // lock_not_available, deadlock_detected, serialization_failure
             "55P03" | "40P01" | "40001" => Self::Retry,

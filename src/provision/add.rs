@@ -8,7 +8,7 @@ use super::{
     shared::require_shared,
 };
 use crate::{
-    apply::{Carrier, Cut, compile},
+    apply::{Audit, Carrier, Cut, compile},
     fleet::Fleet,
     history::{Digest, Head},
     plan::{Goal, Plan, Standing, Stored, plan},
@@ -94,7 +94,11 @@ async fn build(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionError>
     scripts::put(session.connection(), plan.texts()).await?;
     let mut carrier = Carrier::with_session(shard, &fleet.limits, session);
     let carried = carrier
-        .carry(&plan, &compile(&plan, &fleet.limits, Cut::Coarse), &head)
+        .carry(
+            &plan,
+            &compile(&plan, &fleet.limits, Cut::Coarse, Audit::Dynamic),
+            &head,
+        )
         .await;
     carrier.close().await;
     if let Some(failure) = carried.failure {

@@ -105,7 +105,7 @@ pub(super) async fn drop_schema(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
          SET LOCAL lock_timeout = {lock_timeout};
          {clear}
-         SELECT tenantry.enter({oid}, {name}, {revision}, {fence});
+         CALL tenantry.enter({oid}, {name}, {revision}, {fence});
          DROP SCHEMA {schema} CASCADE;
          DELETE FROM tenantry.heads WHERE schema_oid = {oid};
          COMMIT;

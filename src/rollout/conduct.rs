@@ -2,18 +2,19 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
 };
 
-use futures::{StreamExt, future::join_all, stream};
+use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::Budget;
+use super::{
+    Budget,
+    queue::{Alone, Job, Prepared, Queue},
+};
 use crate::{
-    apply::{Carrier, Compiled, Failure},
+    apply::{Carrier, Failure, Group, Together},
     fleet::Fleet,
     history::Head,
     migration::{Script, Version},
@@ -50,8 +51,7 @@ pub enum Ended {
 /// A plan and a target to carry it to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Work<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) compiled: &'a Compiled,
+    pub(super) prepared: &'a Prepared<'a>,
     pub(super) target: &'a Target,
     pub(super) head: &'a Head,
 }
@@ -89,50 +89,80 @@ impl Conductor<'_> {
         works: Vec<Work<'_>>,
         halt: &CancellationToken,
     ) -> Vec<Run> {
+        let workers = shard.concurrency.min(works.len());
         let desk = Desk {
-            shard,
+            queue: Queue::new(works, workers, self.fleet.limits.group_time),
             halt,
             unwell: AtomicBool::new(false),
-            carriers: Mutex::new(Vec::new()),
         };
-        if self.is_over() {
-            let works = works.iter();
-            return works
-                .map(|work| self.ended(*work, 0, Ended::NotStarted))
-                .collect();
-        }
-        if let Err(failure) = self.store_scripts(&desk, &works).await {
-            return self.unreachable(&works, failure);
-        }
-        let runs = stream::iter(&works)
-            .map(|work| self.run(&desk, *work))
-            .buffer_unordered(shard.concurrency);
-        let runs = runs.collect().await;
-        for carrier in desk
-            .carriers
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
+        let carrier = || Carrier::new(shard, &self.fleet.limits).until(halt.clone());
+        let mut first = carrier();
+        if !self.is_over()
+            && let Err(failure) = store_scripts(&mut first, &desk.queue).await
         {
-            carrier.close().await;
+            return self.unreachable(&desk, failure);
         }
+        let carriers = std::iter::once(first).chain(std::iter::repeat_with(carrier));
+        let workers = carriers
+            .take(workers)
+            .map(|carrier| self.worker(&desk, carrier));
+        join_all(workers).await.into_iter().flatten().collect()
+    }
+
+    /// Does what is next until nothing is.
+    async fn worker<'w>(&self, desk: &Desk<'w>, mut carrier: Carrier<'_>) -> Vec<Run> {
+        let mut runs = Vec::new();
+        while let Some(job) = desk.queue.next() {
+            let is_over = self.is_over() || desk.unwell.load(Ordering::Relaxed);
+            match job {
+                Job::One { work, .. } if is_over => {
+                    runs.push(self.ended(work, 0, Ended::NotStarted));
+                }
+                Job::Several(_, works) if is_over => {
+                    let works = works.into_iter();
+                    runs.extend(works.map(|work| self.ended(work, 0, Ended::NotStarted)));
+                }
+                Job::One {
+                    work,
+                    first,
+                    unsure,
+                } => {
+                    carrier.unsure(unsure);
+                    runs.push(self.one(desk, &mut carrier, work, first).await);
+                }
+                Job::Several(group, works) => {
+                    runs.extend(self.several(desk, &mut carrier, group, works).await);
+                }
+            }
+        }
+        carrier.close().await;
         runs
     }
 
-    async fn run<'s>(&'s self, desk: &Desk<'s>, work: Work<'_>) -> Run {
-        if self.is_over() || desk.unwell.load(Ordering::Relaxed) {
-            return self.ended(work, 0, Ended::NotStarted);
-        }
-        let mut carrier = desk.take(self.fleet);
-        let carried = carrier.carry(work.plan, work.compiled, work.head).await;
-        desk.give_back(carrier);
+    async fn one<'w>(
+        &self,
+        desk: &Desk<'w>,
+        carrier: &mut Carrier<'_>,
+        work: Work<'w>,
+        first: bool,
+    ) -> Run {
+        let prepared = work.prepared;
+        let compiled = match first {
+            true => &prepared.first,
+            false => &prepared.others,
+        };
+        let start = Instant::now();
+        let carried = carrier.carry(prepared.plan, compiled, work.head).await;
         let Some(failure) = carried.failure else {
+            desk.queue.took(work, 1, start.elapsed());
             return self.ended(work, carried.migrations, Ended::Done);
         };
         match failure.fault {
             // Somebody else is at work there: nothing is wrong.
             Fault::Busy | Fault::Stale => {}
-            // A text that ends its transaction would leave the next tenant dirty as well.
-            Fault::Author | Fault::Escaped => self.budget.halt(),
+            // A text that ends its transaction would leave the next tenant dirty as well, and one that changes what is
+            // not its own would do so again, unwatched perhaps.
+            Fault::Author | Fault::Escaped | Fault::Foreign => self.budget.halt(),
             Fault::Shard | Fault::Connection => {
                 desk.unwell.store(true, Ordering::Relaxed);
                 self.budget.spend();
@@ -145,37 +175,55 @@ impl Conductor<'_> {
         self.ended(work, carried.migrations, Ended::Failed(Box::new(failure)))
     }
 
-    /// The history names texts by checksum, so they have to be on the shard before.
-    async fn store_scripts<'s>(
-        &'s self,
-        desk: &Desk<'s>,
-        works: &[Work<'_>],
-    ) -> Result<(), Failure> {
-        let mut texts: BTreeMap<_, &Script> = BTreeMap::new();
-        for script in works.iter().flat_map(|work| work.plan.texts()) {
-            texts.insert(script.checksum, script);
+    /// Several targets in one transaction; those that cannot be carried so are handed back to be carried alone.
+    async fn several<'w>(
+        &self,
+        desk: &Desk<'w>,
+        carrier: &mut Carrier<'_>,
+        group: &Group,
+        works: Vec<Work<'w>>,
+    ) -> Vec<Run> {
+        let heads: Vec<&Head> = works.iter().map(|work| work.head).collect();
+        let start = Instant::now();
+        match carrier.carry_group(group, &heads).await {
+            Together::Done => {
+                if let Some(first) = works.first() {
+                    desk.queue.took(*first, works.len(), start.elapsed());
+                }
+                let done = |work: Work<'_>| {
+                    let migrations = work.prepared.plan.steps.len();
+                    self.ended(work, migrations, Ended::Done)
+                };
+                return works.into_iter().map(done).collect();
+            }
+            Together::Busy(oids) => {
+                let is_busy = |work: &Work<'_>| oids.contains(&work.head.schema_oid);
+                let (busy, free) = works.into_iter().partition(is_busy);
+                desk.queue.part(busy, Alone::Last);
+                desk.queue.give_back(free);
+            }
+            Together::Apart => desk.queue.part(works, Alone::Next),
+            Together::Unsure => desk.queue.part(works, Alone::Unsure),
         }
-        let mut carrier = desk.take(self.fleet);
-        let session = carrier.session().await.map_err(|error| {
-            let (SessionError::Connect { error, .. } | SessionError::Lost(error)) = error;
-            Failure::without_place(Fault::Connection, error)
-        })?;
-        scripts::put(session.connection(), texts.into_values())
-            .await
-            .map_err(not_stored)?;
-        desk.give_back(carrier);
-        Ok(())
+        Vec::new()
     }
 
     /// One failure tells of the whole shard; nobody else on it was begun.
-    fn unreachable(&self, works: &[Work<'_>], failure: Failure) -> Vec<Run> {
+    fn unreachable(&self, desk: &Desk<'_>, failure: Failure) -> Vec<Run> {
         self.budget.spend();
         let mut failure = Some(Box::new(failure));
-        let ended = works.iter().map(|work| {
-            let ended = failure.take().map_or(Ended::NotStarted, Ended::Failed);
-            self.ended(*work, 0, ended)
-        });
-        ended.collect()
+        let mut runs = Vec::new();
+        while let Some(job) = desk.queue.next() {
+            let works = match job {
+                Job::One { work, .. } => vec![work],
+                Job::Several(_, works) => works,
+            };
+            runs.extend(works.into_iter().map(|work| {
+                let ended = failure.take().map_or(Ended::NotStarted, Ended::Failed);
+                self.ended(work, 0, ended)
+            }));
+        }
+        runs
     }
 
     /// Whether nobody may be begun any more, anywhere.
@@ -195,6 +243,21 @@ impl Conductor<'_> {
     }
 }
 
+/// The history names texts by checksum, so they have to be on the shard before.
+async fn store_scripts(carrier: &mut Carrier<'_>, queue: &Queue<'_>) -> Result<(), Failure> {
+    let mut texts: BTreeMap<_, &Script> = BTreeMap::new();
+    for script in queue.plans().into_iter().flat_map(Plan::texts) {
+        texts.insert(script.checksum, script);
+    }
+    let session = carrier.session().await.map_err(|error| {
+        let (SessionError::Connect { error, .. } | SessionError::Lost(error)) = error;
+        Failure::without_place(Fault::Connection, error)
+    })?;
+    scripts::put(session.connection(), texts.into_values())
+        .await
+        .map_err(not_stored)
+}
+
 /// What the server said when the texts could not be stored.
 fn not_stored(error: StoreError) -> Failure {
     let error = match error {
@@ -211,26 +274,7 @@ fn not_stored(error: StoreError) -> Failure {
 
 /// What the runs on one shard share.
 struct Desk<'a> {
-    shard: &'a Shard,
+    queue: Queue<'a>,
     halt: &'a CancellationToken,
     unwell: AtomicBool,
-    carriers: Mutex<Vec<Carrier<'a>>>,
-}
-
-impl<'a> Desk<'a> {
-    fn take(&self, fleet: &'a Fleet) -> Carrier<'a> {
-        let free = self
-            .carriers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        free.unwrap_or_else(|| Carrier::new(self.shard, &fleet.limits).until(self.halt.clone()))
-    }
-
-    fn give_back(&self, carrier: Carrier<'a>) {
-        self.carriers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(carrier);
-    }
 }

@@ -6,6 +6,7 @@ mod conduct;
 mod dependence;
 mod diagnosis;
 mod histories;
+mod queue;
 mod record;
 mod report;
 mod restore;

@@ -11,9 +11,9 @@ use super::{
     Budget, Cohort, Cohorts, Ended, Report, Run, ScopeReport, Standing, Survey,
     conduct::{Conductor, Work},
     dependence::{refuse_shared_behind, refuse_tenants_left_behind},
+    queue::Prepared,
 };
 use crate::{
-    apply::{Compiled, Cut, compile},
     config::MaxFailures,
     fleet::{Fleet, FleetError},
     migration::{Scope, Version},
@@ -223,17 +223,16 @@ impl Journey<'_> {
     }
 
     async fn pass(&self, cohorts: &Cohorts, budget: &Budget, earlier: &Earlier) -> Vec<Run> {
-        let compiled: Vec<(&Plan, Compiled, &Cohort)> = cohorts
+        let prepare = |plan| Prepared::new(plan, &self.fleet.limits, cohorts.scope);
+        let prepared: Vec<(Prepared<'_>, &Cohort)> = cohorts
             .cohorts
             .iter()
             .filter(|cohort| has_work(cohort))
-            .filter_map(|cohort| Some((cohort.plan.as_ref().ok()?, cohort)))
-            .map(|(plan, cohort)| (plan, compile(plan, &self.fleet.limits, Cut::Coarse), cohort))
+            .filter_map(|cohort| Some((prepare(cohort.plan.as_ref().ok()?), cohort)))
             .collect();
-        let works = compiled.iter().flat_map(|(plan, compiled, cohort)| {
+        let works = prepared.iter().flat_map(|(prepared, cohort)| {
             cohort.targets.iter().map(move |(target, head)| Work {
-                plan,
-                compiled,
+                prepared,
                 target,
                 head,
             })

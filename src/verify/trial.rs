@@ -9,7 +9,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::{Outcome, VerifyError, scratch::Server};
 use crate::{
-    apply::{Carrier, Cut, compile},
+    apply::{Audit, Carrier, Cut, compile},
     config::Settings,
     fleet::{Fleet, FleetError},
     migration::{MigrationSet, Scope},
@@ -121,7 +121,7 @@ impl Trial {
         scripts::put(session.connection(), texts.map(AsRef::as_ref)).await?;
         let limits = &self.fleet.limits;
         let mut carrier = Carrier::with_session(self.shard()?, limits, session);
-        let compiled = compile(&plan, limits, Cut::Coarse);
+        let compiled = compile(&plan, limits, Cut::Coarse, Audit::first(self.scope));
         let carried = carrier.carry(&plan, &compiled, &head).await;
         self.session = carrier.into_session();
         Ok(carried.failure.map(Outcome::from))

@@ -375,3 +375,38 @@ async fn a_temporary_table_hides_no_table_of_the_tenant() {
             .unwrap();
     assert_eq!(rows, 1);
 }
+
+#[tokio::test]
+async fn a_script_that_changes_another_tenant_is_rolled_back_and_names_what_it_changed() {
+    let small = two().await;
+    small
+        .run(
+            "create table bolt.t (x int); insert into bolt.t values (1);
+             create function public.reaches() returns void language sql as 'delete from bolt.t'",
+        )
+        .await;
+    for text in [
+        "alter table bolt.t add y int",
+        "update bolt.t set x = 2",
+        "delete from bolt.t",
+        "truncate bolt.t",
+        "create index on bolt.t (x)",
+        "alter table bolt.t set schema acme; alter table acme.t set schema bolt",
+        "select public.reaches()",
+        "do $$ begin execute 'lock table bolt.t in exclusive mode'; end $$",
+        "select set_config('search_path', 'bolt', true); alter table t add y int; select set_config('search_path', 'acme, pg_temp', true)",
+        "savepoint s; update bolt.t set x = 2; rollback to s; update bolt.t set x = 3",
+    ] {
+        let text = format!("create table a (); {text}");
+        is_rolled_back(&small, &text, "TN007", "bolt.t").await;
+    }
+    let created = "create table a (); create table bolt.b ()";
+    is_rolled_back(&small, created, "TN007", "bolt.b").await;
+    let dropped = "create table a (); drop table bolt.t";
+    is_rolled_back(&small, dropped, "TN007", "a relation that is gone now").await;
+    let rows: Vec<i32> = sqlx::query_scalar("select x from bolt.t")
+        .fetch_all(&mut small.connect().await)
+        .await
+        .unwrap();
+    assert_eq!(rows, [1]);
+}

@@ -117,7 +117,7 @@ fn commands(text: &str) -> Vec<String> {
         }
     }
     let whose = |line: &str| match line.split_once("@") {
-        Some((before, after)) if before.starts_with("SELECT tenantry.leave(") => {
+        Some((before, after)) if before.starts_with("CALL tenantry.leave(") => {
             let (before, _) = before.rsplit_once('\'').unwrap();
             let (_, after) = after.split_once('\'').unwrap();
             format!("{before}'you@host'{after}")
@@ -135,7 +135,7 @@ fn commands(text: &str) -> Vec<String> {
 fn steady(text: &str) -> String {
     let mut steady = String::new();
     let mut rest = text;
-    while let Some((at, mark)) = [" in ", "enter(", "leave("]
+    while let Some((at, mark)) = [" in ", "enter(", "watch(", "audit(", "leave("]
         .into_iter()
         .filter_map(|mark| rest.find(mark).map(|at| (at, mark)))
         .min()

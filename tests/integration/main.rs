@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod attacks;
+mod audit;
 mod backfill;
 mod chaos;
 mod cli_daemon;
@@ -16,6 +17,7 @@ mod docs;
 mod economy;
 mod fixtures;
 mod fleet;
+mod groups;
 mod kinds;
 mod protocol;
 mod provision;

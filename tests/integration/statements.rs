@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 use tenantry::{
-    apply::{Carried, Carrier, Cut, Failure, compile},
+    apply::{Audit, Carried, Carrier, Cut, Failure, compile},
     history::{Applied, Digest, Running},
     migration::{Direction, Scope, Version},
     plan::{Correction, Goal, Refusal, Standing, plan},
@@ -54,7 +54,7 @@ async fn once(small: &Small, goal: Goal) -> Carried {
     scripts::put(&mut connection, plan.texts()).await.unwrap();
     let shard = small.fleet.shards.iter().next().unwrap();
     let mut carrier = Carrier::new(shard, &small.fleet.limits).until(stop);
-    let compiled = compile(&plan, &small.fleet.limits, Cut::Coarse);
+    let compiled = compile(&plan, &small.fleet.limits, Cut::Coarse, Audit::All);
     carrier.carry(&plan, &compiled, &head).await
 }
 
@@ -683,7 +683,7 @@ async fn a_schema_that_was_moved_since_the_plan_is_not_touched() {
         false,
     )
     .unwrap();
-    let compiled = compile(&plan, &small.fleet.limits, Cut::Coarse);
+    let compiled = compile(&plan, &small.fleet.limits, Cut::Coarse, Audit::All);
     small
         .run("update tenantry.heads set fence = fence + 1")
         .await;

@@ -168,7 +168,7 @@ impl Carrier<'_> {
             }
         }
         let settings = bare.settings.stamp(head).map_err(no_name)?;
-        match self.once(&bare.settings, &settings).await? {
+        match self.send(&settings, bare.settings.longest).await? {
             Outcome::Done => Ok(()),
             Outcome::Refused { error, .. } => {
                 Err(Failure::without_place(Fault::of(&error.code), error).into())

@@ -163,7 +163,7 @@ impl Carrier<'_> {
             match &single.how {
                 How::Recorded(template) => {
                     let message = template.stamp(head).map_err(no_name)?;
-                    match self.once(template, &message).await? {
+                    match self.send(&message, template.longest).await? {
                         Outcome::Done => {}
                         Outcome::Refused {
                             completed,

@@ -54,10 +54,12 @@ create table tenantry.heads (
     constraint one_head_a_schema unique (schema_name)
 ) with (fillfactor = 50);
 
+-- What follows is called in every message. Procedures, because CALL sends no row back, which costs both sides time.
+
 -- Opens the transaction of one schema: nobody else may be at work on it, and it must be where the plan was made for.
 -- Never waits. TN001 busy · TN002 stale · TN003 gone · TN004 dirty · TN009 unfinished.
-create function tenantry.enter(p_schema oid, p_name text, p_revision bigint, p_fence bigint) returns void
-language plpgsql volatile as $$
+create procedure tenantry.enter(p_schema oid, p_name text, p_revision bigint, p_fence bigint)
+language plpgsql as $$
 declare
     head record;
 begin
@@ -125,11 +127,11 @@ end
 $$;
 
 -- `p_path` is not used: evaluating it has set the search path to nothing, so that the plans in here can be kept.
-create function tenantry.leave(
+create procedure tenantry.leave(
     p_schema oid, p_name text, p_current name, p_path text, p_version text, p_migration text, p_direction text,
     p_up bytea, p_down bytea, p_head text, p_digest bytea, p_statements integer, p_who text
-) returns void
-language plpgsql volatile as $$
+)
+language plpgsql as $$
 declare
     started timestamptz := tenantry.assert_inside(p_schema, p_name, p_current);
     finished timestamptz := pg_catalog.clock_timestamp();
@@ -158,8 +160,8 @@ end
 $$;
 
 -- Closes the repeatables: they have no versions, only the digest of all of them.
-create function tenantry.leave_repeatables(p_schema oid, p_name text, p_current name, p_path text, p_digest bytea) returns void
-language plpgsql volatile as $$
+create procedure tenantry.leave_repeatables(p_schema oid, p_name text, p_current name, p_path text, p_digest bytea)
+language plpgsql as $$
 begin
     perform tenantry.assert_inside(p_schema, p_name, p_current);
     update tenantry.heads set repeatables_digest = p_digest, revision = revision + 1 where schema_oid = p_schema;
@@ -171,20 +173,219 @@ $$;
 
 -- Checks the bodies of the schema's functions that this transaction made, which were created unchecked because they may
 -- call each other. What a subtransaction made (a block with an exception handler) bears a later id than ours.
-create function tenantry.validate_functions(p_schema oid, p_name text) returns void
-language plpgsql volatile as $$
+create procedure tenantry.validate_functions(p_schema oid, p_name text)
+language plpgsql as $$
 declare
     made record;
 begin
     for made in
         select p.oid, v.oid as validator
-          from pg_catalog.pg_proc p
+          -- By what depends on the schema, for which there is an index: a fleet has very many functions.
+          from pg_catalog.pg_depend d
+          join pg_catalog.pg_proc p on p.oid = d.objid
           join pg_catalog.pg_language l on l.oid = p.prolang
           join pg_catalog.pg_proc v on v.oid = l.lanvalidator
-         where p.pronamespace = p_schema and pg_catalog.age(p.xmin) <= 0
+         where d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass and d.refobjid = p_schema
+           and d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and pg_catalog.age(p.xmin) <= 0
          order by p.proname, p.oid
     loop
         execute pg_catalog.format('select pg_catalog.%I(%s)', (select proname from pg_catalog.pg_proc where oid = made.validator), made.oid);
     end loop;
+end
+$$;
+
+-- Groups: several schemas of one cohort in one transaction. Whatever is wrong with one of them is an error for all, and
+-- nothing of it stays; each is then carried alone, and told alone what was wrong with it.
+
+-- Opens the transaction. Never waits. TN001 busy, with the OIDs of those that are · TN002 any other reason.
+create procedure tenantry.enter_group(p_schemas oid[], p_names text[], p_revisions bigint[], p_fences bigint[])
+language plpgsql as $$
+declare
+    busy oid[];
+    fit bigint;
+begin
+    select pg_catalog.array_agg(s.oid) into busy from pg_catalog.unnest(p_schemas) as s(oid)
+     where not pg_catalog.pg_try_advisory_xact_lock((1953395321::bigint << 32) | s.oid::bigint);
+    if busy is not null then
+        raise exception using errcode = 'TN001', message = 'other sessions are at work on some of these schemas',
+            detail = pg_catalog.array_to_string(busy, ' ');
+    end if;
+    select pg_catalog.count(*) into fit
+      from rows from (pg_catalog.unnest(p_schemas), pg_catalog.unnest(p_names), pg_catalog.unnest(p_revisions),
+                      pg_catalog.unnest(p_fences)) as e(oid, name, revision, fence)
+      join tenantry.heads h on h.schema_oid = e.oid
+      join pg_catalog.pg_namespace n on n.oid = e.oid
+     where n.nspname = e.name::name and h.revision = e.revision and h.fence = e.fence and h.dirty_version is null
+       and h.running_version is null;
+    if fit <> pg_catalog.cardinality(p_schemas) then
+        raise exception using errcode = 'TN002', message = 'some of these schemas are not as the plan was made for';
+    end if;
+    perform pg_catalog.set_config('tenantry.group',
+        pg_catalog.pg_current_xact_id()::text || ' ' || extract(epoch from pg_catalog.clock_timestamp())::text, true);
+end
+$$;
+
+-- After the scripts of each schema: still the same transaction, still the same schema. `p_path` as in `leave`.
+create procedure tenantry.assert_in_group(p_name text, p_current name, p_path text)
+language plpgsql as $$
+begin
+    if pg_catalog.split_part(pg_catalog.current_setting('tenantry.group', true), ' ', 1)
+       is distinct from pg_catalog.pg_current_xact_id()::text then
+        raise exception using errcode = 'TN005', message = 'the script ended the transaction that it ran in';
+    end if;
+    if p_current is distinct from p_name::name then
+        raise exception using errcode = 'TN006', message = pg_catalog.format('the script left its schema for %s', coalesce(p_current::text, 'none'));
+    end if;
+end
+$$;
+
+-- Closes the transaction: all steps of all schemas. Arrays are by step, in order.
+create procedure tenantry.leave_group(
+    p_schemas oid[], p_versions text[], p_migrations text[], p_directions text[], p_ups bytea[], p_downs bytea[],
+    p_statements integer[], p_head text, p_digest bytea, p_who text
+)
+language plpgsql as $$
+declare
+    steps integer := pg_catalog.cardinality(p_versions);
+    started timestamptz :=
+        pg_catalog.to_timestamp(pg_catalog.split_part(pg_catalog.current_setting('tenantry.group'), ' ', 2)::double precision);
+    finished timestamptz := pg_catalog.clock_timestamp();
+    recorded bigint;
+begin
+    with head as (
+        update tenantry.heads h
+           set version = p_head, digest = p_digest, revision = h.revision + steps,
+               repeatables_digest = case when 'down' = any (p_directions)
+                                    then '\x0000000000000000000000000000000000000000000000000000000000000000'
+                                    else h.repeatables_digest end
+          from pg_catalog.pg_namespace n
+         where h.schema_oid = any (p_schemas) and n.oid = h.schema_oid and n.nspname = h.schema_name::name
+        returning h.schema_oid, h.schema_name, h.revision - steps as revision, h.fence
+    )
+    insert into tenantry.history (schema_oid, schema_name, version, name, direction, up_checksum, down_checksum, state, how,
+                                  revision, fence, who, started_at, finished_at, statements_done)
+    select head.schema_oid, head.schema_name, step.version, step.name, step.direction, step.up, step.down,
+           case step.direction when 'up' then 'applied' else 'reverted' end, 'run',
+           head.revision + step.number, head.fence, p_who, started, finished, step.statements
+      from head,
+           rows from (pg_catalog.unnest(p_versions), pg_catalog.unnest(p_migrations), pg_catalog.unnest(p_directions),
+                      pg_catalog.unnest(p_ups), pg_catalog.unnest(p_downs), pg_catalog.unnest(p_statements))
+               with ordinality as step(version, name, direction, up, down, statements, number)
+     order by head.schema_oid, step.number;
+    get diagnostics recorded = row_count;
+    if recorded <> pg_catalog.cardinality(p_schemas) * steps then
+        raise exception using errcode = 'TN003', message = 'some of these schemas were dropped or renamed by a script';
+    end if;
+end
+$$;
+
+-- The audit: which relations outside its schema did a script change? Told by the locks of its own transaction, so it sees
+-- tables, indexes, sequences and views; not functions, types, privileges, nor what was only read.
+
+-- What belongs to the schema, with indexes and TOAST; by what depends on it, for which there is an index.
+create function tenantry.relations_of(p_schema oid) returns setof oid
+language sql stable as $$
+    with listed as (
+        select c.oid, c.reltoastrelid
+          from pg_catalog.pg_depend d join pg_catalog.pg_class c on c.oid = d.objid
+         where d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass and d.refobjid = p_schema
+           and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    ), tables as (
+        select oid from listed union all select reltoastrelid from listed where reltoastrelid <> 0
+    )
+    select oid from tables
+    union all
+    select i.indexrelid from tables join pg_catalog.pg_index i on i.indrelid = tables.oid
+$$;
+
+-- Adds to the tables that the schema's foreign keys refer to, or did when this was called before. The first key that
+-- refers to a table changes its row in pg_class: which version of the row it was is kept, to tell that from later changes.
+create procedure tenantry.note_parents(p_schema oid)
+language plpgsql as $$
+declare
+    before text := coalesce(pg_catalog.current_setting('tenantry.parents', true), '');
+begin
+    perform pg_catalog.set_config('tenantry.parents',
+        pg_catalog.concat_ws(' ', nullif(before, ''), pg_catalog.string_agg(distinct c.oid::text, ' ')), true),
+            pg_catalog.set_config('tenantry.parent_rows', pg_catalog.string_agg(distinct c.oid::text || c.ctid::text, ' '), true)
+      from tenantry.relations_of(p_schema) as r(oid)
+      join pg_catalog.pg_constraint k on k.conrelid = r.oid and k.contype = 'f'
+      join pg_catalog.pg_class c on c.oid = k.confrelid;
+end
+$$;
+
+-- Before the scripts: what belongs to the schema, else what they drop could not be told from what others lose. The OID of
+-- a large object that is gone at once marks where new ones begin (until the counter wraps around, after four thousand
+-- million): a rewrite drops tables that it has made itself.
+create procedure tenantry.watch(p_schema oid, p_name text)
+language plpgsql as $$
+declare
+    mark oid := pg_catalog.lo_create(0);
+begin
+    perform pg_catalog.lo_unlink(mark);
+    perform pg_catalog.set_config('tenantry.known', mark::text, true),
+            pg_catalog.set_config('tenantry.own', coalesce(pg_catalog.string_agg(r.oid::text, ' '), ''), true)
+      from tenantry.relations_of(p_schema) as r(oid);
+    call tenantry.note_parents(p_schema);
+end
+$$;
+
+-- Whether this transaction wrote a row of the catalog, given the row's xmin: nobody else's rows in progress can be seen.
+create function tenantry.is_ours(p_xmin xid) returns boolean
+language sql stable as $$
+    select pg_catalog.age(p_xmin) <= 0 and pg_catalog.pg_xact_status(
+        ((pg_catalog.pg_current_xact_id()::text::numeric - pg_catalog.age(p_xmin))::text)::xid8) = 'in progress'
+$$;
+
+-- After the scripts. A schema may refer to tables of others: making a foreign key locks them (ROW SHARE when rows are
+-- written, SHARE ROW EXCLUSIVE when it is made, ACCESS EXCLUSIVE when it is dropped), and changes none of their columns
+-- nor triggers. `p_path` as in `leave`; `p_writable`: other schemas that may be changed. TN007, and what
+-- `assert_inside` raises, so that it comes first.
+create procedure tenantry.audit(p_schema oid, p_name text, p_current name, p_path text, p_writable text[])
+language plpgsql as $$
+declare
+    entered timestamptz := tenantry.assert_inside(p_schema, p_name, p_current);
+    own oid[] := pg_catalog.string_to_array(pg_catalog.current_setting('tenantry.own'), ' ');
+    parent_rows text[] := pg_catalog.string_to_array(coalesce(pg_catalog.current_setting('tenantry.parent_rows', true), ''), ' ');
+    parents oid[] := pg_catalog.string_to_array(pg_catalog.current_setting('tenantry.parents'), ' ');
+    mark oid := pg_catalog.current_setting('tenantry.known');
+    foreigners text;
+begin
+    select pg_catalog.string_agg(distinct case when c.oid is null
+               then pg_catalog.format('a relation that is gone now (OID %s)', l.relation)
+               else pg_catalog.format('%I.%I', n.nspname, c.relname) end, ', ') into foreigners
+      from pg_catalog.pg_locks l
+      left join pg_catalog.pg_class c on c.oid = l.relation
+      left join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+     where l.locktype = 'relation' and l.pid = pg_catalog.pg_backend_pid() and l.granted
+       and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())
+       and l.mode not in ('AccessShareLock', 'RowShareLock')
+       and case when c.oid is null then l.relation <> all (own) and l.relation < mark
+           else c.relnamespace <> p_schema
+                and n.nspname <> all (array['pg_catalog', 'pg_toast'] || p_writable)
+                and not pg_catalog.pg_is_other_temp_schema(n.oid) and n.oid <> pg_catalog.pg_my_temp_schema()
+                -- The record of the step before, in the same transaction.
+                and not (n.nspname = 'tenantry' and l.mode = 'RowExclusiveLock' and pg_catalog.current_setting('tenantry.left', true) is not distinct from 'yes')
+                and not (
+                    l.mode in ('ShareRowExclusiveLock', 'AccessExclusiveLock')
+                    and (c.oid = any (parents) or exists (
+                        select from pg_catalog.pg_depend d
+                          join pg_catalog.pg_constraint k on k.oid = d.objid
+                         where d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.refobjid = c.oid
+                           and d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
+                           and k.contype = 'f' and k.confrelid = c.oid and k.connamespace = p_schema))
+                    and not (l.mode = 'AccessExclusiveLock' and tenantry.is_ours(c.xmin)
+                             and (c.oid::text || c.ctid::text) <> all (parent_rows))
+                    and not exists (select from pg_catalog.pg_attribute a where a.attrelid = c.oid and tenantry.is_ours(a.xmin))
+                    and not exists (select from pg_catalog.pg_trigger t
+                                     where t.tgrelid = c.oid and not t.tgisinternal and tenantry.is_ours(t.xmin))
+                )
+           end;
+    if foreigners is not null then
+        raise exception using errcode = 'TN007', message = 'the script changed what is not in its schema: ' || foreigners,
+            hint = 'if tenants may change it, name its schema in migrations.also_writes';
+    end if;
+    perform pg_catalog.set_config('tenantry.left', 'yes', true);
+    call tenantry.note_parents(p_schema);
 end
 $$;

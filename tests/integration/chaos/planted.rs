@@ -5,7 +5,7 @@
 
 use super::{
     checker::{Expect, check},
-    ground::{Ground, Trap},
+    ground::{Ground, SINGLY, Trap},
 };
 
 /// A run is killed where the record is about to be written: was the migration committed before it?
@@ -17,7 +17,7 @@ async fn a_record_that_is_late_is_found() {
     assert_eq!(ground.up().end().await.0, 0);
     ground.grow();
     ground.set(Trap::Record, 2).await;
-    let up = ground.up();
+    let up = ground.up_with(&[SINGLY]);
     ground.caught(1).await;
     assert!(up.kill());
     // In the trap still: the server has to notice by itself that nobody is there any more.
@@ -25,7 +25,7 @@ async fn a_record_that_is_late_is_found() {
     ground.spring().await;
     let mut wrong = check(&ground, Expect::AnyStep).await;
     // With the bug it cannot go on: its table is there already.
-    let (code, _) = ground.up().end().await;
+    let (code, _) = ground.up_with(&[SINGLY]).end().await;
     wrong.extend(check(&ground, Expect::All).await);
     let is_planted = cfg!(feature = "mutant-late-history");
     let found = wrong

@@ -2,7 +2,7 @@
 
 use super::{
     checker::{Expect, check},
-    ground::{Ground, Trap, Up},
+    ground::{Ground, SINGLY, Trap, Up},
 };
 use crate::support::until;
 
@@ -50,11 +50,11 @@ async fn whoever_finds_a_tenant_busy_says_so_and_does_the_others() {
     let mut ground = Ground::of(5).await;
     ground.grow();
     ground.set(Trap::Half, 3).await;
-    let first = ground.up();
+    let first = ground.up_with(&[SINGLY]);
     ground.caught(1).await;
     // One that soon gives up, and one that waits until the first is through.
-    let mut impatient = [ground.up_with(&[("TENANTRY__APPLY__BUSY_WAIT", "1ms")])];
-    let mut patient = [ground.up()];
+    let mut impatient = [ground.up_with(&[SINGLY, ("TENANTRY__APPLY__BUSY_WAIT", "1ms")])];
+    let mut patient = [ground.up_with(&[SINGLY])];
     assert_eq!(watch(&ground, &mut impatient).await.1, 0);
     let (code, said) = { impatient }.into_iter().next().unwrap().end().await;
     assert_eq!(code, 75, "{said}");

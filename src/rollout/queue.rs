@@ -1,0 +1,392 @@
+//! Who is next on one shard: targets one by one until the first of their plan is through, then in groups where the plan
+//! is light enough, as large as the time for a transaction allows.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::conduct::Work;
+use crate::{
+    apply::{Audit, Compiled, Cut, Group, Limits, compile},
+    migration::Scope,
+    plan::Plan,
+};
+
+/// A plan, compiled in each way in which it may be carried.
+#[derive(Debug)]
+pub(super) struct Prepared<'a> {
+    pub(super) plan: &'a Plan,
+    /// For the first targets: whether it keeps to its schema is seen there.
+    pub(super) first: Compiled,
+    /// For the others.
+    pub(super) others: Compiled,
+    /// For several of these at once.
+    pub(super) group: Option<Group>,
+}
+
+impl<'a> Prepared<'a> {
+    pub(super) fn new(plan: &'a Plan, limits: &Limits, scope: Scope) -> Self {
+        let first = compile(plan, limits, Cut::Coarse, Audit::first(scope));
+        let others = compile(plan, limits, Cut::Coarse, Audit::others(scope));
+        let group = Group::of(plan, &others, limits).filter(|_| scope == Scope::Tenant);
+        Self {
+            plan,
+            first,
+            others,
+            group,
+        }
+    }
+}
+
+/// What one worker does next.
+#[derive(Debug)]
+pub(super) enum Job<'a> {
+    /// One target.
+    One {
+        work: Work<'a>,
+        /// Whether none before it has come through.
+        first: bool,
+        /// Whether a connection broke with it, so that it may be at its goal already.
+        unsure: bool,
+    },
+    /// Several, of the same plan, in one transaction.
+    Several(&'a Group, Vec<Work<'a>>),
+}
+
+/// How one target, or several together, came to be carried alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alone {
+    /// A group failed with it.
+    Next,
+    /// The same, and nobody saw how it ended.
+    Unsure,
+    /// Others are at work on it: when nothing else is left.
+    Last,
+}
+
+/// The works of one shard.
+#[derive(Debug)]
+pub(super) struct Queue<'a> {
+    lanes: Mutex<Vec<Lane<'a>>>,
+    workers: usize,
+    group_time: Duration,
+}
+
+/// The works that share a plan.
+#[derive(Debug)]
+struct Lane<'a> {
+    prepared: &'a Prepared<'a>,
+    rest: VecDeque<Work<'a>>,
+    alone: VecDeque<(Work<'a>, bool)>,
+    last: VecDeque<Work<'a>>,
+    /// Whether one of them has come through.
+    seen: bool,
+    /// How many go together.
+    size: usize,
+}
+
+impl<'a> Queue<'a> {
+    /// Those that share a plan stand side by side in `works`.
+    pub(super) fn new(
+        works: impl IntoIterator<Item = Work<'a>>,
+        workers: usize,
+        group_time: Duration,
+    ) -> Self {
+        let mut lanes: Vec<Lane<'a>> = Vec::new();
+        for work in works {
+            match lanes.last_mut() {
+                Some(lane) if std::ptr::eq(lane.prepared, work.prepared) => {
+                    lane.rest.push_back(work);
+                }
+                _ => lanes.push(Lane {
+                    prepared: work.prepared,
+                    rest: VecDeque::from([work]),
+                    alone: VecDeque::new(),
+                    last: VecDeque::new(),
+                    seen: false,
+                    size: 1,
+                }),
+            }
+        }
+        Self {
+            lanes: Mutex::new(lanes),
+            workers: workers.max(1),
+            group_time,
+        }
+    }
+
+    /// The plans, each once.
+    pub(super) fn plans(&self) -> Vec<&'a Plan> {
+        self.lanes().iter().map(|lane| lane.prepared.plan).collect()
+    }
+
+    /// What to do next; none when nothing is waiting.
+    pub(super) fn next(&self) -> Option<Job<'a>> {
+        let mut lanes = self.lanes();
+        lanes
+            .iter_mut()
+            .find_map(|lane| lane.next(self.workers))
+            .or_else(|| lanes.iter_mut().find_map(Lane::last))
+    }
+
+    /// `targets` of a plan took so long together, without a failure.
+    pub(super) fn took(&self, work: Work<'a>, targets: usize, elapsed: Duration) {
+        self.in_lane(work, |lane| {
+            lane.seen = true;
+            if targets == lane.size && elapsed * 2 <= self.group_time {
+                lane.size *= 2;
+            } else if targets == lane.size && elapsed > self.group_time {
+                lane.size = (lane.size / 2).max(1);
+            }
+        });
+    }
+
+    /// These have to be carried alone.
+    pub(super) fn part(&self, works: Vec<Work<'a>>, how: Alone) {
+        let Some(first) = works.first() else { return };
+        self.in_lane(*first, |lane| match how {
+            Alone::Last => lane.last.extend(works),
+            Alone::Next | Alone::Unsure => {
+                lane.size = (lane.size / 2).max(1);
+                let unsure = how == Alone::Unsure;
+                let works = works.into_iter().map(|work| (work, unsure));
+                lane.alone.extend(works);
+            }
+        });
+    }
+
+    /// These were not begun: they are next again.
+    pub(super) fn give_back(&self, works: Vec<Work<'a>>) {
+        let Some(first) = works.first() else { return };
+        self.in_lane(*first, |lane| {
+            for work in works.into_iter().rev() {
+                lane.rest.push_front(work);
+            }
+        });
+    }
+
+    fn in_lane(&self, work: Work<'a>, change: impl FnOnce(&mut Lane<'a>)) {
+        let mut lanes = self.lanes();
+        let lane = lanes
+            .iter_mut()
+            .find(|lane| std::ptr::eq(lane.prepared, work.prepared));
+        if let Some(lane) = lane {
+            change(lane);
+        }
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Vec<Lane<'a>>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'a> Lane<'a> {
+    fn next(&mut self, workers: usize) -> Option<Job<'a>> {
+        if let Some((work, unsure)) = self.alone.pop_front() {
+            return Some(self.one(work, unsure));
+        }
+        let together = match &self.prepared.group {
+            // At the end nobody should wait for the last one with much to do.
+            Some(group) if self.seen => self
+                .size
+                .min(group.most())
+                .min(self.rest.len().div_ceil(workers)),
+            _ => 1,
+        };
+        match &self.prepared.group {
+            Some(group) if together > 1 => {
+                Some(Job::Several(group, self.rest.drain(..together).collect()))
+            }
+            _ => self.rest.pop_front().map(|work| self.one(work, false)),
+        }
+    }
+
+    fn last(&mut self) -> Option<Job<'a>> {
+        self.last.pop_front().map(|work| self.one(work, false))
+    }
+
+    fn one(&self, work: Work<'a>, unsure: bool) -> Job<'a> {
+        Job::One {
+            work,
+            first: !self.seen,
+            unsure,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, sync::Arc};
+
+    use super::*;
+    use crate::{
+        history::{Applied, Digest, Head},
+        migration::{Checksum, Direction, Script, Version},
+        plan::Step,
+        sql::Ident,
+        tenant::{ShardName, Target},
+    };
+
+    const TARGET_TIME: Duration = Duration::from_millis(50);
+
+    fn plan(text: &str) -> Plan {
+        let script = Script::parse(Path::new("1-x.up.sql"), text);
+        let migration = Applied {
+            version: Version::new(1),
+            name: "x".to_owned(),
+            up: Checksum::of(text),
+            down: None,
+        };
+        let step = Step {
+            direction: Direction::Up,
+            version: Some(migration.version),
+            digest: Digest::of([&migration]),
+            migration,
+            script: Arc::new(script),
+            down: None,
+        };
+        Plan {
+            steps: vec![step],
+            ..Plan::default()
+        }
+    }
+
+    fn limits() -> Limits {
+        Limits {
+            lock_timeout: Duration::from_secs(2),
+            statement_timeout: Duration::from_secs(60),
+            grace: Duration::ZERO,
+            lock_tries: 1,
+            busy_wait: Duration::ZERO,
+            extra_search_path: Vec::new(),
+            also_writes: Vec::new(),
+            group_time: TARGET_TIME,
+            locks: 800,
+            who: String::new(),
+        }
+    }
+
+    fn targets(count: usize) -> Vec<(Target, Head)> {
+        let target = |number: usize| {
+            let target = Target {
+                shard: ShardName::new("main"),
+                schema: Ident::new(format!("t{number}")).unwrap(),
+            };
+            (target, Head::default())
+        };
+        (0..count).map(target).collect()
+    }
+
+    fn works<'a>(
+        prepared: &'a Prepared<'a>,
+        targets: &'a [(Target, Head)],
+    ) -> impl Iterator<Item = Work<'a>> {
+        targets.iter().map(move |(target, head)| Work {
+            prepared,
+            target,
+            head,
+        })
+    }
+
+    /// How many targets each job has when each takes so long.
+    fn sizes(queue: &Queue<'_>, each: Duration) -> Vec<usize> {
+        std::iter::from_fn(|| {
+            let (work, count) = match queue.next()? {
+                Job::One { work, .. } => (work, 1),
+                Job::Several(_, works) => (works[0], works.len()),
+            };
+            queue.took(work, count, each * u32::try_from(count).unwrap());
+            Some(count)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn groups_grow_to_the_time_that_a_transaction_should_take() {
+        let (plan, limits, targets) = (plan("create table x ()"), limits(), targets(200));
+        let prepared = Prepared::new(&plan, &limits, Scope::Tenant);
+        let queue = Queue::new(works(&prepared, &targets), 1, TARGET_TIME);
+        let sizes = sizes(&queue, Duration::from_millis(2));
+        assert_eq!(sizes[..6], [1, 2, 4, 8, 16, 16]);
+        assert_eq!(sizes.iter().sum::<usize>(), 200);
+    }
+
+    #[test]
+    fn slow_ones_go_one_by_one_and_so_does_what_belongs_to_all() {
+        let (plan, limits, targets) = (plan("create table x ()"), limits(), targets(20));
+        let prepared = Prepared::new(&plan, &limits, Scope::Tenant);
+        let queue = Queue::new(works(&prepared, &targets), 1, TARGET_TIME);
+        assert_eq!(sizes(&queue, Duration::from_millis(40)), [1; 20]);
+        let prepared = Prepared::new(&plan, &limits, Scope::Shared);
+        let queue = Queue::new(works(&prepared, &targets), 1, TARGET_TIME);
+        assert_eq!(sizes(&queue, Duration::ZERO), [1; 20]);
+    }
+
+    #[test]
+    fn nobody_has_much_to_do_at_the_end_while_others_have_nothing() {
+        let (plan, limits, targets) = (plan("create table x ()"), limits(), targets(64));
+        let prepared = Prepared::new(&plan, &limits, Scope::Tenant);
+        let queue = Queue::new(works(&prepared, &targets), 4, TARGET_TIME);
+        let sizes = sizes(&queue, Duration::ZERO);
+        assert!(sizes.iter().all(|size| *size <= 16), "{sizes:?}");
+        assert_eq!(sizes.last(), Some(&1));
+    }
+
+    #[test]
+    fn all_are_first_until_one_has_come_through() {
+        let (plan, limits, targets) = (plan("create table x ()"), limits(), targets(10));
+        let prepared = Prepared::new(&plan, &limits, Scope::Tenant);
+        let queue = Queue::new(works(&prepared, &targets), 2, TARGET_TIME);
+        for _ in 0..3 {
+            assert!(matches!(queue.next(), Some(Job::One { first: true, .. })));
+        }
+        let work = works(&prepared, &targets).next().unwrap();
+        queue.took(work, 1, Duration::ZERO);
+        assert!(matches!(queue.next(), Some(Job::Several(..))));
+    }
+
+    #[test]
+    fn whoever_is_carried_alone_is_next_and_whoever_is_busy_is_last() {
+        let (plan, limits, targets) = (plan("create table x ()"), limits(), targets(5));
+        let prepared = Prepared::new(&plan, &limits, Scope::Tenant);
+        let all: Vec<Work<'_>> = works(&prepared, &targets).collect();
+        let queue = Queue::new([all[0]], 1, TARGET_TIME);
+        queue.part(vec![all[1]], Alone::Last);
+        queue.part(vec![all[2]], Alone::Unsure);
+        queue.part(vec![all[3]], Alone::Next);
+        queue.give_back(vec![all[4]]);
+        let order: Vec<_> = std::iter::from_fn(|| match queue.next()? {
+            Job::One { work, unsure, .. } => Some((work.target.schema.to_string(), unsure)),
+            Job::Several(..) => None,
+        })
+        .collect();
+        let expected = [
+            ("\"t2\"", true),
+            ("\"t3\"", false),
+            ("\"t4\"", false),
+            ("\"t0\"", false),
+            ("\"t1\"", false),
+        ];
+        let expected = expected.map(|(name, unsure)| (name.to_owned(), unsure));
+        assert_eq!(order, expected);
+    }
+
+    #[test]
+    fn what_changes_more_than_its_schema_is_never_in_a_group() {
+        let limits = limits();
+        for text in [
+            "do $$ begin null; end $$",
+            "create temp table x ()",
+            "set local work_mem = '1MB'; create table x ()",
+            "-- tenantry: lock-timeout=5s\ncreate table x ()",
+        ] {
+            let plan = plan(text);
+            assert!(
+                Prepared::new(&plan, &limits, Scope::Tenant).group.is_none(),
+                "{text}"
+            );
+        }
+    }
+}
