@@ -137,7 +137,10 @@ pub fn compile(plan: &Plan, limits: &Limits, cut: Cut, audit: Audit) -> Compiled
     let mut previous: Option<&Step> = None;
     for step in &plan.steps {
         let cut = previous.is_some_and(|previous| {
-            cut == Cut::Fine || cut::parts(plan, previous, step) || message.is_full(step)
+            cut == Cut::Fine
+                || cfg!(feature = "mutant-late-history")
+                || cut::parts(plan, previous, step)
+                || message.is_full(step)
         });
         if cut {
             compiled.push(std::mem::replace(&mut message, Draft::new(limits, audit)));
@@ -239,6 +242,11 @@ impl<'a> Draft<'a> {
         ];
         self.template.own(CHECK);
         self.audit();
+        if cfg!(feature = "mutant-late-history") {
+            // A bug on purpose, see Cargo.toml.
+            self.template.own("COMMIT").own("BEGIN").enter();
+            self.template.search_path(&self.limits.extra_search_path);
+        }
         self.template
             .call("leave", &format!(", {LEFT}, {}", arguments.join(", ")));
         self.template.revisions += 1;

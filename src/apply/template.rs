@@ -7,7 +7,7 @@ use crate::{
     history::{Digest, Head},
     migration::{Direction, Repeatable, Script, Version},
     plan::Step,
-    postgres::{Fault, Message, ServerError},
+    postgres::{Ended, Fault, Message, ServerError},
     sql::{Ident, InvalidIdent, Literal},
     telemetry::Notice,
 };
@@ -159,10 +159,15 @@ impl Template {
         head: &Head,
         rung: Rung,
         completed: usize,
-        ended: bool,
+        ended: Ended,
         error: ServerError,
     ) -> Failure {
-        if ended && self.is_escape(completed) {
+        let is_escape = match ended {
+            Ended::Committed => true,
+            Ended::Before => self.is_escape(completed),
+            Ended::RolledBack => false,
+        };
+        if is_escape {
             return Failure::without_place(Fault::Escaped, escaped(error));
         }
         let place = self.locate(head, rung, error.position, completed);
@@ -400,6 +405,10 @@ impl Template {
         });
         let (mut ended, mut last) = (0, None);
         for (piece, start) in starts {
+            // In one of our own: see below.
+            if byte.is_some_and(|byte| byte < start) {
+                break;
+            }
             if let Piece::Statement(origin) = piece {
                 last = Some((origin, None));
             }
@@ -413,12 +422,12 @@ impl Template {
                     return Some((origin, None));
                 }
                 // One of our own, such as the asserts: the script before it is what they did not like.
-                (Piece::End, None) if ended == completed => return last,
+                (Piece::End, None) if ended == completed => break,
                 (Piece::End, _) => ended += 1,
                 _ => {}
             }
         }
-        None
+        last
     }
 }
 

@@ -21,6 +21,6 @@ pub use chains::{Chain, chains};
 pub use connection::Connection;
 pub use fault::{Fault, ServerError};
 pub use message::Message;
-pub use session::{Outcome, Session, SessionError, Watch};
+pub use session::{Ended, Outcome, Session, SessionError, Watch};
 pub use shards::{Shard, Shards};
 pub use terminate::{Terminated, terminate};

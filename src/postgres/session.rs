@@ -60,8 +60,8 @@ pub enum Outcome {
     Refused {
         /// How many statements of the message had been completed before.
         completed: usize,
-        /// Whether there was no transaction any more that could be rolled back.
-        ended: bool,
+        /// Where the message's transaction was by then.
+        ended: Ended,
         /// What the server said.
         error: ServerError,
     },
@@ -72,6 +72,17 @@ pub enum Outcome {
 struct Ahead {
     statements: usize,
     characters: usize,
+}
+
+/// Where the transaction of a message was when one of its statements was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The statement ran in a transaction, which is rolled back now.
+    RolledBack,
+    /// There was no transaction that could be rolled back.
+    Before,
+    /// It is committed; the statement ran outside it.
+    Committed,
 }
 
 /// The connection is of no more use; whether the message was committed is unknown.
@@ -256,7 +267,8 @@ impl Session {
         self.touched
     }
 
-    /// Sends one message and waits for its end.
+    /// Sends one message and waits for its end. A message may set `tenantry.mark` for the session: it lasts
+    /// if the transaction is committed, so after an error it is known for certain.
     pub async fn send(&mut self, message: &Message) -> Result<Outcome, SessionError> {
         self.ask(message, Watch::default(), &mut None).await
     }
@@ -347,8 +359,14 @@ impl Session {
         if Fault::of_error(&error) == Fault::Connection {
             return Err(SessionError::Lost(ServerError::of(&error)));
         }
-        let ended = self.is_idle().await?;
-        self.reset(ended).await?;
+        let is_idle = self.is_idle().await?;
+        // A text may have ended our transaction and begun one of its own, in which the error was.
+        let is_committed = self.reset(is_idle).await?;
+        let ended = match is_idle {
+            _ if is_committed => Ended::Committed,
+            true => Ended::Before,
+            false => Ended::RolledBack,
+        };
         let mut error = ServerError::of(&error);
         error.position = error
             .position
@@ -406,21 +424,38 @@ impl Session {
         }
     }
 
-    /// After an error. Where no transaction is left, there is nothing to roll back, and the server would warn of it.
-    async fn reset(&mut self, ended: bool) -> Result<(), SessionError> {
+    /// After an error: whether a transaction that bears the mark was committed. Where no transaction is left, there is
+    /// nothing to roll back, and the server would warn of it. Behind a pooler the mark may be somebody else's.
+    async fn reset(&mut self, is_idle: bool) -> Result<bool, SessionError> {
         let rolls_back = Self::RESET.strip_prefix(Self::ROLLBACK);
-        let reset = rolls_back.filter(|_| ended).unwrap_or(Self::RESET);
+        let reset = rolls_back.filter(|_| is_idle).unwrap_or(Self::RESET);
+        let is_pooled = self.is_pooled();
         sqlx::raw_sql(reset)
             .fetch_many(&mut *self.connection)
-            .try_for_each(|_| async { Ok(()) })
+            .try_fold(false, |marked, reply| async move {
+                let marks = reply.right().is_some_and(|row| is_marked(&row));
+                Ok(marked || marks && !is_pooled)
+            })
             .await
             .map_err(|error| SessionError::Lost(ServerError::of(&error)))
     }
 
     const ROLLBACK: &'static str = "ROLLBACK; ";
 
-    /// After any end. `RESET ALL` leaves roles, temporary tables, held cursors, channels and locks of the session as they
-    /// are. Prepared statements stay: most of them are the driver's.
-    const RESET: &'static str = "ROLLBACK; RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; CLOSE ALL; UNLISTEN *; \
-         SELECT pg_catalog.pg_advisory_unlock_all(); RESET ALL";
+    /// After any end. `RESET ALL` leaves roles, temporary tables, held cursors, channels, locks and prepared statements of
+    /// the session as they are; those that SQL prepared are forgotten, the driver's are kept.
+    const RESET: &'static str = "ROLLBACK; SELECT pg_catalog.current_setting('tenantry.mark', true) AS mark; \
+         RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; CLOSE ALL; UNLISTEN *; \
+         SELECT pg_catalog.pg_advisory_unlock_all(); RESET ALL; \
+         DO $$ DECLARE prepared pg_catalog.text; BEGIN \
+           FOR prepared IN SELECT name FROM pg_catalog.pg_prepared_statements WHERE from_sql LOOP \
+             EXECUTE pg_catalog.format('DEALLOCATE %I', prepared); \
+           END LOOP; \
+         END $$";
+}
+
+/// Whether a row tells of the mark.
+fn is_marked(row: &PgRow) -> bool {
+    let mark: Option<&str> = row.try_get("mark").ok().flatten();
+    mark.is_some_and(|mark| !mark.is_empty())
 }

@@ -47,12 +47,14 @@ async fn get(address: SocketAddr, path: &str) -> (u16, String) {
 
 /// Runs a daemon while `test` runs, then asks it to end, which must not take longer than its grace.
 async fn with_daemon(settings: Settings, test: impl AsyncFnOnce(SocketAddr)) {
-    end_daemon(settings, test).await.unwrap();
+    end_daemon(settings, test, async |_| {}).await.unwrap();
 }
 
+/// The same, with something to do as soon as it was asked to end.
 async fn end_daemon(
     settings: Settings,
     test: impl AsyncFnOnce(SocketAddr),
+    ending: impl AsyncFnOnce(SocketAddr),
 ) -> Result<(), DaemonError> {
     let built = daemon::build(settings).await.unwrap();
     let address = built.address().unwrap();
@@ -61,15 +63,21 @@ async fn end_daemon(
     let test = async {
         test(address).await;
         stop.cancel();
+        ending(address).await;
     };
     // An end that is late is no Ok: `daemon.grace` sees to it.
     futures::join!(test, run).1
 }
 
-/// Settings with a shared migration that takes so long; returns the files too.
-fn slow(database: &Database, seconds: u32, grace: &str) -> (Settings, TempDir) {
+/// Settings with a shared migration that lasts until it is let go; returns the files too.
+async fn slow(database: &Database, grace: &str) -> (Settings, TempDir) {
+    sqlx::raw_sql("create table public.hold as select 1 as one")
+        .execute(&mut database.connect().await)
+        .await
+        .unwrap();
     let files = TempDir::new().unwrap();
-    let up = format!("create table slow (); select pg_sleep({seconds})");
+    let up = "create table slow ();
+              do $$ begin while exists (select from public.hold) loop perform pg_sleep(0.05); end loop; end $$";
     std::fs::write(files.path().join("1-slow.up.sql"), up).unwrap();
     std::fs::write(files.path().join("1-slow.down.sql"), "drop table slow").unwrap();
     let shared = files.path().display().to_string();
@@ -78,6 +86,13 @@ fn slow(database: &Database, seconds: u32, grace: &str) -> (Settings, TempDir) {
         ("TENANTRY__DAEMON__GRACE", grace),
     ];
     (settings(&database.url, &more), files)
+}
+
+async fn let_go(database: &Database) {
+    sqlx::raw_sql("delete from public.hold")
+        .execute(&mut database.connect().await)
+        .await
+        .unwrap();
 }
 
 async fn is_asleep(database: &Database) {
@@ -285,8 +300,19 @@ async fn is_not_ready_while_a_shared_migration_fails_until_it_is_mended() {
 #[tokio::test]
 async fn what_is_running_ends_first() {
     let database = database().await;
-    let (settings, _files) = slow(&database, 1, "20s");
-    let ended = end_daemon(settings, async |_| is_asleep(&database).await).await;
+    let (settings, _files) = slow(&database, "20s").await;
+    let ending = async |address| {
+        until("it is ending", async || {
+            get(address, "/readyz")
+                .await
+                .1
+                .contains("the daemon is ending")
+        })
+        .await;
+        is_asleep(&database).await;
+        let_go(&database).await;
+    };
+    let ended = end_daemon(settings, async |_| is_asleep(&database).await, ending).await;
     assert!(ended.is_ok(), "{ended:?}");
     is_quiet(&database).await;
     let applied = "select count(*) from tenantry.history where name = 'slow' and state = 'applied'";
@@ -296,8 +322,8 @@ async fn what_is_running_ends_first() {
 #[tokio::test]
 async fn what_takes_too_long_is_cut_off_and_rolled_back() {
     let database = database().await;
-    let (settings, _files) = slow(&database, 60, "300ms");
-    let ended = end_daemon(settings, async |_| is_asleep(&database).await).await;
+    let (settings, _files) = slow(&database, "300ms").await;
+    let ended = end_daemon(settings, async |_| is_asleep(&database).await, async |_| {}).await;
     assert!(matches!(ended, Err(DaemonError::Grace(_))), "{ended:?}");
     is_quiet(&database).await;
     let tables = "select count(*) from pg_class where relname = 'slow'";
@@ -307,7 +333,7 @@ async fn what_takes_too_long_is_cut_off_and_rolled_back() {
 #[tokio::test]
 async fn who_does_not_want_to_wait_has_it_cancelled() {
     let database = database().await;
-    let (settings, _files) = slow(&database, 600, "10min");
+    let (settings, _files) = slow(&database, "10min").await;
     let built = daemon::build(settings).await.unwrap();
     let (stop, cut) = (CancellationToken::new(), built.cut());
     let test = async {

@@ -1,8 +1,10 @@
 //! Tests of whole texts and sets, and against a real PostgreSQL: one binary, one server, a database for each test.
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod attacks;
 mod audit;
 mod backfill;
+mod chaos;
 mod cli_blockers;
 mod cli_daemon;
 mod cli_first;

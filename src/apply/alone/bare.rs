@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     history::Head,
-    postgres::{Fault, Message, Outcome, ServerError, SessionError},
+    postgres::{Ended, Fault, Message, Outcome, ServerError, SessionError},
     store::statements::{self, Before, Progress},
 };
 
@@ -63,7 +63,9 @@ impl Carrier<'_> {
         let rung = Rung::first(1);
         let message = bare.statement.stamp(head, rung).map_err(no_name)?;
         if let Outcome::Refused { error, .. } = self.within(&message, bare, pid).await? {
-            let failure = bare.statement.failure(head, rung, 0, false, error);
+            let failure = bare
+                .statement
+                .failure(head, rung, 0, Ended::RolledBack, error);
             if bare.postcondition.is_all_or_nothing() {
                 let connection = self.session().await?.connection();
                 let closed = timely(grace, statements::close(connection, head, done, false)).await;

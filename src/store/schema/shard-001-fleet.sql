@@ -94,13 +94,27 @@ begin
     if head.running_version is not null then
         raise exception using errcode = 'TN009', message = 'the schema is in the middle of ' || head.running_version || ', which has to be finished first';
     end if;
+    -- For the session, not for the transaction: it is there afterwards if, and only if, the transaction was committed.
     perform pg_catalog.set_config('tenantry.mark',
-        pg_catalog.pg_current_xact_id()::text || ' ' || p_schema::text || ' ' || extract(epoch from pg_catalog.clock_timestamp())::text, true);
+        pg_catalog.pg_current_xact_id()::text || ' ' || p_schema::text || ' ' || extract(epoch from pg_catalog.clock_timestamp())::text, false);
+end
+$$;
+
+-- Forgets what a script has prepared by SQL, for example in EXECUTE: the next schema's script may use the same name. The
+-- driver's own prepared statements stay.
+create function tenantry.deallocate() returns void language plpgsql volatile as $$
+declare
+    prepared text;
+begin
+    for prepared in select name from pg_catalog.pg_prepared_statements where from_sql loop
+        execute pg_catalog.format('deallocate %I', prepared);
+    end loop;
 end
 $$;
 
 -- Closes one step: it must still be the transaction that entered, in the schema that was entered.
--- TN005 escaped: the text ended the transaction · TN006 wandered: the text left the schema.
+-- TN003 gone: the schema is no more · TN005 escaped: the text ended the transaction · TN006 wandered: the text left the
+-- schema.
 create function tenantry.assert_inside(p_schema oid, p_name text, p_current name) returns timestamptz
 language plpgsql volatile as $$
 declare
@@ -109,13 +123,15 @@ begin
     if mark[1] is distinct from pg_catalog.pg_current_xact_id()::text or mark[2] is distinct from p_schema::text then
         raise exception using errcode = 'TN005', message = 'the script ended the transaction that it ran in';
     end if;
+    -- First, as a script whose schema is gone is in no schema or in the one for temporary tables.
+    perform 1 from pg_catalog.pg_namespace n where n.oid = p_schema and n.nspname = p_name::name;
+    if not found then
+        raise exception using errcode = 'TN003', message = 'the schema was dropped, renamed or made anew while the script ran';
+    end if;
     if p_current is distinct from p_name::name then
         raise exception using errcode = 'TN006', message = pg_catalog.format('the script left its schema for %s', coalesce(p_current::text, 'none'));
     end if;
-    perform 1 from pg_catalog.pg_namespace n where n.oid = p_schema and n.nspname = p_name::name;
-    if not found then
-        raise exception using errcode = 'TN003', message = 'the script dropped or renamed its own schema';
-    end if;
+    perform tenantry.deallocate();
     return pg_catalog.to_timestamp(mark[3]::double precision);
 end
 $$;
@@ -149,7 +165,7 @@ begin
         raise exception using errcode = 'TN003', message = 'the head of the schema is gone, so nothing can be recorded';
     end if;
     perform pg_catalog.set_config('tenantry.mark',
-        pg_catalog.pg_current_xact_id()::text || ' ' || p_schema::text || ' ' || extract(epoch from finished)::text, true);
+        pg_catalog.pg_current_xact_id()::text || ' ' || p_schema::text || ' ' || extract(epoch from finished)::text, false);
 end
 $$;
 
@@ -209,7 +225,8 @@ begin
                       pg_catalog.unnest(p_fences)) as e(oid, name, revision, fence)
       join tenantry.heads h on h.schema_oid = e.oid
       join pg_catalog.pg_namespace n on n.oid = e.oid
-     where n.nspname = e.name::name and h.revision = e.revision and h.fence = e.fence and h.dirty_version is null and h.running_version is null;
+     where n.nspname = e.name::name and h.revision = e.revision and h.fence = e.fence and h.dirty_version is null
+       and h.running_version is null;
     if fit <> pg_catalog.cardinality(p_schemas) then
         raise exception using errcode = 'TN002', message = 'some of these schemas are not as the plan was made for';
     end if;

@@ -98,7 +98,7 @@ language plpgsql volatile as $$
 begin
     perform tenantry.running(p_schema, p_name, p_revision, p_fence, p_done);
     perform pg_catalog.set_config('tenantry.mark',
-        pg_catalog.pg_current_xact_id()::text || ' ' || p_schema::text || ' ' || extract(epoch from pg_catalog.clock_timestamp())::text, true);
+        pg_catalog.pg_current_xact_id()::text || ' ' || p_schema::text || ' ' || extract(epoch from pg_catalog.clock_timestamp())::text, false);
 end
 $$;
 

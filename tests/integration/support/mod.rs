@@ -19,4 +19,4 @@ pub(crate) use server::{Database, database, options, server};
 pub(crate) use several::Several;
 pub(crate) use shop::{Ran, Shop, snapshots};
 pub(crate) use small::{Small, small};
-pub(crate) use wait::until;
+pub(crate) use wait::{until, until_within};
