@@ -15,11 +15,7 @@ use crate::{
     postgres::{
         Blocker, Fault, Message, Outcome, ServerError, Session, SessionError, Shard, Watch,
     },
-    store::{
-        StoreError, heads,
-        notices::{self, Row},
-    },
-    telemetry::Notice,
+    store::{StoreError, heads, notices::Row},
 };
 
 /// Carries plans to one target after the other, on a session that it makes when it needs one.
@@ -33,13 +29,10 @@ pub struct Carrier<'a> {
     /// Who was in the way of the last try.
     blockers: Vec<Blocker>,
     /// What the server said to the target at hand.
-    noticed: Vec<Noticed>,
+    pub(super) noticed: Vec<Noticed>,
     /// What it said to all, as far as the shard does not have it yet.
-    unsaved: Vec<Row>,
+    pub(super) unsaved: Vec<Row>,
 }
-
-/// So many messages of the server are stored at once.
-const SAVED_AT_ONCE: usize = 200;
 
 /// Looking more often would be work for the server; more seldom, and a deadlock is over (after 1 s) before it is seen.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(400));
@@ -154,51 +147,6 @@ impl<'a> Carrier<'a> {
         self.save().await;
         if let Some(session) = self.session {
             session.close().await;
-        }
-    }
-
-    /// Stores what the server said. Should that fail, the migrations are no less committed.
-    async fn save(&mut self) {
-        let rows = std::mem::take(&mut self.unsaved);
-        if rows.is_empty() {
-            return;
-        }
-        let saved = match self.session().await {
-            Ok(session) => notices::put(session.connection(), &rows).await,
-            Err(error) => {
-                tracing::warn!(%error, "what the server said could not be stored");
-                return;
-            }
-        };
-        if let Err(error) = saved {
-            tracing::warn!(%error, "what the server said could not be stored");
-            self.session = None;
-        }
-    }
-
-    /// Keeps what the server said while a message ran that is committed now.
-    fn note(&mut self, template: &Template, head: &Head) {
-        let noticed = template.noticed(self.take_notices());
-        self.keep(head, &noticed);
-        self.noticed.extend(noticed);
-    }
-
-    /// What the server said while the last message ran.
-    pub(super) fn take_notices(&mut self) -> Vec<(usize, Notice)> {
-        let session = self.session.as_mut();
-        session.map(Session::take_notices).unwrap_or_default()
-    }
-
-    /// Keeps what was said to the schema of `head` until it is stored.
-    pub(super) fn keep(&mut self, head: &Head, noticed: &[Noticed]) {
-        let rows = noticed.iter().filter_map(|notice| notice.row(head));
-        self.unsaved.extend(rows);
-    }
-
-    /// Stores what was said, once it is much.
-    pub(super) async fn save_many(&mut self) {
-        if self.unsaved.len() >= SAVED_AT_ONCE {
-            self.save().await;
         }
     }
 

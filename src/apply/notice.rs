@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::template::Origin;
+use super::{Carrier, Template, template::Origin};
 use crate::{
     history::Head,
     migration::{Direction, Version},
-    store::notices::Row,
+    postgres::Session,
+    store::notices::{self, Row},
     telemetry::{Notice, NoticeLevel},
 };
 
@@ -67,5 +68,55 @@ impl Noticed {
             && (self.level, self.version, self.direction)
                 == (other.level, other.version, other.direction)
             && (&self.name, &self.message) == (&other.name, &other.message)
+    }
+}
+
+/// So many messages of the server are stored at once.
+const SAVED_AT_ONCE: usize = 200;
+
+impl Carrier<'_> {
+    /// Stores what the server said. Should that fail, the migrations are no less committed.
+    pub(super) async fn save(&mut self) {
+        let rows = std::mem::take(&mut self.unsaved);
+        if rows.is_empty() {
+            return;
+        }
+        let saved = match self.session().await {
+            Ok(session) => notices::put(session.connection(), &rows).await,
+            Err(error) => {
+                tracing::warn!(%error, "what the server said could not be stored");
+                return;
+            }
+        };
+        if let Err(error) = saved {
+            tracing::warn!(%error, "what the server said could not be stored");
+            self.session = None;
+        }
+    }
+
+    /// Keeps what the server said while a message ran that is committed now.
+    pub(super) fn note(&mut self, template: &Template, head: &Head) {
+        let noticed = template.noticed(self.take_notices());
+        self.keep(head, &noticed);
+        self.noticed.extend(noticed);
+    }
+
+    /// What the server said while the last message ran.
+    pub(super) fn take_notices(&mut self) -> Vec<(usize, Notice)> {
+        let session = self.session.as_mut();
+        session.map(Session::take_notices).unwrap_or_default()
+    }
+
+    /// Keeps what was said to the schema of `head` until it is stored.
+    pub(super) fn keep(&mut self, head: &Head, noticed: &[Noticed]) {
+        let rows = noticed.iter().filter_map(|notice| notice.row(head));
+        self.unsaved.extend(rows);
+    }
+
+    /// Stores what was said, once it is much.
+    pub(super) async fn save_many(&mut self) {
+        if self.unsaved.len() >= SAVED_AT_ONCE {
+            self.save().await;
+        }
     }
 }

@@ -202,7 +202,7 @@ pub async fn repin(connection: &mut Connection, schema: &Ident) -> Result<bool, 
         .persistent(false)
         .execute(&mut *transaction)
         .answered(&failed)
-    .await?;
+        .await?;
     }
     transaction.commit().answered(&failed).await?;
     Ok(!moved.is_empty())
@@ -267,7 +267,7 @@ pub async fn mark_dirty(
         .bind(version.to_string())
         .execute(connection)
         .answered(StoreError::query("mark a schema as dirty"))
-    .await?;
+        .await?;
     Ok(())
 }
 

@@ -108,7 +108,7 @@ pub async fn set_state(
             .bind(to.as_str())
             .execute(connection)
             .answered(StoreError::query("change a tenant's state"))
-    .await?;
+            .await?;
     Ok(moved.rows_affected() == 1)
 }
 
@@ -154,6 +154,7 @@ pub async fn begin_rename(
     .bind(state.as_str())
     .bind(new.as_str())
     .execute(connection)
+    .answered(|error| error)
     .await;
     match begun {
         Ok(begun) => Ok(begun.rows_affected() == 1),
