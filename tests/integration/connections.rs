@@ -45,6 +45,7 @@ async fn a_connection_that_has_touched_enough_is_made_anew() {
         let mut small = remembering().await;
         small.fleet.at_once(1);
         small.fleet.limits.relations = relations;
+        small.fleet.limits.group_time = Duration::ZERO;
         assert!(small.go(Goal::Latest).await.is_complete());
         assert_eq!(processes(&small).await, connections, "{relations}");
     }

@@ -144,7 +144,9 @@ async fn works_through_a_pooler() {
     let Some(pooler) = Pooler::start(&database.url, "").await else {
         return;
     };
-    let settings = settings(&pooler.url_for(&database.url), &[]);
+    // The sample set builds an index concurrently, which needs a session of its own.
+    let direct = [("TENANTRY__HOME__DIRECT_URL", database.url.as_str())];
+    let settings = settings(&pooler.url_for(&database.url), &direct);
     with_daemon(settings, async |address| {
         until("it is ready", async || {
             get(address, "/readyz").await.0 == 200

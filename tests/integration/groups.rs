@@ -5,14 +5,16 @@ use std::{fs, time::Duration};
 use sqlx::Connection;
 use tenantry::{
     apply::{Audit, Carrier, Cut, Group, Together, compile},
+    config::MaxFailures,
     fleet::Fleet,
     migration::Scope,
     plan::Goal,
     postgres::Fault,
-    rollout::Cohorts,
+    rollout::{Cohorts, Request, travel},
     sql::Ident,
     store::scripts,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     Database, database,
@@ -100,7 +102,15 @@ async fn a_locked_tenant_is_carried_alone_and_holds_up_no_other() {
     let mut fleet = fleet(&database.url, &files);
     fleet.limits.lock_timeout = Duration::from_millis(20);
     fleet.limits.lock_tries = 2;
-    let report = go(&fleet, Goal::Latest, UP).await;
+    let request = Request {
+        goal: Goal::Latest,
+        scopes: UP,
+        select: &|_| true,
+        max_failures: MaxFailures::Count(1),
+    };
+    let report = travel(&fleet, &request, &CancellationToken::new(), &())
+        .await
+        .unwrap();
     let tenants = &report.scopes[1];
     assert_eq!(tenants.done(), 39, "{report:#?}");
     let failed: Vec<_> = tenants.failures().collect();

@@ -95,7 +95,7 @@ impl Several {
     /// Writes the configuration.
     fn configure(&self) {
         let mut text = format!(
-            "[home]\nurl = \"{}\"\n[migrations]\nshared = [\"shared\"]\ntenant = [\"tenant\"]\n",
+            "[home]\nurl = \"{}\"\n[migrations]\nshared = [\"shared\"]\ntenant = [\"tenant\"]\nalso_writes = [\"public\"]\n",
             self.home.url
         );
         for (shard, database) in &self.shards {
@@ -115,6 +115,7 @@ impl Several {
         let environment = [
             ("TENANTRY__MIGRATIONS__SHARED", list("shared")),
             ("TENANTRY__MIGRATIONS__TENANT", list("tenant")),
+            ("TENANTRY__MIGRATIONS__ALSO_WRITES", "public".to_owned()),
             ("TENANTRY__DAEMON__LISTEN", "127.0.0.1:0".to_owned()),
             ("TENANTRY__DAEMON__PROVISION_INTERVAL", "20ms".to_owned()),
         ];
