@@ -41,7 +41,7 @@ struct Options {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let options = Options::parse();
-    let bench = Bench::start().await;
+    let bench = Bench::start_counting().await;
     let files = tempfile::tempdir().unwrap();
     fs::create_dir(files.path().join("tenant")).unwrap();
     let write =

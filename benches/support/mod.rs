@@ -23,8 +23,20 @@ impl Bench {
     pub(crate) async fn start() -> Self {
         let options = Options::new(env!("CARGO_BIN_EXE_tenantry"))
             .sources([Source::Local, Source::Container])
+            .purpose(Purpose::Durable);
+        Self::of(options).await
+    }
+
+    /// The same with pg_stat_statements, which keeps an entry for each text that it has not met: for counting queries.
+    pub(crate) async fn start_counting() -> Self {
+        let options = Options::new(env!("CARGO_BIN_EXE_tenantry"))
+            .sources([Source::Local, Source::Container])
             .purpose(Purpose::Durable)
             .setting("shared_preload_libraries", "pg_stat_statements");
+        Self::of(options).await
+    }
+
+    async fn of(options: Options) -> Self {
         Self {
             server: Server::start(&options).await.unwrap(),
         }

@@ -125,6 +125,11 @@ impl<'a> Carrier<'a> {
         Ok(self.session.insert(session))
     }
 
+    /// Whether a session is at hand now.
+    pub async fn connected(&mut self) -> bool {
+        self.session().await.is_ok()
+    }
+
     /// The same, past whatever pooler may be in between.
     pub(super) async fn direct_session(&mut self) -> Result<&mut Session, SessionError> {
         if let Some(pooled) = self.session.take_if(|session| session.is_pooled()) {

@@ -221,6 +221,9 @@ impl<'a> Draft<'a> {
     fn step(&mut self, step: &Step) {
         self.locks += cut::locks(&step.script);
         self.template.relations += cut::relations(&step.script);
+        if self.template.revisions > 0 {
+            self.template.call("next_step", "");
+        }
         self.template.search_path(&self.limits.extra_search_path);
         self.timeouts(&step.script);
         self.template.script(Origin::of_step(step));
@@ -241,6 +244,9 @@ impl<'a> Draft<'a> {
             text(&self.limits.who),
         ];
         self.template.own(CHECK);
+        if cut::moves_data(&step.script) {
+            self.template.call("deallocate", "");
+        }
         self.audit();
         if cfg!(feature = "mutant-late-history") {
             // A bug on purpose, see Cargo.toml.
@@ -344,5 +350,5 @@ pub(super) fn text(value: &str) -> String {
 
 pub(super) fn bytea(bytes: &[u8; 32]) -> String {
     let checksum = Checksum::from(*bytes);
-    format!("pg_catalog.decode('{checksum}', 'hex')")
+    format!("'\\x{checksum}'")
 }

@@ -89,7 +89,7 @@ impl Conductor<'_> {
         works: Vec<Work<'_>>,
         halt: &CancellationToken,
     ) -> Vec<Run> {
-        let workers = shard.concurrency.min(works.len());
+        let workers = shard.concurrency.min(works.len()).max(1);
         let desk = Desk {
             shard,
             queue: Queue::new(works, workers, self.fleet.limits.group_time),
@@ -98,22 +98,24 @@ impl Conductor<'_> {
         };
         let carrier = || Carrier::new(shard, &self.fleet.limits).until(halt.clone());
         let mut first = carrier();
-        if !self.is_over()
-            && let Err(failure) = store_scripts(&mut first, &desk.queue).await
-        {
-            return self.unreachable(&desk, failure);
+        let mut others: Vec<_> = std::iter::repeat_with(carrier).take(workers - 1).collect();
+        if !self.is_over() {
+            // What keeps the others from connecting is told when they have something to do.
+            let connecting = join_all(others.iter_mut().map(Carrier::connected));
+            let (stored, _) = futures::join!(store_scripts(&mut first, &desk.queue), connecting);
+            if let Err(failure) = stored {
+                return self.unreachable(&desk, failure);
+            }
         }
-        let carriers = std::iter::once(first).chain(std::iter::repeat_with(carrier));
-        let workers = carriers
-            .take(workers)
-            .map(|carrier| self.worker(&desk, carrier));
+        let carriers = std::iter::once(first).chain(others);
+        let workers = carriers.map(|carrier| self.worker(&desk, carrier));
         join_all(workers).await.into_iter().flatten().collect()
     }
 
     /// Does what is next until nothing is.
     async fn worker<'w>(&self, desk: &Desk<'w>, mut carrier: Carrier<'_>) -> Vec<Run> {
         let mut runs = Vec::new();
-        while let Some(job) = desk.queue.next() {
+        while let Some(job) = desk.queue.next().await {
             let statements = u32::try_from(job.statements()).unwrap_or(u32::MAX);
             // Whoever asks to stop meanwhile is heard below.
             let paced = desk.shard.wait_for(statements);
@@ -149,11 +151,13 @@ impl Conductor<'_> {
         first: bool,
     ) -> Run {
         let Some(mut carried) = self.carry(desk, carrier, work, first).await else {
+            desk.queue.failed(work);
             return self.not_started(work);
         };
         let Some(failure) = carried.failure.take() else {
             return self.ended(work, carried, Ended::Done);
         };
+        desk.queue.failed(work);
         match failure.fault {
             // Somebody else is at work there, or asked for it: nothing is wrong.
             Fault::Busy | Fault::Stale | Fault::Cancelled => {}
@@ -257,15 +261,9 @@ impl Conductor<'_> {
         }
         let mut failure = Some(Box::new(failure));
         let mut runs = Vec::new();
-        while let Some(job) = desk.queue.next() {
-            let works = match job {
-                Job::One { work, .. } => vec![work],
-                Job::Several(_, works) => works,
-            };
-            runs.extend(works.into_iter().map(|work| {
-                let ended = failure.take().map_or(Ended::NotStarted, Ended::Failed);
-                self.ended(work, Carried::default(), ended)
-            }));
+        for work in desk.queue.drain() {
+            let ended = failure.take().map_or(Ended::NotStarted, Ended::Failed);
+            runs.push(self.ended(work, Carried::default(), ended));
         }
         runs
     }

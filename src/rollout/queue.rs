@@ -4,8 +4,10 @@
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+use tokio::sync::Notify;
 
 use super::conduct::Work;
 use crate::{
@@ -83,7 +85,13 @@ pub(super) struct Queue<'a> {
     lanes: Mutex<Vec<Lane<'a>>>,
     workers: usize,
     group_time: Duration,
+    /// Wakes those that wait for the first of a plan.
+    first_ended: Notify,
 }
+
+/// So long the others wait for the first of a plan: what is wrong with a plan is mostly wrong with it there already. When
+/// it takes longer, they begin all the same.
+const FIRST: Duration = Duration::from_millis(200);
 
 /// The works that share a plan.
 #[derive(Debug)]
@@ -94,6 +102,8 @@ struct Lane<'a> {
     last: VecDeque<Work<'a>>,
     /// Whether one of them has come through.
     seen: bool,
+    /// Since when the first of them has been under way, where none has come through.
+    begun: Option<Instant>,
     /// How many go together.
     size: usize,
 }
@@ -117,6 +127,7 @@ impl<'a> Queue<'a> {
                     alone: VecDeque::new(),
                     last: VecDeque::new(),
                     seen: false,
+                    begun: None,
                     size: 1,
                 }),
             }
@@ -125,6 +136,7 @@ impl<'a> Queue<'a> {
             lanes: Mutex::new(lanes),
             workers: workers.max(1),
             group_time,
+            first_ended: Notify::new(),
         }
     }
 
@@ -133,20 +145,58 @@ impl<'a> Queue<'a> {
         self.lanes().iter().map(|lane| lane.prepared.plan).collect()
     }
 
-    /// What to do next; none when nothing is waiting.
-    pub(super) fn next(&self) -> Option<Job<'a>> {
+    /// What to do next; none when nothing is left. Waits while all that is left waits for the first of its plan.
+    pub(super) async fn next(&self) -> Option<Job<'a>> {
+        loop {
+            let ended = self.first_ended.notified();
+            match self.at_once() {
+                Ok(job) => return Some(job),
+                Err(wait) => {
+                    // Late or not, it is looked again.
+                    let _ = tokio::time::timeout(wait?, ended).await;
+                }
+            }
+        }
+    }
+
+    /// What to do next; else how long to wait, where there is anything to wait for.
+    fn at_once(&self) -> Result<Job<'a>, Option<Duration>> {
         let mut lanes = self.lanes();
-        lanes
+        let next = lanes
             .iter_mut()
             .find_map(|lane| lane.next(self.workers))
-            .or_else(|| lanes.iter_mut().find_map(Lane::last))
+            .or_else(|| lanes.iter_mut().find_map(Lane::last));
+        next.ok_or_else(|| lanes.iter().filter_map(Lane::wait).min())
+    }
+
+    /// The first of a plan has failed: the next one goes first.
+    pub(super) fn failed(&self, work: Work<'a>) {
+        self.in_lane(work, |lane| lane.begun = None);
+        self.first_ended.notify_waiters();
+    }
+
+    /// All that are left.
+    pub(super) fn drain(&self) -> Vec<Work<'a>> {
+        let mut lanes = self.lanes();
+        let mut left = Vec::new();
+        for lane in lanes.iter_mut() {
+            left.extend(lane.alone.drain(..).map(|(work, _)| work));
+            left.extend(lane.rest.drain(..));
+            left.extend(lane.last.drain(..));
+        }
+        left
     }
 
     /// `targets` of a plan took so long together, without a failure.
     pub(super) fn took(&self, work: Work<'a>, targets: usize, elapsed: Duration) {
         self.in_lane(work, |lane| {
-            lane.seen = true;
-            if targets == lane.size && elapsed * 2 <= self.group_time {
+            if !lane.seen {
+                lane.seen = true;
+                self.first_ended.notify_waiters();
+            }
+            if targets == lane.size && elapsed * 8 <= self.group_time {
+                lane.size *= 4;
+            } else if targets == lane.size && elapsed * 2 <= self.group_time {
                 lane.size *= 2;
             } else if targets == lane.size && elapsed > self.group_time {
                 lane.size = (lane.size / 2).max(1);
@@ -194,7 +244,16 @@ impl<'a> Queue<'a> {
 }
 
 impl<'a> Lane<'a> {
+    /// How long the others still wait for the first.
+    fn wait(&self) -> Option<Duration> {
+        let begun = self.begun.filter(|_| !self.seen && !self.rest.is_empty());
+        begun.and_then(|begun| FIRST.checked_sub(begun.elapsed()))
+    }
+
     fn next(&mut self, workers: usize) -> Option<Job<'a>> {
+        if self.wait().is_some() {
+            return None;
+        }
         if let Some((work, unsure)) = self.alone.pop_front() {
             return Some(self.one(work, unsure));
         }
@@ -218,7 +277,8 @@ impl<'a> Lane<'a> {
         self.last.pop_front().map(|work| self.one(work, false))
     }
 
-    fn one(&self, work: Work<'a>, unsure: bool) -> Job<'a> {
+    fn one(&mut self, work: Work<'a>, unsure: bool) -> Job<'a> {
+        self.begun.get_or_insert_with(Instant::now);
         Job::One {
             work,
             first: !self.seen,
@@ -305,7 +365,7 @@ mod tests {
     /// How many targets each job has when each takes so long.
     fn sizes(queue: &Queue<'_>, each: Duration) -> Vec<usize> {
         std::iter::from_fn(|| {
-            let (work, count) = match queue.next()? {
+            let (work, count) = match queue.at_once().ok()? {
                 Job::One { work, .. } => (work, 1),
                 Job::Several(_, works) => (works[0], works.len()),
             };
@@ -321,7 +381,7 @@ mod tests {
         let prepared = Prepared::new(&plan, &limits, Scope::Tenant);
         let queue = Queue::new(works(&prepared, &targets), 1, TARGET_TIME);
         let sizes = sizes(&queue, Duration::from_millis(2));
-        assert_eq!(sizes[..6], [1, 2, 4, 8, 16, 16]);
+        assert_eq!(sizes[..6], [1, 4, 8, 16, 16, 16]);
         assert_eq!(sizes.iter().sum::<usize>(), 200);
     }
 
@@ -347,16 +407,25 @@ mod tests {
     }
 
     #[test]
-    fn all_are_first_until_one_has_come_through() {
+    fn the_others_wait_for_the_first_until_it_has_come_through_or_takes_long() {
         let (plan, limits, targets) = (plan("create table x ()"), limits(), targets(10));
         let prepared = Prepared::new(&plan, &limits, Scope::Tenant);
-        let queue = Queue::new(works(&prepared, &targets), 2, TARGET_TIME);
-        for _ in 0..3 {
-            assert!(matches!(queue.next(), Some(Job::One { first: true, .. })));
-        }
         let work = works(&prepared, &targets).next().unwrap();
+        let queue = Queue::new(works(&prepared, &targets), 2, TARGET_TIME);
+        let is_first = |job| matches!(job, Ok(Job::One { first: true, .. }));
+        let waits = || matches!(queue.at_once(), Err(Some(wait)) if wait <= FIRST);
+        assert!(is_first(queue.at_once()));
+        assert!(waits());
+        // When it fails, another one is the first.
+        queue.failed(work);
+        assert!(is_first(queue.at_once()));
+        assert!(waits());
+        queue.in_lane(work, |lane| {
+            lane.begun = lane.begun.and_then(|begun| begun.checked_sub(FIRST));
+        });
+        assert!(is_first(queue.at_once()));
         queue.took(work, 1, Duration::ZERO);
-        assert!(matches!(queue.next(), Some(Job::Several(..))));
+        assert!(matches!(queue.at_once(), Ok(Job::Several(..))));
     }
 
     #[test]
@@ -369,7 +438,8 @@ mod tests {
         queue.part(vec![all[2]], Alone::Unsure);
         queue.part(vec![all[3]], Alone::Next);
         queue.give_back(vec![all[4]]);
-        let order: Vec<_> = std::iter::from_fn(|| match queue.next()? {
+        queue.took(all[0], 0, Duration::ZERO);
+        let order: Vec<_> = std::iter::from_fn(|| match queue.at_once().ok()? {
             Job::One { work, unsure, .. } => Some((work.target.schema.to_string(), unsure)),
             Job::Several(..) => None,
         })

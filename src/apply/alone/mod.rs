@@ -216,6 +216,7 @@ fn recorded(origin: &Origin, done: usize, limits: &Limits) -> Template {
         ))
         .statement(origin.clone())
         .own(CHECK)
+        .call("deallocate", "")
         .guard("leave_statement", &format!(", {done}, {LEFT}"))
         .commit();
     template.clear();

@@ -52,15 +52,19 @@ create table tenantry.heads (
     schema_oid         oid primary key,
     schema_name        text not null,
     version            text,
-    digest             bytea not null default decode(repeat('00', 32), 'hex') check (octet_length(digest) = 32),
-    repeatables_digest bytea not null default decode(repeat('00', 32), 'hex') check (octet_length(repeatables_digest) = 32),
+    digest             bytea not null default decode(repeat('00', 32), 'hex'),
+    repeatables_digest bytea not null default decode(repeat('00', 32), 'hex'),
     revision           bigint not null default 0,
     fence              bigint not null default 0,
     dirty_version      text,
     -- What it is in the middle of, statement by statement.
     running_version    text,
-    running_direction  text check (running_direction in ('up', 'down')),
-    constraint what_runs_has_a_direction check ((running_version is null) = (running_direction is null)),
+    running_direction  text,
+    -- One constraint: PostgreSQL reads each of them anew for every statement.
+    constraint a_head_is_whole check (
+        octet_length(digest) = 32 and octet_length(repeatables_digest) = 32
+        and (running_version is null) = (running_direction is null) and coalesce(running_direction, 'up') in ('up', 'down')
+    ),
     constraint one_head_a_schema unique (schema_name)
 ) with (fillfactor = 50);
 
@@ -77,10 +81,11 @@ begin
         raise exception using errcode = 'TN001', message = 'another session is at work on this schema';
     end if;
     -- Read after the lock: a statement of its own, hence a snapshot of its own.
-    select h.revision, h.fence, h.dirty_version, h.running_version, n.nspname into head
-      from tenantry.heads h left join pg_catalog.pg_namespace n on n.oid = h.schema_oid
+    select h.revision, h.fence, h.dirty_version, h.running_version into head
+      from tenantry.heads h
      where h.schema_oid = p_schema;
-    if not found or head.nspname is distinct from p_name::name then
+    -- By its name in the catalog's cache: a join would be a third of what this costs.
+    if not found or pg_catalog.to_regnamespace(pg_catalog.quote_ident(p_name)) is distinct from p_schema::pg_catalog.regnamespace then
         raise exception using errcode = 'TN003', message = 'the schema was dropped, renamed or made anew since it was pinned';
     end if;
     if head.revision <> p_revision or head.fence <> p_fence then
@@ -101,8 +106,9 @@ end
 $$;
 
 -- Forgets what a script has prepared by SQL, for example in EXECUTE: the next schema's script may use the same name. The
--- driver's own prepared statements stay.
-create function tenantry.deallocate() returns void language plpgsql volatile as $$
+-- driver's own prepared statements stay. For scripts that run functions; structure alone prepares nothing.
+create procedure tenantry.deallocate(p_schema oid, p_name text)
+language plpgsql as $$
 declare
     prepared text;
 begin
@@ -131,41 +137,52 @@ begin
     if p_current is distinct from p_name::name then
         raise exception using errcode = 'TN006', message = pg_catalog.format('the script left its schema for %s', coalesce(p_current::text, 'none'));
     end if;
-    perform tenantry.deallocate();
     return pg_catalog.to_timestamp(mark[3]::double precision);
 end
 $$;
 
--- `p_path` is not used: evaluating it has set the search path to nothing, so that the plans in here can be kept.
+-- The checks of `assert_inside` once more, in a way that costs a call and a query less. `p_path` is not used: evaluating it has set the search path to nothing, so that the plans in here can be kept.
 create procedure tenantry.leave(
     p_schema oid, p_name text, p_current name, p_path text, p_version text, p_migration text, p_direction text,
     p_up bytea, p_down bytea, p_head text, p_digest bytea, p_statements integer, p_who text
 )
 language plpgsql as $$
 declare
-    started timestamptz := tenantry.assert_inside(p_schema, p_name, p_current);
-    finished timestamptz := pg_catalog.clock_timestamp();
+    mark text[] := pg_catalog.string_to_array(pg_catalog.current_setting('tenantry.mark', true), ' ');
+    left_revision bigint;
+    left_fence bigint;
 begin
-    with head as (
-        update tenantry.heads
-           set version = p_head, digest = p_digest, revision = revision + 1,
-               -- What a way back drops may take repeatables along: all of them are applied again on the next way up.
-               repeatables_digest = case p_direction when 'up' then repeatables_digest
-                                    else '\x0000000000000000000000000000000000000000000000000000000000000000' end
-         where schema_oid = p_schema
-        returning revision, fence
-    )
-    insert into tenantry.history (schema_oid, schema_name, version, name, direction, up_checksum, down_checksum, state, how,
-                                  revision, fence, who, started_at, finished_at, statements_done)
-    select p_schema, p_name, p_version, p_migration, p_direction, p_up, p_down,
-           case p_direction when 'up' then 'applied' else 'reverted' end, 'run',
-           head.revision, head.fence, p_who, started, finished, p_statements
-      from head;
+    if mark[1] is distinct from pg_catalog.pg_current_xact_id()::text or mark[2] is distinct from p_schema::text
+       or p_current is distinct from p_name::name
+       or pg_catalog.to_regnamespace(pg_catalog.quote_ident(p_name)) is distinct from p_schema::pg_catalog.regnamespace then
+        -- Which says what is wrong.
+        perform tenantry.assert_inside(p_schema, p_name, p_current);
+    end if;
+    update tenantry.heads h
+       set version = p_head, digest = p_digest, revision = h.revision + 1,
+           -- What a way back drops may take repeatables along: all of them are applied again on the next way up.
+           repeatables_digest = case p_direction when 'up' then h.repeatables_digest
+                                else '\x0000000000000000000000000000000000000000000000000000000000000000' end
+     where h.schema_oid = p_schema
+    returning h.revision, h.fence into left_revision, left_fence;
     if not found then
         raise exception using errcode = 'TN003', message = 'the head of the schema is gone, so nothing can be recorded';
     end if;
+    insert into tenantry.history (schema_oid, schema_name, version, name, direction, up_checksum, down_checksum, state, how,
+                                  revision, fence, who, started_at, finished_at, statements_done)
+    values (p_schema, p_name, p_version, p_migration, p_direction, p_up, p_down,
+            case p_direction when 'up' then 'applied' else 'reverted' end, 'run',
+            left_revision, left_fence, p_who, pg_catalog.to_timestamp(mark[3]::double precision), pg_catalog.clock_timestamp(),
+            p_statements);
+end
+$$;
+
+-- Begins another step in the same transaction: from now on its time counts.
+create procedure tenantry.next_step(p_schema oid, p_name text)
+language plpgsql as $$
+begin
     perform pg_catalog.set_config('tenantry.mark',
-        pg_catalog.pg_current_xact_id()::text || ' ' || p_schema::text || ' ' || extract(epoch from finished)::text, false);
+        pg_catalog.pg_current_xact_id()::text || ' ' || p_schema::text || ' ' || extract(epoch from pg_catalog.clock_timestamp())::text, false);
 end
 $$;
 
