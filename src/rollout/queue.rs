@@ -93,6 +93,9 @@ pub(super) struct Queue<'a> {
 /// it takes longer, they begin all the same.
 const FIRST: Duration = Duration::from_millis(200);
 
+/// By so much a group may be larger than the one before it: what is quick for a few may wait for something for many.
+const GROWTH: usize = 8;
+
 /// The works that share a plan.
 #[derive(Debug)]
 struct Lane<'a> {
@@ -106,6 +109,8 @@ struct Lane<'a> {
     begun: Option<Instant>,
     /// How many go together.
     size: usize,
+    /// How long one of them took when it was last measured.
+    each: Duration,
 }
 
 impl<'a> Queue<'a> {
@@ -129,6 +134,7 @@ impl<'a> Queue<'a> {
                     seen: false,
                     begun: None,
                     size: 1,
+                    each: Duration::MAX,
                 }),
             }
         }
@@ -164,7 +170,7 @@ impl<'a> Queue<'a> {
         let mut lanes = self.lanes();
         let next = lanes
             .iter_mut()
-            .find_map(|lane| lane.next(self.workers))
+            .find_map(|lane| lane.next(self.workers, self.group_time / 5))
             .or_else(|| lanes.iter_mut().find_map(Lane::last));
         next.ok_or_else(|| lanes.iter().filter_map(Lane::wait).min())
     }
@@ -194,12 +200,12 @@ impl<'a> Queue<'a> {
                 lane.seen = true;
                 self.first_ended.notify_waiters();
             }
-            if targets == lane.size && elapsed * 8 <= self.group_time {
-                lane.size *= 4;
-            } else if targets == lane.size && elapsed * 2 <= self.group_time {
-                lane.size *= 2;
-            } else if targets == lane.size && elapsed > self.group_time {
+            lane.each = elapsed / u32::try_from(targets).unwrap_or(u32::MAX).max(1);
+            if targets == lane.size && elapsed > self.group_time {
                 lane.size = (lane.size / 2).max(1);
+            } else if targets == lane.size {
+                let times = self.group_time.as_nanos() / elapsed.as_nanos().max(1);
+                lane.size *= usize::try_from(times).unwrap_or(GROWTH).clamp(1, GROWTH);
             }
         });
     }
@@ -250,7 +256,8 @@ impl<'a> Lane<'a> {
         begun.and_then(|begun| FIRST.checked_sub(begun.elapsed()))
     }
 
-    fn next(&mut self, workers: usize) -> Option<Job<'a>> {
+    /// Groups that take no longer than `short` are not made smaller for the sake of others that have nothing to do.
+    fn next(&mut self, workers: usize, short: Duration) -> Option<Job<'a>> {
         if self.wait().is_some() {
             return None;
         }
@@ -262,7 +269,8 @@ impl<'a> Lane<'a> {
             Some(group) if self.seen => self
                 .size
                 .min(group.most())
-                .min(self.rest.len().div_ceil(workers)),
+                .min(self.rest.len())
+                .min(self.rest.len().div_ceil(workers).max(self.within(short))),
             _ => 1,
         };
         match &self.prepared.group {
@@ -271,6 +279,12 @@ impl<'a> Lane<'a> {
             }
             _ => self.rest.pop_front().map(|work| self.one(work, false)),
         }
+    }
+
+    /// How many go into so much time.
+    fn within(&self, time: Duration) -> usize {
+        let many = time.as_nanos() / self.each.as_nanos().max(1);
+        usize::try_from(many).unwrap_or(usize::MAX)
     }
 
     fn last(&mut self) -> Option<Job<'a>> {
@@ -381,7 +395,7 @@ mod tests {
         let prepared = Prepared::new(&plan, &limits, Scope::Tenant);
         let queue = Queue::new(works(&prepared, &targets), 1, TARGET_TIME);
         let sizes = sizes(&queue, Duration::from_millis(2));
-        assert_eq!(sizes[..6], [1, 4, 8, 16, 16, 16]);
+        assert_eq!(sizes[..6], [1, 8, 24, 24, 24, 24]);
         assert_eq!(sizes.iter().sum::<usize>(), 200);
     }
 
@@ -401,9 +415,8 @@ mod tests {
         let (plan, limits, targets) = (plan("create table x ()"), limits(), targets(64));
         let prepared = Prepared::new(&plan, &limits, Scope::Tenant);
         let queue = Queue::new(works(&prepared, &targets), 4, TARGET_TIME);
-        let sizes = sizes(&queue, Duration::ZERO);
-        assert!(sizes.iter().all(|size| *size <= 16), "{sizes:?}");
-        assert_eq!(sizes.last(), Some(&1));
+        let sizes = sizes(&queue, Duration::from_millis(1));
+        assert_eq!(sizes, [1, 8, 14, 11, 10, 10, 10]);
     }
 
     #[test]
