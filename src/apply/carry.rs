@@ -125,6 +125,13 @@ impl<'a> Carrier<'a> {
         Ok(self.session.insert(session))
     }
 
+    /// Whether the schema stands exactly where `compiled` takes the one of `head`, as far as that can be told.
+    pub async fn has_arrived(&mut self, compiled: &Compiled, head: &Head) -> bool {
+        let after = |head: Head, part: &Part| part.after(&head);
+        let after = compiled.parts.iter().fold(head.clone(), after);
+        self.is_at(&after).await
+    }
+
     /// Whether a session is at hand now.
     pub async fn connected(&mut self) -> bool {
         self.session().await.is_ok()

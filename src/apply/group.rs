@@ -46,7 +46,7 @@ impl Group {
         };
         let alone = plan.steps.is_empty()
             || !plan.repeatables.is_empty()
-            || plan.steps.iter().any(|step| is_alone(plan, step));
+            || plan.steps.iter().any(is_alone);
         // In the lock table: each target's own lock as well.
         let locks: u32 = 1 + plan
             .steps
@@ -117,8 +117,8 @@ pub enum Together {
     Done(Vec<Vec<Noticed>>),
     /// Nothing was done, since others are at work on these, by OID: the rest can be sent again.
     Busy(Vec<u32>),
-    /// Nothing was done; each has to be carried alone, which also tells what was wrong.
-    Apart,
+    /// Nothing was done, for this reason; each has to be carried alone, which also tells whose it is.
+    Apart(Fault),
     /// The connection broke. Each has to be carried alone, and may be found at its goal.
     Unsure,
 }
@@ -127,7 +127,7 @@ impl Carrier<'_> {
     /// Carries several targets in one transaction, once.
     pub async fn carry_group(&mut self, group: &Group, heads: &[&Head]) -> Together {
         let Ok(message) = group.stamp(heads) else {
-            return Together::Apart;
+            return Together::Apart(Fault::Gone);
         };
         match self
             .send(&message, group.longest(heads.len()), Some(group.wait))
@@ -144,18 +144,25 @@ impl Carrier<'_> {
             }
             Ok(Outcome::Refused { error, .. }) if Fault::of(&error.code) == Fault::Busy => {
                 let busy = error.detail.unwrap_or_default();
-                let busy: Vec<u32> = busy.split(' ').filter_map(|oid| oid.parse().ok()).collect();
-                if busy.is_empty() {
-                    Together::Apart
-                } else {
-                    Together::Busy(busy)
+                let busy = busy.split(' ').filter_map(|oid| oid.parse().ok());
+                // A script may say so as well, of anybody.
+                let is_ours = |oid: &u32| heads.iter().any(|head| head.schema_oid == *oid);
+                let busy: Vec<u32> = busy.filter(is_ours).collect();
+                match busy.is_empty() {
+                    true => Together::Apart(Fault::Busy),
+                    false => Together::Busy(busy),
                 }
             }
             Ok(Outcome::Refused {
                 error, completed, ..
             }) => {
                 tracing::debug!(targets = heads.len(), completed, %error, "a group is taken apart");
-                Together::Apart
+                // Out of shared memory: the lock table took no more, and each of them may fit alone.
+                let is_too_large = error.code == "53200";
+                Together::Apart(match is_too_large {
+                    true => Fault::Finer,
+                    false => Fault::of(&error.code),
+                })
             }
             Err(_) => Together::Unsure,
         }
@@ -163,14 +170,15 @@ impl Carrier<'_> {
 }
 
 /// Whether this step keeps its plan out of groups.
-fn is_alone(plan: &Plan, step: &Step) -> bool {
+fn is_alone(step: &Step) -> bool {
     let script = &step.script;
     cut::reaches_on(script)
-        || cut::is_dynamic(script)
+        // Queries and changes of data may call functions and triggers, which may leave settings and temporary tables to
+        // the next target; and they take their time.
+        || cut::moves_data(script)
         // Whoever asks for time expects to need it.
         || script.directives.statement_timeout.is_some()
         || script.directives.lock_timeout.is_some()
-        || plan.has_deferrable && cut::moves_data(script)
 }
 
 /// A lock that is not free at once is waited for by the target that wants it, not by the whole group.

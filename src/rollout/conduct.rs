@@ -102,7 +102,7 @@ impl Conductor<'_> {
         if !self.is_over() {
             // What keeps the others from connecting is told when they have something to do.
             let connecting = join_all(others.iter_mut().map(Carrier::connected));
-            let (stored, _) = futures::join!(store_scripts(&mut first, &desk.queue), connecting);
+            let (stored, _) = futures::join!(self.prepare(&desk, &mut first), connecting);
             if let Err(failure) = stored {
                 return self.unreachable(&desk, failure);
             }
@@ -110,6 +110,24 @@ impl Conductor<'_> {
         let carriers = std::iter::once(first).chain(others);
         let workers = carriers.map(|carrier| self.worker(&desk, carrier));
         join_all(workers).await.into_iter().flatten().collect()
+    }
+
+    /// Stores the scripts; again, some times, while the database is unwell.
+    async fn prepare(&self, desk: &Desk<'_>, carrier: &mut Carrier<'_>) -> Result<(), Failure> {
+        loop {
+            let Err(failure) = store_scripts(carrier, &desk.queue).await else {
+                desk.breaker.well();
+                return Ok(());
+            };
+            if !Breaker::is_opened_by(failure.fault) {
+                return Err(failure);
+            }
+            // Also a connection that broke: nobody has waited for the server yet.
+            desk.breaker.unwell(Fault::Shard);
+            if !desk.breaker.admit(false, desk.halt).await {
+                return Err(failure);
+            }
+        }
     }
 
     /// Does what is next until nothing is.
@@ -127,7 +145,11 @@ impl Conductor<'_> {
                     unsure,
                 } => {
                     carrier.unsure(unsure);
-                    runs.push(self.one(desk, &mut carrier, work, first).await);
+                    let run = match unsure && self.is_over() {
+                        true => self.perhaps_done(&mut carrier, work).await,
+                        false => self.one(desk, &mut carrier, work, first).await,
+                    };
+                    runs.push(run);
                 }
                 Job::Several(_, works)
                     if self.is_over() || !desk.breaker.admit(false, desk.halt).await =>
@@ -165,7 +187,9 @@ impl Conductor<'_> {
             // not its own would do so again, unwatched perhaps.
             Fault::Author | Fault::Escaped | Fault::Foreign => self.budget.halt(),
             // The breaker's affair: the other databases are not to stop for it.
-            fault if Breaker::is_opened_by(fault) && desk.breaker.is_given_up() => {}
+            fault
+                if Breaker::is_opened_by(fault)
+                    && (desk.breaker.is_given_up() || carried.migrations > 0) => {}
             _ => self.budget.spend(),
         }
         if self.budget.is_spent() {
@@ -225,8 +249,11 @@ impl Conductor<'_> {
         let heads: Vec<&Head> = works.iter().map(|work| work.head).collect();
         let start = Instant::now();
         let together = carrier.carry_group(group, &heads).await;
-        // Where it was not, those that are carried alone now will tell.
-        desk.breaker.well();
+        match &together {
+            // Where the connection broke, those that are carried alone now will tell.
+            Together::Apart(fault) if Breaker::is_opened_by(*fault) => desk.breaker.unwell(*fault),
+            _ => desk.breaker.well(),
+        }
         match together {
             Together::Done(noticed) => {
                 if let Some(first) = works.first() {
@@ -248,7 +275,7 @@ impl Conductor<'_> {
                 desk.queue.part(busy, Alone::Last);
                 desk.queue.give_back(free);
             }
-            Together::Apart => desk.queue.part(works, Alone::Next),
+            Together::Apart(_) => desk.queue.part(works, Alone::Next),
             Together::Unsure => desk.queue.part(works, Alone::Unsure),
         }
         Vec::new()
@@ -271,6 +298,18 @@ impl Conductor<'_> {
     /// Whether nobody may be begun any more, anywhere.
     fn is_over(&self) -> bool {
         self.stop.is_cancelled() || self.budget.is_spent()
+    }
+
+    /// No try will tell any more how the group ended that this one was in.
+    async fn perhaps_done(&self, carrier: &mut Carrier<'_>, work: Work<'_>) -> Run {
+        if !carrier.has_arrived(&work.prepared.others, work.head).await {
+            return self.not_started(work);
+        }
+        let carried = Carried {
+            migrations: work.prepared.plan.steps.len(),
+            ..Carried::default()
+        };
+        self.ended(work, carried, Ended::Done)
     }
 
     fn not_started(&self, work: Work<'_>) -> Run {

@@ -167,12 +167,12 @@ impl<'a> Queue<'a> {
 
     /// What to do next; else how long to wait, where there is anything to wait for.
     fn at_once(&self) -> Result<Job<'a>, Option<Duration>> {
-        let mut lanes = self.lanes();
+        let (mut lanes, now) = (self.lanes(), Instant::now());
         let next = lanes
             .iter_mut()
-            .find_map(|lane| lane.next(self.workers, self.group_time / 5))
+            .find_map(|lane| lane.next(self.workers, self.group_time / 5, now))
             .or_else(|| lanes.iter_mut().find_map(Lane::last));
-        next.ok_or_else(|| lanes.iter().filter_map(Lane::wait).min())
+        next.ok_or_else(|| lanes.iter().filter_map(|lane| lane.wait(now)).min())
     }
 
     /// The first of a plan has failed: the next one goes first.
@@ -205,7 +205,9 @@ impl<'a> Queue<'a> {
                 lane.size = (lane.size / 2).max(1);
             } else if targets == lane.size {
                 let times = self.group_time.as_nanos() / elapsed.as_nanos().max(1);
-                lane.size *= usize::try_from(times).unwrap_or(GROWTH).clamp(1, GROWTH);
+                let times = usize::try_from(times).unwrap_or(GROWTH).clamp(1, GROWTH);
+                let most = lane.prepared.group.as_ref().map_or(1, Group::most);
+                lane.size = (lane.size * times).min(most);
             }
         });
     }
@@ -251,14 +253,14 @@ impl<'a> Queue<'a> {
 
 impl<'a> Lane<'a> {
     /// How long the others still wait for the first.
-    fn wait(&self) -> Option<Duration> {
+    fn wait(&self, now: Instant) -> Option<Duration> {
         let begun = self.begun.filter(|_| !self.seen && !self.rest.is_empty());
-        begun.and_then(|begun| FIRST.checked_sub(begun.elapsed()))
+        begun.and_then(|begun| FIRST.checked_sub(now.duration_since(begun)))
     }
 
     /// Groups that take no longer than `short` are not made smaller for the sake of others that have nothing to do.
-    fn next(&mut self, workers: usize, short: Duration) -> Option<Job<'a>> {
-        if self.wait().is_some() {
+    fn next(&mut self, workers: usize, short: Duration, now: Instant) -> Option<Job<'a>> {
+        if self.wait(now).is_some() {
             return None;
         }
         if let Some((work, unsure)) = self.alone.pop_front() {
@@ -473,6 +475,8 @@ mod tests {
         let limits = limits();
         for text in [
             "do $$ begin null; end $$",
+            "select f()",
+            "update x set y = 1",
             "create temp table x ()",
             "set local work_mem = '1MB'; create table x ()",
             "-- tenantry: lock-timeout=5s\ncreate table x ()",

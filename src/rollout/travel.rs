@@ -266,13 +266,32 @@ impl Journey<'_> {
                 .into_iter()
                 .map(|run| (run.target.clone(), run))
                 .collect();
-            let survey = Survey::take(self.fleet).await?;
-            cohorts = self.plan(&survey, report.scope, Some(&again)).await?;
+            cohorts = match self.plan_again(report.scope, &again).await {
+                Ok(cohorts) => cohorts,
+                // What is done has to be told all the same.
+                Err(error) => {
+                    tracing::warn!(%error, "who was moved by somebody else could not be looked at again");
+                    for run in earlier.values() {
+                        self.observer.ended(report.scope, run);
+                    }
+                    report.runs.extend(earlier.into_values());
+                    break;
+                }
+            };
             self.settle(&cohorts, &earlier, &mut report);
         }
         self.observer.finish(report.scope);
         report.elapsed = start.elapsed();
         Ok(report)
+    }
+
+    async fn plan_again(
+        &self,
+        scope: Scope,
+        only: &BTreeSet<Target>,
+    ) -> Result<Cohorts, FleetError> {
+        let survey = Survey::take(self.fleet).await?;
+        self.plan(&survey, scope, Some(only)).await
     }
 
     /// Reports the targets that somebody else has moved and that need no further pass, or can have none.

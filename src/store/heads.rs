@@ -95,9 +95,10 @@ pub async fn list(connection: &mut Connection) -> Result<Vec<Pinned>, StoreError
            from tenantry.heads h left join pg_catalog.pg_namespace n on n.oid = h.schema_oid
            left join lateral (
                select statements_done, note from tenantry.history
-                where schema_oid = h.schema_oid and schema_name = h.schema_name and version = h.running_version
+                where h.running_version is not null
+                  and schema_oid = h.schema_oid and schema_name = h.schema_name and version = h.running_version
                 order by id desc limit 1
-           ) l on h.running_version is not null
+           ) l on true
           order by h.schema_name",
     )
     .fetch_all(connection)
@@ -117,9 +118,10 @@ pub async fn get(
            from tenantry.heads h left join pg_catalog.pg_namespace n on n.oid = h.schema_oid
            left join lateral (
                select statements_done, note from tenantry.history
-                where schema_oid = h.schema_oid and schema_name = h.schema_name and version = h.running_version
+                where h.running_version is not null
+                  and schema_oid = h.schema_oid and schema_name = h.schema_name and version = h.running_version
                 order by id desc limit 1
-           ) l on h.running_version is not null
+           ) l on true
           where h.schema_name = $1",
     )
     .bind(schema.as_str())

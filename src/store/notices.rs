@@ -48,7 +48,8 @@ pub async fn put(connection: &mut Connection, rows: &[Row]) -> Result<(), StoreE
          select h.id, n.level, n.message, n.times
            from unnest($1::oid[], $2::bigint[], $3::text[], $4::text[], $5::bigint[])
                 as n (schema_oid, revision, level, message, times)
-           join tenantry.history h on h.schema_oid = n.schema_oid and h.revision = n.revision and h.how = 'run'",
+           join tenantry.history h on h.schema_oid = n.schema_oid and h.revision = n.revision and h.how = 'run'
+            and h.state in ('applied', 'reverted')",
     )
     .bind(rows.iter().map(|r| Oid(r.schema_oid)).collect::<Vec<_>>())
     .bind(rows.iter().map(|r| r.revision).collect::<Vec<_>>())

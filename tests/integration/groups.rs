@@ -200,8 +200,8 @@ async fn steps_of_a_group_are_recorded_as_those_of_one() {
 
 #[tokio::test]
 async fn a_connection_that_breaks_under_a_group_loses_nobody() {
-    let broken_once = "create table items (id bigint);
-        select pg_terminate_backend(pg_backend_pid()) where nextval('public.tries') = 20";
+    let broken_once = "create table items as
+        select case nextval('public.tries') when 20 then pg_terminate_backend(pg_backend_pid()) end as ended";
     let (database, files) = tenants(broken_once, 120).await;
     let mut connection = database.connect().await;
     sqlx::raw_sql("create sequence tries")

@@ -390,7 +390,7 @@ begin
        and case when c.oid is null then l.relation <> all (own) and l.relation < mark
            else c.relnamespace <> p_schema
                 and n.nspname <> all (array['pg_catalog', 'pg_toast'] || p_writable)
-                and not pg_catalog.pg_is_other_temp_schema(n.oid) and n.oid <> pg_catalog.pg_my_temp_schema()
+                and c.relpersistence <> 't'
                 -- The record of the step before, in the same transaction.
                 and not (n.nspname = 'tenantry' and l.mode = 'RowExclusiveLock' and pg_catalog.current_setting('tenantry.left', true) is not distinct from 'yes')
                 and not (
