@@ -116,6 +116,30 @@ async fn broken_tenants_do_not_starve_the_others() {
 }
 
 #[tokio::test]
+async fn a_script_that_reaches_elsewhere_is_not_sent_on_to_the_others() {
+    let shop = Shop::with(FIVE).await;
+    shop.sql("create schema elsewhere; create table elsewhere.items (id int)")
+        .await;
+    shop.migration(
+        2,
+        "reach",
+        "ALTER TABLE elsewhere.items ADD n int;\n",
+        "SELECT 1;\n",
+    );
+    let ran = shop.run(&["up", "--concurrency", "1"]);
+    assert_eq!(ran.code, 1, "{}", ran.screen());
+    let why = "4 tenants were not begun: the script would do the same there";
+    assert!(
+        ran.stderr.contains("TN007") && ran.stderr.contains(why),
+        "{}",
+        ran.screen()
+    );
+    assert!(!ran.stderr.contains("the others first"), "{}", ran.screen());
+    assert!(!ran.stderr.contains("--max-failures"), "{}", ran.screen());
+    assert_eq!(standings(&shop), [at("1", 5)]);
+}
+
+#[tokio::test]
 async fn selectors_choose() {
     let shop = with_unique_addresses(FIVE).await;
     shop.write("names.txt", "# two\ndune\n\nember\n");

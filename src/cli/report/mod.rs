@@ -50,7 +50,7 @@ pub(super) fn show(
         for (refusal, count) in merged(&scope.refusals) {
             refused(refusal, &targets(scope.scope, count), output);
         }
-        failures::show(scope, fleet, retry, output);
+        failures::show(scope, report.stopped, fleet, retry, output);
         for line in blocked_lines(&scope.blocked, fleet) {
             output.error(&line);
         }
