@@ -28,7 +28,7 @@ use crate::{
 /// Whose history is corrected.
 #[derive(Debug, Args)]
 pub(super) struct Whom {
-    /// Which tenants: names, `a*`, `label:tier=free`, `shard:eu1`, `version<N`, `file:FILE`, joined by commas
+    /// Which tenants, as for `up`
     #[arg(conflicts_with = "all")]
     pub(super) selector: Option<String>,
     /// The whole fleet
