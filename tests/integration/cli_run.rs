@@ -140,6 +140,29 @@ async fn a_script_that_reaches_elsewhere_is_not_sent_on_to_the_others() {
 }
 
 #[tokio::test]
+async fn a_script_that_ended_its_transaction_is_looked_at_first() {
+    let shop = Shop::with(FIVE).await;
+    // A COMMIT is refused in the files, so this says what the server would.
+    shop.migration(
+        2,
+        "escape",
+        "DO $$ BEGIN RAISE 'the script ended its transaction' USING ERRCODE = 'TN005'; END $$;\n",
+        "SELECT 1;\n",
+    );
+    let ran = shop.run(&["up", "--concurrency", "1"]);
+    assert_eq!(ran.code, 5, "{}", ran.screen());
+    for said in [
+        "TN005",
+        "4 tenants were not begun: the script would do the same there",
+        "a schema is marked dirty: look at it first (`tenantry repair`)",
+    ] {
+        assert!(ran.stderr.contains(said), "{said}: {}", ran.screen());
+    }
+    assert!(!ran.stderr.contains("the others first"), "{}", ran.screen());
+    assert!(!ran.stderr.contains("--max-failures"), "{}", ran.screen());
+}
+
+#[tokio::test]
 async fn selectors_choose() {
     let shop = with_unique_addresses(FIVE).await;
     shop.write("names.txt", "# two\ndune\n\nember\n");
