@@ -35,7 +35,8 @@ impl Fleet {
 
     /// Makes a tenant of this name, with every migration applied: it can be used when this returns.
     ///
-    /// With several shards, [`provision::add`] takes the one to put it on, and labels.
+    /// With several shards it is put on the one that is the least full, as `tenantry tenant add` does;
+    /// [`provision::add`] takes the shard to put it on, and labels.
     ///
     /// # Errors
     /// Among others where the name is registered already ([`ProvisionError::Taken`]), and where the shared schema is not up
@@ -45,8 +46,8 @@ impl Fleet {
         if self.limits.extra_search_path.contains(name.schema()) {
             return Err(InvalidTenantName::Reserved(name.to_string()).into());
         }
-        let shard = &provision::choose_shard(self, None)?.name;
-        Ok(provision::add(self, &name, shard, &Labels::new()).await?)
+        let shard = provision::place(self, &name, None).await?.shard;
+        Ok(provision::add(self, &name, &shard.name, &Labels::new()).await?)
     }
 }
 

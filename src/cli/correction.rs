@@ -12,7 +12,7 @@ use super::{
     report::{
         away_lines,
         json::{self, BlockedJson, RefusalJson, TargetJson},
-        name,
+        name, of_blocked, worst,
     },
     selection::Selection,
     trip::{scope, targets, things},
@@ -28,7 +28,7 @@ use crate::{
 /// Whose history is corrected.
 #[derive(Debug, Args)]
 pub(super) struct Whom {
-    /// Which tenants: names, `a*`, `label:tier=free`, `shard:eu1`, `version<N`, `file:FILE`, joined by commas
+    /// Which tenants, as for `up`
     #[arg(conflicts_with = "all")]
     pub(super) selector: Option<String>,
     /// The whole fleet
@@ -105,11 +105,8 @@ pub(super) async fn carry_out(
         let lines: Vec<_> = results.iter().map(|(s, result)| line(*s, result)).collect();
         lines.join("\n")
     });
-    Ok(results
-        .iter()
-        .map(|(_, result)| exit_code(result))
-        .max_by_key(|code| severity(*code))
-        .unwrap_or(ExitCode::Done))
+    let codes = results.iter().flat_map(|(_, result)| codes(result));
+    Ok(worst(codes, true))
 }
 
 /// Says what was not done, and why.
@@ -199,32 +196,19 @@ fn line(scope: Scope, result: &Corrected) -> String {
     }
 }
 
-fn exit_code(result: &Corrected) -> ExitCode {
+/// What each thing that was not done makes of the process.
+fn codes(result: &Corrected) -> impl Iterator<Item = ExitCode> {
     let slip = |(refusal, _): &(Refusal, usize)| matches!(refusal, Refusal::UnknownVersion(_));
-    if !result.refusals.is_empty() && result.refusals.iter().all(slip) {
-        ExitCode::Usage
-    } else if result.is_complete() {
-        ExitCode::Done
-    } else if result.is_only_busy() {
-        ExitCode::Busy
-    } else if result.refusals.is_empty()
-        && result
-            .blocked
-            .iter()
-            .all(|blocked| matches!(blocked.why, Why::Dirty(..)))
-    {
-        ExitCode::Dirty
-    } else {
-        ExitCode::Failed
-    }
-}
-
-/// Busy is what is told only when nothing else is wrong.
-fn severity(code: ExitCode) -> u8 {
-    match code {
-        ExitCode::Done => 0,
-        ExitCode::Busy => 1,
-        ExitCode::Dirty => 2,
-        _ => 3,
-    }
+    let refused = (!result.refusals.is_empty()).then(|| {
+        if result.refusals.iter().all(slip) {
+            ExitCode::Usage
+        } else {
+            ExitCode::Failed
+        }
+    });
+    let busy = result.busy.iter().chain(&result.skipped);
+    refused
+        .into_iter()
+        .chain(result.blocked.iter().map(of_blocked))
+        .chain(busy.map(|_| ExitCode::Busy))
 }

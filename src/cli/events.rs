@@ -274,6 +274,7 @@ fn failure(failure: &Failure) -> Value {
         "line": at(|place| json!(place.position.line)),
         "column": at(|place| json!(place.position.column)),
         "tries": failure.tries,
+        "blockers": failure.blockers,
     })
 }
 

@@ -31,7 +31,8 @@ pub(super) struct Plan {
     /// Up to this version, and no further
     #[arg(long, value_name = "VERSION")]
     to: Option<Version>,
-    /// The very text that would be sent, to one target of each cohort
+    /// The very text that would be sent, to one target of each cohort; of a light plan, later tenants go several in one
+    /// message
     #[arg(long)]
     sql: bool,
     /// Only the shared schema, or only the tenants

@@ -18,8 +18,8 @@ use crate::{
 /// What `up` takes.
 #[derive(Debug, Args)]
 pub(super) struct Up {
-    /// Which tenants: acme, a*, label:tier=free, shard:eu1, version<N, file:names.txt, percent:5; joined by commas,
-    /// `!` excludes [default: all]
+    /// Which tenants: acme, a*, label:tier=free, shard:eu1, version<N, file:names.txt, percent:5; joined by commas, `!`
+    /// excludes, names with other characters in "double quotes" [default: all]
     selector: Option<String>,
     /// Up to this version, and no further
     #[arg(long, value_name = "VERSION", conflicts_with = "steps")]

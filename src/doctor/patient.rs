@@ -22,7 +22,8 @@ pub struct Patient<'a> {
     pub tenants: Option<&'a [Tenant]>,
     /// A session as migrations have it.
     pub session: Session,
-    /// A second connection, as any application has it.
+    /// A second connection, as any application has it. Where it leads through a pooler, a query has to be
+    /// `.persistent(false)`, in a transaction of its own.
     pub plain: PoolConnection<Postgres>,
 }
 

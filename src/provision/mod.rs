@@ -135,8 +135,8 @@ pub enum ProvisionError {
     Busy(String),
     /// An application holds a lock on it.
     #[error(
-        "an application is using the schema {0} and did not let go of it within the lock timeout; end its transactions \
-         (pg_stat_activity shows them), then try again"
+        "an application is using the schema {0} and did not let go of it within the lock timeout; `tenantry blockers` \
+         names who is at it; end that, then try again"
     )]
     InUse(String),
     /// Things of other schemas would be dropped as well.

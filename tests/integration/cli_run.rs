@@ -116,6 +116,53 @@ async fn broken_tenants_do_not_starve_the_others() {
 }
 
 #[tokio::test]
+async fn a_script_that_reaches_elsewhere_is_not_sent_on_to_the_others() {
+    let shop = Shop::with(FIVE).await;
+    shop.sql("create schema elsewhere; create table elsewhere.items (id int)")
+        .await;
+    shop.migration(
+        2,
+        "reach",
+        "ALTER TABLE elsewhere.items ADD n int;\n",
+        "SELECT 1;\n",
+    );
+    let ran = shop.run(&["up", "--concurrency", "1"]);
+    assert_eq!(ran.code, 1, "{}", ran.screen());
+    let why = "4 tenants were not begun: the script would do the same there";
+    assert!(
+        ran.stderr.contains("TN007") && ran.stderr.contains(why),
+        "{}",
+        ran.screen()
+    );
+    assert!(!ran.stderr.contains("the others first"), "{}", ran.screen());
+    assert!(!ran.stderr.contains("--max-failures"), "{}", ran.screen());
+    assert_eq!(standings(&shop), [at("1", 5)]);
+}
+
+#[tokio::test]
+async fn a_script_that_ended_its_transaction_is_looked_at_first() {
+    let shop = Shop::with(FIVE).await;
+    // A COMMIT is refused in the files, so this says what the server would.
+    shop.migration(
+        2,
+        "escape",
+        "DO $$ BEGIN RAISE 'the script ended its transaction' USING ERRCODE = 'TN005'; END $$;\n",
+        "SELECT 1;\n",
+    );
+    let ran = shop.run(&["up", "--concurrency", "1"]);
+    assert_eq!(ran.code, 5, "{}", ran.screen());
+    for said in [
+        "TN005",
+        "4 tenants were not begun: the script would do the same there",
+        "a schema is marked dirty: look at it first (`tenantry repair`)",
+    ] {
+        assert!(ran.stderr.contains(said), "{said}: {}", ran.screen());
+    }
+    assert!(!ran.stderr.contains("the others first"), "{}", ran.screen());
+    assert!(!ran.stderr.contains("--max-failures"), "{}", ran.screen());
+}
+
+#[tokio::test]
 async fn selectors_choose() {
     let shop = with_unique_addresses(FIVE).await;
     shop.write("names.txt", "# two\ndune\n\nember\n");

@@ -8,7 +8,7 @@ use std::{
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::support::{Small, small, snapshots};
+use crate::support::{Several, Small, small, snapshots};
 
 fn json(small: &Small, arguments: &[&str]) -> (i32, Value) {
     let arguments = [arguments, &["--output", "json"]].concat();
@@ -196,6 +196,20 @@ async fn a_database_that_is_not_there_yet_is_waited_for() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(69), "{text}");
     assert!(text.contains("waiting: cannot connect to"), "{text}");
+}
+
+#[tokio::test]
+async fn a_shard_that_is_away_when_the_time_is_over_is_named() {
+    let mut several = Several::with(&[("eu1", 1), ("eu2", 2)]).await;
+    several.away(&["eu2"]);
+    let ran = several.run(&["wait", "--timeout", "0s"]);
+    assert_eq!(ran.code, 3, "{}", ran.screen());
+    let named = "shard eu2 cannot be worked on, and 3 schemas on it are left out: ";
+    assert!(ran.stderr.contains(named), "{}", ran.screen());
+    let json = several.run(&["wait", "--timeout", "0s", "--output", "json"]);
+    let unwell = json.json()["unwell"].clone();
+    assert_eq!(unwell.as_array().unwrap().len(), 1, "{unwell}");
+    assert_eq!(unwell[0]["shard"], "eu2");
 }
 
 #[tokio::test]

@@ -113,7 +113,7 @@ async fn provoke(check: &'static dyn Check, small: &Small) {
                 oldest: 9,
                 newest: 9,
             };
-            finds(&check, &fleet, "tested are 9").await;
+            finds(&check, &fleet, "supported are 9").await;
         }
         "catalog-size" => finds(&CatalogSize { advised: 10 }, &fleet, "relations").await,
         "clock" => {
@@ -259,11 +259,11 @@ async fn through_a_pooler(small: &Small) -> Fleet {
 async fn between(mut client: TcpStream, mut server: TcpStream) {
     let mut first = vec![0; 4096];
     let length = client.read(&mut first).await.unwrap();
-    let asked = b"client_connection_check_interval=1s";
+    let asked = b"tenantry.session=direct";
     // Only sessions of tenantry ask for it.
     let at = first.windows(asked.len()).position(|part| part == asked);
     if let Some(at) = at {
-        first[at + asked.len() - 2] = b'0';
+        first[at + asked.len() - 1] = b'x';
     }
     server.write_all(&first[..length]).await.unwrap();
     // Whichever side ends first ends both.

@@ -12,7 +12,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::support::{database, tenantry, write_or_compare};
+use crate::support::{Several, database, tenantry, write_or_compare};
 
 #[path = "../../examples/signup.rs"]
 #[expect(dead_code, reason = "its main is for whoever runs it")]
@@ -115,6 +115,17 @@ fn users(more: &[(&'static str, &'static str)]) -> MigrationSet {
 fn fleet(url: &str, tenant: MigrationSet) -> Fleet {
     let shared = MigrationSet::empty(Scope::Shared);
     Fleet::with_sets(&Settings::at(url).unwrap(), shared, tenant).unwrap()
+}
+
+#[tokio::test]
+async fn with_several_shards_a_tenant_is_put_on_the_least_full() {
+    let several = Several::with(&[("eu1", 2), ("us1", 0)]).await;
+    let fleet = several.fleet();
+    let tenant = fleet.add("acme").await.unwrap();
+    assert_eq!(tenant.shard.as_str(), "us1");
+    let standings = several.standings().await;
+    assert_eq!(standings["us1/acme"].as_deref(), Some("1"), "{standings:?}");
+    assert!(fleet.add("acme").await.is_err());
 }
 
 #[tokio::test]

@@ -127,6 +127,40 @@ async fn what_needs_a_session_says_what_to_configure() {
     }
 }
 
+#[tokio::test]
+async fn the_doctor_knows_of_the_way_past_it() {
+    for settings in KINDS {
+        let small = small(1).await;
+        small.add("acme").await;
+        let direct = &small.database.url;
+        let Some(pooler) = Pooler::start(direct, settings).await else {
+            return;
+        };
+        let screen = through(&pooler, &small, &["doctor", "--all"]);
+        let missing = "set `home.direct_url` to a URL that leads straight to the server";
+        assert!(
+            screen.contains("warning  pooler: a pooler is between"),
+            "{screen}"
+        );
+        assert!(screen.contains(missing), "{screen}");
+
+        let with_way_past = |way: &str| {
+            let mut command = small.tenantry(&["doctor", "--all"]);
+            command.env("TENANTRY__HOME__URL", pooler.url_for(direct));
+            command.env("TENANTRY__HOME__DIRECT_URL", way);
+            String::from_utf8(command.output().unwrap().stdout).unwrap()
+        };
+        let screen = with_way_past(direct);
+        let well = "ok       pooler: a pooler, and a way past it (`direct_url`)";
+        assert!(screen.contains(well), "{screen}");
+        let screen = with_way_past("postgres://nobody@127.0.0.1:1/nothing");
+        assert!(
+            screen.contains("the way past it does not lead there"),
+            "{screen}"
+        );
+    }
+}
+
 /// The only shard of these settings.
 fn shard(environment: &[(&'static str, &str)]) -> Shard {
     let environment = environment

@@ -12,8 +12,8 @@ use crate::{
         paint::Paint,
         report::{
             away_lines, blocked_lines, failures,
-            json::{self, BlockedJson, GroupJson},
-            of_blocked, worst,
+            json::{self, BlockedJson, GroupJson, UnwellJson},
+            of_blocked, of_some, worst,
         },
         trip::targets,
     },
@@ -36,6 +36,7 @@ struct ReportJson<'a> {
     elapsed_ms: u64,
     failures: Vec<GroupJson<'a>>,
     blocked: Vec<BlockedJson<'a>>,
+    unwell: Vec<UnwellJson>,
 }
 
 /// Shows the report: what was done to standard output, what is wrong to standard error.
@@ -53,6 +54,7 @@ pub(super) fn show(report: &Report, definition: &Definition, fleet: &Fleet, outp
         elapsed_ms: u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
         failures: groups.iter().map(json::group).collect(),
         blocked: report.blocked.iter().map(json::blocked).collect(),
+        unwell: json::away(&report.blocked),
     };
     output.result(&json, |paint| line(report, definition, paint));
     failures::tell(&groups, Scope::Tenant, fleet, output);
@@ -79,7 +81,8 @@ pub(super) fn exit_code(report: &Report) -> ExitCode {
         .failures()
         .map(|(_, failure)| of_fault(failure.fault));
     let blocked = report.blocked.iter().map(of_blocked);
-    worst(failed.chain(blocked), report.is_complete())
+    let worst = worst(failed.chain(blocked), report.is_complete());
+    of_some(worst, report.done() > 0)
 }
 
 fn line(report: &Report, definition: &Definition, paint: Paint) -> String {

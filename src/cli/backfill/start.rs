@@ -16,7 +16,7 @@ use crate::{
 pub(in crate::cli) struct Start {
     /// The backfill: the name of its file in backfills/, without .sql
     name: String,
-    /// Which tenants, as `up` takes them [default: all]
+    /// Which tenants, as for `up` [default: all]
     selector: Option<String>,
     /// Begin again from the first row, also where it is done
     #[arg(long)]

@@ -68,11 +68,12 @@ impl Blockers {
             .output
             .result(&json::all(&seen), |paint| text::all(&seen, paint));
         text::advise(&seen, context.output);
-        let is_unreachable = seen.iter().any(|seen| seen.waits.is_err());
-        Ok(if is_unreachable {
-            ExitCode::Unreachable
-        } else {
-            ExitCode::Done
+        let away = seen.iter().filter(|seen| seen.waits.is_err()).count();
+        Ok(match away {
+            0 => ExitCode::Done,
+            away if away == seen.len() => ExitCode::Unreachable,
+            // What the others say was told.
+            _ => ExitCode::Failed,
         })
     }
 }

@@ -102,6 +102,17 @@ pub(in crate::cli) fn unwell<'a>(
     shards.into_iter().map(one).collect()
 }
 
+/// The shards because of which targets were left out.
+pub(in crate::cli) fn away<'a>(blocked: impl IntoIterator<Item = &'a Blocked>) -> Vec<UnwellJson> {
+    let shards = blocked
+        .into_iter()
+        .filter_map(|blocked| match &blocked.why {
+            Why::Unreachable(why) => Some((&blocked.target.shard, why)),
+            _ => None,
+        });
+    unwell(shards)
+}
+
 #[derive(Serialize)]
 pub(in crate::cli) struct TargetJson<'a> {
     shard: &'a str,

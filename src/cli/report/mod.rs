@@ -50,7 +50,7 @@ pub(super) fn show(
         for (refusal, count) in merged(&scope.refusals) {
             refused(refusal, &targets(scope.scope, count), output);
         }
-        failures::show(scope, fleet, retry, output);
+        failures::show(scope, report.stopped, fleet, retry, output);
         for line in blocked_lines(&scope.blocked, fleet) {
             output.error(&line);
         }
@@ -93,9 +93,13 @@ pub(super) fn exit_code(report: &Report) -> ExitCode {
     // Nothing failed, and yet there may be targets that were not begun.
     let worst = worst(failed.chain(blocked), report.is_complete());
     let reached = |scope: &ScopeReport| scope.done() + scope.current > 0;
+    of_some(worst, scopes().any(reached))
+}
+
+/// That nothing can be reached is told only where nothing was.
+pub(super) fn of_some(worst: ExitCode, reached: bool) -> ExitCode {
     match worst {
-        // Some databases can be reached.
-        ExitCode::Unreachable if scopes().any(reached) => ExitCode::Failed,
+        ExitCode::Unreachable if reached => ExitCode::Failed,
         worst => worst,
     }
 }
@@ -122,10 +126,11 @@ pub(super) fn of_blocked(blocked: &Blocked) -> ExitCode {
 /// What is told first when several things are wrong: that something failed, and last that somebody was busy.
 fn weight(code: ExitCode) -> usize {
     let order = [ExitCode::Failed, ExitCode::Dirty, ExitCode::Unreachable];
+    let others = order.len() + usize::from(code == ExitCode::Busy);
     order
         .iter()
         .position(|first| *first == code)
-        .unwrap_or(order.len())
+        .unwrap_or(others)
 }
 
 /// Each refusal once: cohorts are often refused for the same reason.

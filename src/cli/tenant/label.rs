@@ -13,7 +13,7 @@ use crate::{
 /// What `tenant label` takes.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Label {
-    /// Which tenants: a name, or a selector as for `up`
+    /// Which tenants, as for `up`
     #[arg(value_name = "NAME|SELECTOR")]
     selector: String,
     /// KEY=VALUE sets a label, KEY- takes it away

@@ -12,6 +12,7 @@ use crate::{
         human,
         output::Output,
         progress::Progress,
+        report::{of_some, worst},
     },
     fleet::Fleet,
     migration::Scope,
@@ -157,19 +158,59 @@ fn failures(ended: &[Each]) -> BTreeMap<String, Vec<&str>> {
     failures
 }
 
-/// Done, or the one thing that is wrong with all that failed.
+/// The worst of it; that somebody asked to stop comes first.
 fn exit_code(ended: &[Each]) -> ExitCode {
+    if ended.iter().any(|each| each.ended.is_none()) {
+        return ExitCode::Interrupted;
+    }
     let failed = ended.iter().filter_map(|each| match &each.ended {
         Some(Err(error)) => Some(of_provision(error)),
         _ => None,
     });
-    let mut codes: Vec<_> = failed.collect();
-    codes.sort();
-    codes.dedup();
-    match codes[..] {
-        [] if ended.iter().any(|each| each.ended.is_none()) => ExitCode::Interrupted,
-        [] => ExitCode::Done,
-        [only] => only,
-        _ => ExitCode::Failed,
+    let worst = worst(failed, true);
+    of_some(
+        worst,
+        ended.iter().any(|each| matches!(each.ended, Some(Ok(())))),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        fleet::FleetError,
+        store::tenants::Labels,
+        tenant::{ShardName, TenantName, TenantState},
+    };
+
+    fn each(ended: Option<Result<(), ProvisionError>>) -> Each {
+        Each {
+            tenant: Tenant {
+                name: TenantName::new("acme").unwrap(),
+                shard: ShardName::new("main"),
+                state: TenantState::Active,
+                labels: Labels::new(),
+                created_at: jiff::Timestamp::UNIX_EPOCH,
+            },
+            ended,
+        }
+    }
+
+    #[test]
+    fn the_worst_is_told_and_a_stop_before_all() {
+        let busy = || each(Some(Err(ProvisionError::Busy("acme".to_owned()))));
+        let away = || each(Some(Err(FleetError::NoShard("a".to_owned()).into())));
+        let failed = || each(Some(Err(ProvisionError::Taken("acme".to_owned()))));
+        let done = || each(Some(Ok(())));
+        for (ended, code) in [
+            (vec![done()], ExitCode::Done),
+            (vec![busy(), done()], ExitCode::Busy),
+            (vec![busy(), away()], ExitCode::Unreachable),
+            (vec![away(), done()], ExitCode::Failed),
+            (vec![busy(), failed()], ExitCode::Failed),
+            (vec![failed(), each(None)], ExitCode::Interrupted),
+        ] {
+            assert_eq!(exit_code(&ended), code);
+        }
     }
 }

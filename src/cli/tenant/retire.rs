@@ -13,7 +13,7 @@ use crate::{
 /// What `tenant retire` takes.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Retire {
-    /// Which tenants: a name, or a selector as for `up`
+    /// Which tenants, as for `up`
     #[arg(value_name = "NAME|SELECTOR")]
     selector: String,
     /// Do not ask

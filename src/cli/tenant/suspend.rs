@@ -22,7 +22,7 @@ use crate::{
 /// What `tenant suspend` takes.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Suspend {
-    /// Which tenants: a name, or a selector as for `up`
+    /// Which tenants, as for `up`
     #[arg(value_name = "NAME|SELECTOR")]
     selector: String,
 }
@@ -30,7 +30,7 @@ pub(in crate::cli) struct Suspend {
 /// What `tenant resume` takes.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Resume {
-    /// Which tenants: a name, or a selector as for `up`
+    /// Which tenants, as for `up`
     #[arg(value_name = "NAME|SELECTOR")]
     selector: String,
 }

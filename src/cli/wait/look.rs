@@ -40,9 +40,14 @@ impl Arrival {
         self.scopes.iter().all(settled)
     }
 
+    /// Those that cannot be moved as they are, of all scopes.
+    pub(super) fn blocked(&self) -> impl Iterator<Item = &Blocked> {
+        self.scopes.iter().flat_map(|scope| &scope.blocked)
+    }
+
     /// Dirty before pending: it will not go away by itself.
     pub(super) fn exit_code(&self) -> ExitCode {
-        let mut blocked = self.scopes.iter().flat_map(|scope| &scope.blocked);
+        let mut blocked = self.blocked();
         if self.is_complete() {
             ExitCode::Done
         } else if blocked.any(|blocked| matches!(blocked.why, Why::Dirty(..))) {

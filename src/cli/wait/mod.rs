@@ -16,7 +16,10 @@ use super::{
     exit::ExitCode,
     human,
     output::Output,
-    report::{blocked_lines, json::BlockedJson},
+    report::{
+        away_lines, blocked_lines,
+        json::{self, BlockedJson, UnwellJson},
+    },
     trip::scope,
 };
 use crate::{
@@ -28,7 +31,8 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit codes: 0 all have arrived, 3 not within the time, 5 who is missing has stopped half-way, \
-                        69 a database could not be reached within the time"
+                        69 the home database, or every shard, could not be reached within the time; 3 where some shards can, \
+                        and it says which cannot"
 )]
 pub(super) struct Wait {
     /// Which tenants, as for `up` [default: all]
@@ -59,6 +63,7 @@ struct WaitJson<'a> {
     version: Option<Version>,
     waited_ms: u128,
     scopes: Vec<ScopeJson<'a>>,
+    unwell: Vec<UnwellJson>,
 }
 
 #[derive(Serialize)]
@@ -82,19 +87,16 @@ impl Wait {
             scope: scope.scope,
             arrived: scope.arrived,
             pending: scope.pending,
-            blocked: scope
-                .blocked
-                .iter()
-                .map(super::report::json::blocked)
-                .collect(),
+            blocked: scope.blocked.iter().map(json::blocked).collect(),
         });
-        let json = WaitJson {
+        let shown = WaitJson {
             arrived: arrival.is_complete(),
             version: self.version,
             waited_ms: start.elapsed().as_millis(),
             scopes: scopes.collect(),
+            unwell: json::away(arrival.blocked()),
         };
-        context.output.result(&json, |paint| {
+        context.output.result(&shown, |paint| {
             let line = format!(
                 "{} after {}",
                 arrival.line(),
@@ -110,6 +112,9 @@ impl Wait {
             for line in blocked_lines(&scope.blocked, &fleet) {
                 context.output.error(&line);
             }
+        }
+        for line in away_lines(arrival.blocked()) {
+            context.output.error(&line);
         }
         Ok(arrival.exit_code())
     }

@@ -1,3 +1,5 @@
+use sqlx::Connection as _;
+
 use crate::doctor::{Check, Found, Looking, Patient};
 
 /// Whether what is committed stays.
@@ -19,12 +21,15 @@ impl Check for Durability {
 
     fn look<'a>(&'a self, patient: &'a mut Patient<'_>) -> Looking<'a> {
         Box::pin(async move {
+            let mut transaction = patient.plain.begin().await?;
             let settings: Vec<(String, String)> = sqlx::query_as(
                 "select name, setting from pg_settings
                   where name in ('fsync', 'full_page_writes', 'synchronous_commit') and setting = 'off' order by name",
             )
-            .fetch_all(&mut *patient.plain)
+            .persistent(false)
+            .fetch_all(&mut *transaction)
             .await?;
+            transaction.commit().await?;
             if settings.is_empty() {
                 return Ok(vec![Found::ok("what is committed stays")]);
             }

@@ -1,3 +1,5 @@
+use sqlx::Connection as _;
+
 use crate::doctor::{Check, Found, Looking, Patient};
 
 /// How long transactions may be forgotten.
@@ -19,10 +21,13 @@ impl Check for IdleInTransaction {
 
     fn look<'a>(&'a self, patient: &'a mut Patient<'_>) -> Looking<'a> {
         Box::pin(async move {
+            let mut transaction = patient.plain.begin().await?;
             let value: String =
                 sqlx::query_scalar("select current_setting('idle_in_transaction_session_timeout')")
-                    .fetch_one(&mut *patient.plain)
+                    .persistent(false)
+                    .fetch_one(&mut *transaction)
                     .await?;
+            transaction.commit().await?;
             Ok(vec![if value == "0" {
                 Found::note(
                     "idle_in_transaction_session_timeout is 0: without a limit",

@@ -1,4 +1,7 @@
-use crate::doctor::{Check, Found, Looking, Patient};
+use crate::{
+    doctor::{Check, Found, Looking, Patient},
+    postgres::SessionError,
+};
 
 /// A pooler in the way.
 #[derive(Debug, Clone, Copy)]
@@ -10,36 +13,33 @@ impl Check for Pooler {
     }
 
     fn looks_at(&self) -> &'static str {
-        "whether each connection has a server process of its own, with the settings that it asked for"
+        "whether a pooler is on the way, and whether `direct_url` leads past it"
     }
 
     fn why(&self) -> &'static str {
-        "behind a transaction pooler, locks of a session and work outside transactions go astray"
+        "through a transaction pooler go transactions only; what needs a session of its own has to go past it"
     }
 
     fn look<'a>(&'a self, patient: &'a mut Patient<'_>) -> Looking<'a> {
         Box::pin(async move {
-            const QUESTION: &str = "select pg_backend_pid(), current_setting('client_connection_check_interval', true)";
-            let (one, interval): (i32, Option<String>) = sqlx::query_as(QUESTION)
-                .fetch_one(patient.connection())
-                .await?;
-            let (other, _): (i32, Option<String>) = sqlx::query_as(QUESTION)
-                .fetch_one(&mut *patient.plain)
-                .await?;
-            let remedy = "let the URL lead to PostgreSQL itself, past the pooler";
-            Ok(vec![if one == other {
-                Found::error(
-                    "two connections share one server process: a transaction pooler is between",
-                    remedy,
-                )
-            } else if interval.as_deref() != Some("1s") {
-                Found::warning(
-                    "settings that a connection asks for at its start do not arrive: a pooler is between \
-                     (client_connection_check_interval)",
-                    remedy,
-                )
-            } else {
-                Found::ok("direct connections")
+            if !patient.session.is_pooled() {
+                return Ok(vec![Found::ok("no pooler")]);
+            }
+            Ok(vec![match patient.shard.connect_directly().await {
+                Ok(session) => {
+                    session.close().await;
+                    Found::ok("a pooler, and a way past it (`direct_url`)")
+                }
+                Err(SessionError::Pooled { setting, table, .. }) => Found::warning(
+                    format!("a pooler is between (`{setting}`), and there is no way past it"),
+                    format!("set `{table}.direct_url` to a URL that leads straight to the server"),
+                ),
+                Err(error) => Found::warning(
+                    format!(
+                        "a pooler is between, and the way past it does not lead there: {error}"
+                    ),
+                    "let `direct_url` lead straight to the same database",
+                ),
             }])
         })
     }

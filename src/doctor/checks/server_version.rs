@@ -5,7 +5,7 @@ use crate::doctor::{Check, Found, Looking, Patient};
 pub struct ServerVersion {
     /// The oldest major version that works.
     pub oldest: u32,
-    /// The newest that was there to be tried.
+    /// The newest that was there when this was written.
     pub newest: u32,
 }
 
@@ -19,7 +19,7 @@ impl Check for ServerVersion {
     }
 
     fn why(&self) -> &'static str {
-        "tenantry is written for these versions, and tested on them"
+        "an older server lacks what tenantry needs; a newer one was not there when it was written"
     }
 
     fn look<'a>(&'a self, patient: &'a mut Patient<'_>) -> Looking<'a> {
@@ -36,7 +36,7 @@ impl Check for ServerVersion {
                 )
             } else if major > self.newest {
                 Found::note(
-                    format!("PostgreSQL {major}; tested are {supported}"),
+                    format!("PostgreSQL {major}; supported are {supported}"),
                     "look for a newer tenantry, and try the migrations on a copy first",
                 )
             } else {
