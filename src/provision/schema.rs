@@ -51,20 +51,21 @@ pub(super) async fn require_free(
 }
 
 /// Makes a tenant's schema and pins it. One that is pinned already is taken as it is, which makes this repeatable.
+/// True beside its head when it was made by this call.
 pub(super) async fn tenant_schema(
     session: &mut Session,
     shard: &ShardName,
     schema: &Ident,
-) -> Result<Head, ProvisionError> {
+) -> Result<(Head, bool), ProvisionError> {
     if let Some(old) = heads::get(session.connection(), schema).await?
         && old.present.is_none()
     {
         // Dropped by hand: its head would be in the new one's way; its history stays in the log.
         heads::forget(session.connection(), old.head.schema_oid).await?;
     }
-    create(session, schema).await?;
+    let is_new = create(session, schema).await?;
     match heads::get(session.connection(), schema).await? {
-        Some(pinned) if pinned.is_intact() => Ok(pinned.head),
+        Some(pinned) if pinned.is_intact() => Ok((pinned.head, is_new)),
         Some(Pinned {
             present: Some(now), ..
         }) => Err(ProvisionError::Renamed {
