@@ -178,6 +178,18 @@ pub async fn new_name(
     Ok(row.flatten())
 }
 
+/// The tenant that is about to have this name; none where nobody is.
+pub async fn promised_to(
+    connection: &mut Connection,
+    new: &TenantName,
+) -> Result<Option<String>, StoreError> {
+    sqlx::query_scalar("select name from tenantry.tenants where new_name = $1")
+        .bind(new.as_str())
+        .fetch_optional(connection)
+        .answered(StoreError::query("see who is about to have a name"))
+        .await
+}
+
 /// Gives a tenant its new name, and the state that it had before. False when it is not being renamed to that.
 pub async fn end_rename(
     connection: &mut Connection,
