@@ -3,12 +3,11 @@
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use sqlx::PgConnection;
 
 use super::{CHECKS, Finding, Found, Patient, Severity};
 use crate::{
     fleet::Fleet,
-    postgres::{Fault, ServerError, Session, Shard},
+    postgres::{Connection, Fault, ServerError, Session, Shard},
     store::{
         Part, state,
         tenants::{self, Tenant},
@@ -226,7 +225,7 @@ fn not_seen(error: &ServerError) -> Found {
 }
 
 async fn identify(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
 ) -> Result<(String, String, SignedDuration), sqlx::Error> {
     let asked = Timestamp::now();
     let (version, identity, there): (String, String, jiff_sqlx::Timestamp) = sqlx::query_as(

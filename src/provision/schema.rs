@@ -1,10 +1,12 @@
 //! Schemas themselves: made and pinned in one transaction.
 
+use std::time::Duration;
+
 use super::ProvisionError;
 use crate::{
     fleet::{Fleet, FleetError},
     history::Head,
-    postgres::{Message, Outcome, ServerError, Session, SessionError},
+    postgres::{Message, Outcome, ServerError, Session, SessionError, Watch},
     sql::{Ident, Literal},
     store::{
         StoreError,
@@ -79,6 +81,9 @@ pub(super) async fn tenant_schema(
     }
 }
 
+/// How long making a schema may take where nobody sees whether the server is at it.
+const MAKING: Duration = Duration::from_secs(120);
+
 /// False when the schema was there before.
 async fn create(session: &mut Session, schema: &Ident) -> Result<bool, FleetError> {
     // An Ident holds no NUL.
@@ -92,7 +97,12 @@ async fn create(session: &mut Session, schema: &Ident) -> Result<bool, FleetErro
          SELECT n.oid, n.nspname FROM pg_catalog.pg_namespace n WHERE n.nspname = {name};
          COMMIT;"
     );
-    match session.send(&Message::vouched(message)).await? {
+    let watch = Watch {
+        unseen: MAKING,
+        ..Watch::default()
+    };
+    let message = Message::vouched(message);
+    match session.ask(&message, watch, &mut None).await? {
         Outcome::Done => Ok(true),
         // duplicate_schema, or the unique index of the catalog when two were quick
         Outcome::Refused { error, .. } if matches!(error.code.as_str(), "42P06" | "23505") => {

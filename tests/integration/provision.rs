@@ -355,6 +355,7 @@ async fn a_tenant_whose_tables_are_in_use_is_said_to_be_and_not_retired() {
     let mut small = small(1).await;
     small.add("acme").await;
     small.fleet.limits.lock_timeout = std::time::Duration::from_millis(50);
+    small.fleet.limits.lock_tries = 2;
     let mut application = small.connect().await;
     sqlx::raw_sql("begin; select * from acme.t1")
         .execute(&mut application)
