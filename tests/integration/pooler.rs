@@ -45,6 +45,10 @@ async fn transactions_work() {
             screen
         };
         run(&["up"]);
+        // No statement has a name that another server would know, or have given to something else.
+        for _ in 0..4 {
+            run(&["blockers"]);
+        }
         let tenants: Vec<_> = (0..12).map(|number| format!("tenant{number}")).collect();
         for tenant in &tenants {
             run(&["tenant", "add", tenant]);
