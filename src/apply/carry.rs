@@ -207,7 +207,6 @@ impl<'a> Carrier<'a> {
                 Err(error) => lost(error),
             };
             failure.tries = patience.tries();
-            failure = failure.blocked_by(&self.blockers);
             // After a lost connection the same message is sent again: when the first one was committed after all, the
             // revision has moved and the second is refused as stale. History is read under the lock only (`enter`).
             // An error after the COMMIT is no escape either: all of it is recorded.
@@ -227,10 +226,14 @@ impl<'a> Carrier<'a> {
                 true => patience.restart(),
                 false => patience.delay(failure.fault),
             };
+            if let Some(delay) = delay {
+                tell(head, &failure, &self.blockers, delay);
+            }
+            // After it was told: what others' sessions run may hold a tenant's data, and is for the report alone.
+            let failure = failure.blocked_by(&self.blockers);
             let Some(delay) = delay else {
                 return Err(failure);
             };
-            tell(head, &failure, delay);
             let waited = self.stop.run_until_cancelled(tokio::time::sleep(delay));
             if waited.await.is_none() {
                 // No other try will tell how this one ended.
@@ -265,6 +268,7 @@ impl<'a> Carrier<'a> {
             // Within each wait for a lock, and early enough for a look that takes its time.
             look: (wait / 3).clamp(LOOKS.0, LOOKS.1),
             silence: self.limits.grace,
+            ..Watch::default()
         };
         let session = self.session().await?;
         let outcome = session.ask(message, watch, &mut None).await;
@@ -326,14 +330,16 @@ impl<'a> Carrier<'a> {
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 
 /// One line for each try that was in vain, with who was in its way.
-fn tell(head: &Head, failure: &Failure, pause: Duration) {
+fn tell(head: &Head, failure: &Failure, blockers: &[Blocker], pause: Duration) {
     let (schema, tries) = (&head.schema, failure.tries);
+    let blockers: Vec<_> = blockers.iter().map(Blocker::without_query).collect();
+    let blockers = blockers.join("; ");
     match failure.fault {
         Fault::Retry if pause >= LONG_PAUSE => {
-            tracing::warn!(schema, tries, ?pause, "{failure}; trying again");
+            tracing::warn!(schema, tries, ?pause, blockers, "{failure}; trying again");
         }
-        Fault::Retry => tracing::info!(schema, tries, ?pause, "{failure}; trying again"),
-        _ => tracing::debug!(schema, tries, ?pause, "{failure}; trying again"),
+        Fault::Retry => tracing::info!(schema, tries, ?pause, blockers, "{failure}; trying again"),
+        _ => tracing::debug!(schema, tries, ?pause, blockers, "{failure}; trying again"),
     }
 }
 

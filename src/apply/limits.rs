@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::sql::Ident;
+use crate::{postgres::Watch, sql::Ident};
 
 /// What is the same for every target of a run.
 #[derive(Debug, Clone)]
@@ -29,4 +29,20 @@ pub struct Limits {
     pub relations: u64,
     /// Who the history says did it.
     pub who: String,
+}
+
+/// So many statements of one message, at most, take as long as they may: the others read our own tables.
+const LONG_STATEMENTS: u32 = 4;
+
+impl Limits {
+    /// How to wait for a message of a few statements, all of which are limited by these.
+    pub fn watch(&self) -> Watch {
+        let statement = self.statement_timeout.saturating_add(self.lock_timeout);
+        Watch {
+            unseen: statement
+                .saturating_mul(LONG_STATEMENTS)
+                .saturating_add(self.grace),
+            ..Watch::default()
+        }
+    }
 }

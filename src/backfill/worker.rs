@@ -8,7 +8,7 @@ use super::{Definition, Ended, Run, batch::Batch, key::Key};
 use crate::{
     apply::{Failure, Limits, Patience},
     history::Head,
-    postgres::{Fault, Outcome, ServerError, Session, SessionError, Shard, Watch},
+    postgres::{Fault, Outcome, ServerError, Session, SessionError, Shard},
     store::{
         StoreError,
         cursors::{self, Cursor},
@@ -191,7 +191,7 @@ async fn batch(
     let message = batch.message().map_err(invalid)?;
     let mut row = None;
     match session
-        .ask(&message.to_message(), Watch::default(), &mut row)
+        .ask(&message.to_message(), order.limits.watch(), &mut row)
         .await
         .map_err(lost)?
     {

@@ -8,6 +8,44 @@ use sqlx::postgres::PgConnectOptions;
 /// PostgreSQL keeps its timeouts in milliseconds, in 31 bits.
 const LONGEST_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 
+/// What a URL can hold behind its `?`, beside `options[…]`.
+const PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+/// The name of a parameter that the driver does not know. Its value is not told, nor what may be the rest of a password
+/// that holds a question mark.
+fn unknown_parameter(url: &str) -> Option<String> {
+    let (_, query) = url.split_once('?')?;
+    let query = query.split('#').next()?;
+    form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| !PARAMETERS.contains(&&**name) && !name.starts_with("options["))
+        .map(|(name, value)| {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+            match !value.is_empty() && name.chars().all(is_plain) && !query.contains('@') {
+                true => name.into_owned(),
+                false => "(not shown)".to_owned(),
+            }
+        })
+}
+
 /// Key and message of everything wrong so far.
 #[derive(Debug, Default)]
 pub(super) struct Checks {
@@ -44,6 +82,13 @@ impl Checks {
     /// A PostgreSQL URL. The message never repeats it, nor what the parser says of it.
     pub(super) fn url(&mut self, url: &SecretString, key: &str) {
         let url = url.expose_secret();
+        // Before the driver reads it: that would log the value of what it does not know, which may be a password.
+        if let Some(unknown) = unknown_parameter(url) {
+            let message = format!(
+                "has the parameter {unknown}, which is not known: correct its name, or leave it out"
+            );
+            return self.require(false, key, message);
+        }
         let scheme = url.starts_with("postgres://") || url.starts_with("postgresql://");
         self.require(
             scheme && PgConnectOptions::from_str(url).is_ok(),

@@ -61,6 +61,11 @@ impl Migrations {
             "migrations.extra_search_path",
             "schemas of PostgreSQL's own and of tenantry cannot be added: leave them out",
         );
+        checks.require(
+            !self.also_writes.iter().any(is_reserved),
+            "migrations.also_writes",
+            "no script may change schemas of PostgreSQL's own or of tenantry: leave them out",
+        );
     }
 }
 

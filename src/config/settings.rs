@@ -144,12 +144,13 @@ impl Settings {
     /// A tenant's name that is no schema of the configuration's either.
     ///
     /// # Errors
-    /// Where the name is no schema's, or that of the shared schema or of one in `extra_search_path`.
+    /// Where the name is no schema's, or that of the shared schema or of one in `extra_search_path` or `also_writes`.
     pub fn tenant_name(&self, name: &str) -> Result<TenantName, InvalidTenantName> {
         let tenant = TenantName::new(name)?;
         let migrations = &self.migrations;
         let taken = tenant.schema() == &migrations.shared_schema
-            || migrations.extra_search_path.contains(tenant.schema());
+            || migrations.extra_search_path.contains(tenant.schema())
+            || migrations.also_writes.contains(tenant.schema());
         if taken {
             return Err(InvalidTenantName::Reserved(name.to_owned()));
         }
@@ -557,10 +558,44 @@ mod tests {
 
     #[test]
     fn schemas_of_the_configuration_are_no_tenants() {
-        let settings =
-            environment(&[("TENANTRY__MIGRATIONS__EXTRA_SEARCH_PATH", "extensions")]).unwrap();
+        let settings = environment(&[
+            ("TENANTRY__MIGRATIONS__EXTRA_SEARCH_PATH", "extensions"),
+            ("TENANTRY__MIGRATIONS__ALSO_WRITES", "audit"),
+        ])
+        .unwrap();
         assert!(settings.tenant_name("acme").is_ok());
         assert!(settings.tenant_name("shared").is_err());
         assert!(settings.tenant_name("extensions").is_err());
+        assert!(settings.tenant_name("audit").is_err());
+    }
+
+    #[test]
+    fn schemas_that_are_not_the_users_are_written_by_no_script() {
+        for schema in ["tenantry", "pg_catalog", "information_schema"] {
+            let message = complaint(environment(&[(
+                "TENANTRY__MIGRATIONS__ALSO_WRITES",
+                schema,
+            )]));
+            assert!(message.contains("migrations.also_writes"), "{message}");
+        }
+    }
+
+    #[test]
+    fn parameters_of_a_url_that_are_not_known_are_refused_by_name() {
+        for (query, name) in [
+            ("pasword=s3cret", "pasword"),
+            ("sslmode=require&sslpassword=s3cret", "sslpassword"),
+            ("s3cret", "(not shown)"),
+            ("s3cret@h/shop", "(not shown)"),
+            ("s3%20cret=1", "(not shown)"),
+        ] {
+            let error = Settings::at(&format!("postgres://me@h/shop?{query}")).unwrap_err();
+            let message = error.to_string();
+            let named = format!("has the parameter {name}, which is not known");
+            assert!(message.contains(&named), "{message}");
+            assert!(!message.contains("s3cret"), "{message}");
+        }
+        let known = "sslmode=require&application_name=a&options=-c%20a%3Db&options[a]=b&user=a@b";
+        assert!(Settings::at(&format!("postgres://h/shop?{known}")).is_ok());
     }
 }

@@ -6,9 +6,9 @@
 use std::{fmt, time::Duration};
 
 use serde::Serialize;
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 
-use super::{Answered, ServerError};
+use super::{Answered, Connection, ServerError};
 
 /// What the server tells of a session, or of a prepared transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -17,6 +17,9 @@ pub struct Activity {
     pub pid: Option<i32>,
     /// The name under which the transaction was prepared.
     pub prepared: Option<String>,
+    /// When it began, in seconds since 1970, where that was asked and may be seen.
+    #[serde(skip)]
+    pub started: Option<String>,
     /// The role.
     pub user: Option<String>,
     /// What it calls itself.
@@ -65,7 +68,7 @@ pub struct Wait {
 /// # Errors
 /// What the server or the driver said.
 pub async fn waits(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     pid: Option<i32>,
 ) -> Result<Vec<Wait>, ServerError> {
     let rows = sqlx::query(include_str!("waits.sql"))
@@ -93,7 +96,7 @@ pub async fn waits(
 /// # Errors
 /// What the server or the driver said.
 pub async fn sessions(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     pids: &[i32],
 ) -> Result<Vec<Activity>, ServerError> {
     let rows = sqlx::query(include_str!("sessions.sql"))
@@ -104,11 +107,19 @@ pub async fn sessions(
     let session = |row: &PgRow| {
         Ok(Activity {
             pid: row.try_get("pid")?,
+            started: row.try_get("started")?,
             ..activity(row, "")?
         })
     };
     let sessions: Result<_, sqlx::Error> = rows.iter().map(session).collect();
     sessions.map_err(|error| ServerError::of(&error))
+}
+
+impl Blocker {
+    /// Who it is and what it is in the way of, for the log: what it runs may hold a tenant's data.
+    pub fn without_query(&self) -> String {
+        format!("{}, in the way of {}", self.activity, self.on)
+    }
 }
 
 impl Wait {
@@ -151,6 +162,7 @@ fn activity(row: &PgRow, side: &str) -> Result<Activity, sqlx::Error> {
     Ok(Activity {
         pid: None,
         prepared: None,
+        started: None,
         user: row.try_get(&*column("role"))?,
         application: row.try_get(&*column("application"))?,
         client: row.try_get(&*column("client"))?,
@@ -235,6 +247,7 @@ mod tests {
             },
             on: "acme.users".to_owned(),
         };
+        assert!(!blocker.without_query().contains("SELECT"));
         assert_eq!(
             blocker.to_string(),
             "pid 4711 (user app, shop, 10.0.0.5), idle in transaction, its transaction open for 12 min, \

@@ -8,6 +8,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgRow},
 };
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Answered, Blocker, Connection, Ended, Fault, Message, Outcome, ServerError, SessionError,
@@ -40,6 +41,9 @@ pub struct Watch {
     pub look: Duration,
     /// How long the server may be at something else, or not be heard of, before the answer counts as lost.
     pub silence: Duration,
+    /// How long the message may take where nobody sees whether the server is at it, and there is no deadline: behind a
+    /// pooler, and where the server shows no queries.
+    pub unseen: Duration,
 }
 
 impl Default for Watch {
@@ -48,6 +52,8 @@ impl Default for Watch {
             deadline: None,
             look: Duration::from_secs(1),
             silence: Duration::from_secs(60),
+            // A script may set its own limit; none that is worth its name is longer.
+            unseen: Duration::from_secs(6 * 60 * 60),
         }
     }
 }
@@ -212,6 +218,8 @@ impl Session {
     ) -> Result<Outcome, SessionError> {
         self.blockers.clear();
         let (side, pid) = (Arc::clone(&self.side), self.pid().await?);
+        let unseen = pid.is_none().then_some(watch.unseen);
+        let deadline = watch.deadline.or(unseen);
         let mut blockers = Vec::new();
         let why = tokio::select! {
             // An answer that is there counts, whatever else happened meanwhile.
@@ -221,7 +229,7 @@ impl Session {
                 return outcome;
             }
             () = side.cut().cancelled() => Why::Cut,
-            () = until(watch.deadline) => Why::Late(watch.deadline.unwrap_or_default()),
+            () = until(deadline) => Why::Late(deadline.unwrap_or_default()),
             () = watched(&side, pid, message, watch, &mut blockers) => Why::Late(watch.silence),
         };
         self.blockers = blockers;
@@ -230,6 +238,11 @@ impl Session {
             None => Err(ServerError::local("a pooler is in between".to_owned())),
         };
         Err(why.tell(ended))
+    }
+
+    /// Cancelled when everything that runs is to be cancelled.
+    pub fn cut(&self) -> &CancellationToken {
+        self.side.cut()
     }
 
     /// Who was in the way when the last message was looked at for the last time.

@@ -1,5 +1,5 @@
 -- The sessions with these processes in this database, our own left out.
-select a.pid, a.usename::text as role, nullif(a.application_name, '') as application,
+select a.pid, extract(epoch from a.backend_start)::text as started, a.usename::text as role, nullif(a.application_name, '') as application,
        case when a.client_addr is not null then pg_catalog.host(a.client_addr)
             when a.backend_type = 'client backend' then 'local'
             else a.backend_type end as client,

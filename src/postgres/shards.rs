@@ -9,7 +9,7 @@ use std::{
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sqlx::{
-    PgPool,
+    ConnectOptions, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -47,7 +47,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 impl Shard {
     /// A shard of the configuration.
     pub fn new(name: ShardName, options: PgConnectOptions, concurrency: usize) -> Self {
-        let options = options.application_name("tenantry");
+        let options = ours(options);
         Self {
             name,
             concurrency,
@@ -74,7 +74,7 @@ impl Shard {
     /// The way past a pooler, where there is one on the other.
     #[must_use]
     pub fn direct(self, direct: Option<PgConnectOptions>) -> Self {
-        let direct = direct.map(|options| options.application_name("tenantry"));
+        let direct = direct.map(ours);
         Self {
             side: match &direct {
                 Some(options) => self.side.via(options.clone()),
@@ -183,6 +183,13 @@ impl Shard {
             .max_connections(connections)
             .connect_lazy_with(settings::behind_a_pooler(&self.options))
     }
+}
+
+/// With our name. Whoever has a log of his own would find slow statements in it, with a tenant's data.
+fn ours(options: PgConnectOptions) -> PgConnectOptions {
+    options
+        .application_name("tenantry")
+        .disable_statement_logging()
 }
 
 /// Where the server is, for people.

@@ -5,14 +5,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Blocker, ServerError, blockers::waits};
+use super::{Blocker, Connection, ServerError, blockers::waits};
 
 /// What a backend runs has to begin like the message that it was sent, for so many characters: they hold the schema's OID
 /// and its revision. A process ID alone may be another's by now, or a pooler's.
@@ -36,7 +36,7 @@ pub(super) struct Side {
     // Never in a log: the driver prints the password with the options.
     options: PgConnectOptions,
     timeout: Duration,
-    shared: Arc<Mutex<Option<PgConnection>>>,
+    shared: Arc<Mutex<Option<Connection>>>,
     cut: CancellationToken,
 }
 
@@ -160,7 +160,7 @@ impl Side {
     /// Asks on the shared connection, which is opened when it is first needed. It is put back only when it has answered.
     async fn ask<T>(
         &self,
-        question: impl AsyncFnOnce(&mut PgConnection) -> Result<T, ServerError>,
+        question: impl AsyncFnOnce(&mut Connection) -> Result<T, ServerError>,
     ) -> Result<T, ServerError> {
         let asked = async {
             let mut shared = self.shared.lock().await;
@@ -168,7 +168,8 @@ impl Side {
                 Some(connection) => connection,
                 None => PgConnection::connect_with(&self.options)
                     .await
-                    .map_err(|error| ServerError::of(&error))?,
+                    .map_err(|error| ServerError::of(&error))?
+                    .into(),
             };
             let answer = question(&mut connection).await?;
             *shared = Some(connection);

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
 use tokio::time::{Instant, sleep};
 
-use super::{Activity, Answered, ServerError, sessions};
+use super::{Activity, Answered, Connection, ServerError, sessions};
 
 /// How long a session may take to end once it was told to.
 const ENDING: Duration = Duration::from_secs(5);
@@ -31,29 +30,38 @@ pub enum Terminated {
 /// # Errors
 /// Where the server cannot be asked.
 pub async fn terminate(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     session: &Activity,
 ) -> Result<Terminated, ServerError> {
     let Some(pid) = session.pid else {
         return Ok(Terminated::Absent);
     };
-    // Not another session that has the same number by now: that one has not the same name, role and client.
-    let is_there = async |connection: &mut PgConnection| {
+    // Not another session that has the same number by now: that one began later, or has not the same name, role and client.
+    let is_there = async |connection: &mut Connection| {
         let now = sessions(connection, &[pid]).await?;
         let same = |now: &Activity| {
-            (&now.user, &now.application, &now.client)
-                == (&session.user, &session.application, &session.client)
+            (&now.started, &now.user, &now.application, &now.client)
+                == (
+                    &session.started,
+                    &session.user,
+                    &session.application,
+                    &session.client,
+                )
         };
         Ok::<_, ServerError>(now.iter().any(same))
     };
     if !is_there(&mut *connection).await? {
         return Ok(Terminated::Absent);
     }
-    let told = sqlx::query("select pg_catalog.pg_terminate_backend($1)")
-        .bind(pid)
-        .execute(&mut *connection)
-        .answered(|error| ServerError::of(&error))
-        .await;
+    let told = sqlx::query(
+        "select pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a
+          where a.pid = $1 and extract(epoch from a.backend_start)::text is not distinct from $2",
+    )
+    .bind(pid)
+    .bind(&session.started)
+    .execute(&mut *connection)
+    .answered(|error| ServerError::of(&error))
+    .await;
     if let Err(error) = told {
         // insufficient_privilege
         return match error.code.as_str() {

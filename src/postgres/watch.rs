@@ -16,7 +16,8 @@ pub(super) async fn watch(
     watch: Watch,
     blockers: &mut Vec<Blocker>,
 ) {
-    let (mut heard, mut was_at_it) = (Instant::now(), false);
+    let start = Instant::now();
+    let (mut heard, mut was_at_it) = (start, false);
     while heard.elapsed() < watch.silence {
         sleep(watch.look).await;
         let answers = match side.look(pid, message.as_str()).await {
@@ -25,8 +26,8 @@ pub(super) async fn watch(
                 was_at_it = true;
                 true
             }
-            // Behind a pooler the process is another one, so that this tells nothing.
-            Ok(Seen::Elsewhere) => !was_at_it,
+            // Never seen at it: the message may not have arrived, but a server that shows no queries says the same.
+            Ok(Seen::Elsewhere) => !was_at_it && start.elapsed() < watch.unseen,
             // A server that refuses, for want of connections say, is there.
             Err(error) => !error.code.is_empty(),
         };

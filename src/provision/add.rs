@@ -67,25 +67,36 @@ pub async fn add(
 
 /// Builds the schema of a tenant in state *provisioning*, from wherever that stopped. Several may do so at once.
 pub async fn resume(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionError> {
+    let mut made = None;
     for _ in 1..LOOKS {
-        match build(fleet, tenant).await {
+        match build(fleet, tenant, &mut made).await {
             // Somebody else has moved it: look again how much is left.
             Err(ProvisionError::Failed(failure)) if failure.fault == Fault::Stale => {}
             Err(ProvisionError::Busy(_)) => {}
             ended => return ended,
         }
     }
-    build(fleet, tenant).await
+    build(fleet, tenant, &mut made).await
 }
 
-async fn build(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionError> {
+/// One look at how much is left, and that. `made` is the OID of the schema that we have made, once we have.
+async fn build(
+    fleet: &Fleet,
+    tenant: &Tenant,
+    made: &mut Option<u32>,
+) -> Result<Tenant, ProvisionError> {
     let shard = fleet.shard_of(tenant)?;
     let mut session = fleet.shard(shard).await?;
     require_shared(fleet, &mut session, &shard.name).await?;
-    let head = tenant_schema(&mut session, &shard.name, tenant.name.schema()).await?;
+    let (head, is_new) = tenant_schema(&mut session, &shard.name, tenant.name.schema()).await?;
+    if is_new {
+        *made = Some(head.schema_oid);
+    }
     if let Err(error) = require_wanted(fleet, tenant).await {
-        // Retired before its schema was there to be dropped: nobody else knows of it.
-        if head.digest == Digest::EMPTY {
+        // Retired before its schema was there to be dropped: nobody else knows of it. One that we have not made may be
+        // somebody's, just being imported: nothing is applied to such a one either.
+        let is_ours = *made == Some(head.schema_oid) && head.digest == Digest::EMPTY;
+        if is_ours && is_unwanted(&error) {
             drop_schema(&mut session, fleet, &head, tenant.name.schema()).await?;
         }
         return Err(error);
@@ -122,6 +133,18 @@ async fn require_wanted(fleet: &Fleet, tenant: &Tenant) -> Result<(), ProvisionE
         Some(_) => Ok(()),
         None => Err(ProvisionError::Unknown(name())),
     }
+}
+
+/// Whether the registry has said so; one that cannot be asked says nothing.
+fn is_unwanted(error: &ProvisionError) -> bool {
+    matches!(
+        error,
+        ProvisionError::Unknown(_)
+            | ProvisionError::State {
+                state: TenantState::Retiring,
+                ..
+            }
+    )
 }
 
 /// What the schema of `head` lacks.

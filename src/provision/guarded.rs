@@ -1,38 +1,69 @@
 //! Messages that change a schema as a whole: one transaction each, tried again while somebody else is in the way.
 
+use std::time::Duration;
+
 use sqlx::{Row as _, postgres::PgRow};
 
 use super::{ProvisionError, schema::failed};
 use crate::{
     apply::{Limits, Patience},
     history::Head,
-    postgres::{Fault, Message, Outcome, ServerError, Session, Watch},
+    postgres::{Fault, Message, Outcome, ServerError, Session},
     sql::{Ident, Literal},
 };
 
 /// Something of another schema would go as well.
 const NEEDED: &str = "TN008";
 
-/// Sends a message as often as the limits allow it to meet a lock or somebody else at work. Gives its last row.
+/// How long each statement of a try may wait for a lock and run: `SET LOCAL` of both.
+pub(super) struct Waits {
+    lock_timeout: Duration,
+    statement_timeout: Duration,
+}
+
+impl std::fmt::Display for Waits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // 0 would be no limit: whoever uses the schema would then wait behind us.
+        let [lock, statement] =
+            [self.lock_timeout, self.statement_timeout].map(|timeout| timeout.as_millis().max(1));
+        write!(
+            f,
+            "SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {statement};"
+        )
+    }
+}
+
+/// Sends a message as often as the limits allow it to meet a lock or somebody else at work, each time with more patience.
+/// Gives its last row.
 pub(super) async fn guarded(
     session: &mut Session,
     limits: &Limits,
     schema: &Ident,
-    message: &Message,
+    message: impl Fn(Waits) -> Message,
     doing: &'static str,
 ) -> Result<Option<PgRow>, ProvisionError> {
     let mut patience = Patience::new(limits);
     loop {
         let mut row = None;
+        let message = message(Waits {
+            lock_timeout: patience.rung().lock_timeout(limits.lock_timeout),
+            statement_timeout: limits.statement_timeout,
+        });
         let Outcome::Refused { error, .. } =
-            session.ask(message, Watch::default(), &mut row).await?
+            session.ask(&message, limits.watch(), &mut row).await?
         else {
             return Ok(row);
         };
         // The connection is whole: what is lost with one is told by whoever sends.
-        match patience.delay(Fault::of(&error.code)) {
-            Some(delay) => tokio::time::sleep(delay).await,
-            None => return Err(refused(schema, error, doing)),
+        let waited = match patience.delay(Fault::of(&error.code)) {
+            Some(delay) => {
+                let sleep = tokio::time::sleep(delay);
+                session.cut().run_until_cancelled(sleep).await
+            }
+            None => None,
+        };
+        if waited.is_none() {
+            return Err(refused(schema, error, doing));
         }
     }
 }
@@ -48,18 +79,17 @@ pub(super) async fn seize(
     schema: &Ident,
     clear: bool,
 ) -> Result<Head, ProvisionError> {
-    let message = format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-         SET LOCAL lock_timeout = {lock_timeout};
-         SELECT revision, fence FROM tenantry.seize({oid}, {name}, {clear});
-         COMMIT;
-         RESET ALL;",
-        lock_timeout = limits.lock_timeout.as_millis().max(1),
-        oid = head.schema_oid,
-        name = literal(schema),
-    );
-    let message = Message::vouched(message);
-    let row = guarded(session, limits, schema, &message, "raise a schema's fence").await?;
+    let (oid, name) = (head.schema_oid, literal(schema));
+    let message = |waits| {
+        Message::vouched(format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+             {waits}
+             SELECT revision, fence FROM tenantry.seize({oid}, {name}, {clear});
+             COMMIT;
+             RESET ALL;"
+        ))
+    };
+    let row = guarded(session, limits, schema, message, "raise a schema's fence").await?;
     let read = |row: PgRow| Some((row.try_get(0).ok()?, row.try_get(1).ok()?));
     let (revision, fence) = row
         .and_then(read)

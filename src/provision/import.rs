@@ -37,15 +37,24 @@ pub async fn import(
     let on = choose_shard(fleet, Some(shard))?;
     let mut home = fleet.home().await?;
     let known = tenants::get(home.connection(), name).await?;
-    if let Some(tenant) = &known {
-        refuse_elsewhere(tenant, shard)?;
+    match &known {
+        Some(tenant) => refuse_elsewhere(tenant, shard)?,
+        None => refuse_promised(&mut home, name).await?,
     }
     let mut session = fleet.shard(on).await?;
     let imported = pin(&mut session, shard, name.schema()).await?;
     session.close().await;
     let (provisioning, active) = (TenantState::Provisioning, TenantState::Active);
     let registered = match known {
-        None => tenants::insert(home.connection(), name, shard, active, &Labels::new()).await?,
+        None => {
+            let labels = Labels::new();
+            let inserted = tenants::insert(home.connection(), name, shard, active, &labels).await?;
+            // Somebody else was quicker.
+            if !inserted {
+                return Err(ProvisionError::Taken(name.to_string()));
+            }
+            true
+        }
         // Begun as a new tenant, and now taken as it is.
         Some(_) => tenants::set_state(home.connection(), name, provisioning, active).await?,
     };
@@ -97,6 +106,17 @@ fn refuse_elsewhere(tenant: &Tenant, shard: &ShardName) -> Result<(), ProvisionE
         });
     }
     Ok(())
+}
+
+/// Refuses a name that another tenant is about to have.
+async fn refuse_promised(home: &mut Session, name: &TenantName) -> Result<(), ProvisionError> {
+    match tenants::promised_to(home.connection(), name).await? {
+        None => Ok(()),
+        Some(another) => Err(ProvisionError::BeingRenamed {
+            name: another,
+            to: name.to_string(),
+        }),
+    }
 }
 
 async fn pin(

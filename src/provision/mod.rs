@@ -193,7 +193,8 @@ fn way_out(name: &str, state: TenantState) -> String {
         }
         TenantState::Retiring => format!("`tenantry tenant retire {name}` finishes that"),
         TenantState::Renaming => format!(
-            "`tenantry tenant rename {name} NEW` finishes that, with the name it was to have (`tenant show` tells it)"
+            "`tenantry tenant rename {name} NEW` finishes that, with the name it was to have (`tenant show` tells \
+             it); `tenantry tenant rename {name} {name}` leaves it its name, where its schema has that still"
         ),
         TenantState::Active | TenantState::Suspended => {
             format!(

@@ -5,7 +5,7 @@
 
 use super::{
     ProvisionError,
-    guarded::{guarded, literal},
+    guarded::{Waits, guarded, literal, seize},
     schema::require_free,
 };
 use crate::{
@@ -25,7 +25,8 @@ use crate::{
 /// path, an application) is neither seen nor changed.
 ///
 /// # Errors
-/// Among others: the name is taken, or somebody was at work on the schema for too long. Then the same again goes on.
+/// Among others: the name is taken, or somebody was at work on the schema for too long. Then the same again goes on, and
+/// the old name as the new one leaves the tenant as it was, as long as its schema has the old name.
 pub async fn rename(
     fleet: &Fleet,
     old: &TenantName,
@@ -39,12 +40,18 @@ pub async fn rename(
         .await?
         .ok_or_else(|| ProvisionError::Unknown(old.to_string()))?;
     let mut session = fleet.shard(fleet.shard_of(&tenant)?).await?;
+    if tenant.state == TenantState::Renaming && new == old {
+        cancel(&mut home, &mut session, fleet, old).await?;
+        session.close().await;
+        home.close().await;
+        return Ok(());
+    }
     begin(&mut home, &mut session, &tenant, new).await?;
     match on_shard(&mut session, fleet, old, new).await {
         Ok(()) => {}
         // The server has refused it, so nothing was done there and the name can stay.
         Err(error) if is_refused(&error) => {
-            tenants::cancel_rename(home.connection(), old).await?;
+            tenants::cancel_rename(home.connection(), old, new.as_str()).await?;
             return Err(error);
         }
         Err(error) => return Err(error),
@@ -57,6 +64,30 @@ pub async fn rename(
     }
     session.close().await;
     home.close().await;
+    Ok(())
+}
+
+/// Leaves a tenant its name, where its schema still has it.
+async fn cancel(
+    home: &mut Session,
+    session: &mut Session,
+    fleet: &Fleet,
+    name: &TenantName,
+) -> Result<(), ProvisionError> {
+    let Some(new) = tenants::new_name(home.connection(), name).await? else {
+        return Ok(());
+    };
+    // Waits for whoever is just renaming it, and refuses when that was done.
+    let pinned = heads::get(session.connection(), name.schema()).await?;
+    let renamed = |_| ProvisionError::BeingRenamed {
+        name: name.to_string(),
+        to: new.clone(),
+    };
+    let head = intact(session, pinned, name).await.map_err(renamed)?;
+    seize(session, &fleet.limits, &head, name.schema(), false).await?;
+    let pinned = heads::get(session.connection(), name.schema()).await?;
+    intact(session, pinned, name).await.map_err(renamed)?;
+    tenants::cancel_rename(home.connection(), name, &new).await?;
     Ok(())
 }
 
@@ -118,24 +149,23 @@ async fn on_shard(
     }
     let pinned = heads::get(session.connection(), old.schema()).await?;
     let head = intact(session, pinned, old).await?;
-    let message = message(&head, old.schema(), new.schema(), fleet);
+    let message = |waits| message(&head, old.schema(), new.schema(), waits);
     let doing = "rename a tenant's schema";
-    guarded(session, &fleet.limits, old.schema(), &message, doing).await?;
+    guarded(session, &fleet.limits, old.schema(), message, doing).await?;
     Ok(())
 }
 
 /// One transaction: nobody is at work on the schema, and nobody who has planned for it can move it afterwards.
-fn message(head: &Head, old: &Ident, new: &Ident, fleet: &Fleet) -> Message {
+fn message(head: &Head, old: &Ident, new: &Ident, waits: Waits) -> Message {
     Message::vouched(format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-         SET LOCAL lock_timeout = {lock_timeout};
+         {waits}
          SELECT tenantry.seize({oid}, {old_name}, false);
          ALTER SCHEMA {old} RENAME TO {new};
          UPDATE tenantry.heads SET schema_name = {new_name} WHERE schema_oid = {oid};
          UPDATE tenantry.history SET schema_name = {new_name} WHERE schema_oid = {oid} AND schema_name = {old_name};
          COMMIT;
          RESET ALL;",
-        lock_timeout = fleet.limits.lock_timeout.as_millis().max(1),
         oid = head.schema_oid,
         old_name = literal(old),
         new_name = literal(new),

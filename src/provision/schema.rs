@@ -1,10 +1,12 @@
 //! Schemas themselves: made and pinned in one transaction.
 
+use std::time::Duration;
+
 use super::ProvisionError;
 use crate::{
     fleet::{Fleet, FleetError},
     history::Head,
-    postgres::{Message, Outcome, ServerError, Session, SessionError},
+    postgres::{Message, Outcome, ServerError, Session, SessionError, Watch},
     sql::{Ident, Literal},
     store::{
         StoreError,
@@ -51,20 +53,21 @@ pub(super) async fn require_free(
 }
 
 /// Makes a tenant's schema and pins it. One that is pinned already is taken as it is, which makes this repeatable.
+/// True beside its head when it was made by this call.
 pub(super) async fn tenant_schema(
     session: &mut Session,
     shard: &ShardName,
     schema: &Ident,
-) -> Result<Head, ProvisionError> {
+) -> Result<(Head, bool), ProvisionError> {
     if let Some(old) = heads::get(session.connection(), schema).await?
         && old.present.is_none()
     {
         // Dropped by hand: its head would be in the new one's way; its history stays in the log.
         heads::forget(session.connection(), old.head.schema_oid).await?;
     }
-    create(session, schema).await?;
+    let is_new = create(session, schema).await?;
     match heads::get(session.connection(), schema).await? {
-        Some(pinned) if pinned.is_intact() => Ok(pinned.head),
+        Some(pinned) if pinned.is_intact() => Ok((pinned.head, is_new)),
         Some(Pinned {
             present: Some(now), ..
         }) => Err(ProvisionError::Renamed {
@@ -77,6 +80,9 @@ pub(super) async fn tenant_schema(
         }),
     }
 }
+
+/// How long making a schema may take where nobody sees whether the server is at it.
+const MAKING: Duration = Duration::from_secs(120);
 
 /// False when the schema was there before.
 async fn create(session: &mut Session, schema: &Ident) -> Result<bool, FleetError> {
@@ -91,7 +97,12 @@ async fn create(session: &mut Session, schema: &Ident) -> Result<bool, FleetErro
          SELECT n.oid, n.nspname FROM pg_catalog.pg_namespace n WHERE n.nspname = {name};
          COMMIT;"
     );
-    match session.send(&Message::vouched(message)).await? {
+    let watch = Watch {
+        unseen: MAKING,
+        ..Watch::default()
+    };
+    let message = Message::vouched(message);
+    match session.ask(&message, watch, &mut None).await? {
         Outcome::Done => Ok(true),
         // duplicate_schema, or the unique index of the catalog when two were quick
         Outcome::Refused { error, .. } if matches!(error.code.as_str(), "42P06" | "23505") => {

@@ -32,6 +32,8 @@ pub enum Wrong {
     Blocked(Why),
     /// The tenant was never finished.
     Unfinished,
+    /// The tenant has neither its old name nor its new one for certain.
+    Renaming,
     /// The shard remembers a schema of which the registry knows nothing.
     Stray,
     /// The same, and the schema itself is no more.
@@ -53,6 +55,7 @@ impl Wrong {
             Self::Blocked(Why::Unmade) => "unmade",
             Self::Blocked(Why::Unreachable(_)) => "unreachable",
             Self::Unfinished => "unfinished",
+            Self::Renaming => "renaming",
             Self::Stray => "stray",
             Self::Forgotten => "forgotten",
         }
@@ -78,6 +81,11 @@ impl Wrong {
                 "`tenantry tenant add TENANT` goes on where it stopped; `tenantry tenant retire TENANT` undoes it"
                     .to_owned()
             }
+            Self::Renaming => {
+                "`tenantry tenant rename TENANT NEW` finishes it (`tenantry tenant show TENANT` tells the new name); \
+                 `tenantry tenant rename TENANT TENANT` leaves the tenant its name"
+                    .to_owned()
+            }
             Self::Forgotten => "nothing: a new tenant of that name starts afresh".to_owned(),
         }
     }
@@ -89,6 +97,7 @@ impl std::fmt::Display for Wrong {
             Self::Drift(drift) => drift.fmt(f),
             Self::Blocked(why) => f.write_str(&why.what()),
             Self::Unfinished => f.write_str("its provisioning was interrupted"),
+            Self::Renaming => f.write_str("its renaming was interrupted, or is under way"),
             Self::Stray => f.write_str("a schema with a history that is no tenant's"),
             Self::Forgotten => f.write_str("a history without a tenant and without a schema"),
         }
@@ -108,6 +117,11 @@ pub async fn diagnose(fleet: &Fleet, survey: &Survey) -> Result<Vec<Finding>, Fl
             .partition(|standing| state(standing) == Some(TenantState::Provisioning));
         for standing in unfinished {
             findings.add(scope, Wrong::Unfinished, standing.target.clone());
+        }
+        for standing in standings {
+            if state(standing) == Some(TenantState::Renaming) {
+                findings.add(scope, Wrong::Renaming, standing.target.clone());
+            }
         }
         let mut histories = Histories::new(fleet, scope);
         for standing in &others {

@@ -178,6 +178,18 @@ pub async fn new_name(
     Ok(row.flatten())
 }
 
+/// The tenant that is about to have this name; none where nobody is.
+pub async fn promised_to(
+    connection: &mut Connection,
+    new: &TenantName,
+) -> Result<Option<String>, StoreError> {
+    sqlx::query_scalar("select name from tenantry.tenants where new_name = $1")
+        .bind(new.as_str())
+        .fetch_optional(connection)
+        .answered(StoreError::query("see who is about to have a name"))
+        .await
+}
+
 /// Gives a tenant its new name, and the state that it had before. False when it is not being renamed to that.
 pub async fn end_rename(
     connection: &mut Connection,
@@ -197,20 +209,22 @@ pub async fn end_rename(
     Ok(ended.rows_affected() == 1)
 }
 
-/// Takes back what [`begin_rename`] has noted.
+/// Takes back what [`begin_rename`] has noted. False when it is not being renamed to that.
 pub async fn cancel_rename(
     connection: &mut Connection,
     name: &TenantName,
-) -> Result<(), StoreError> {
-    sqlx::query(
+    new: &str,
+) -> Result<bool, StoreError> {
+    let cancelled = sqlx::query(
         "update tenantry.tenants set state = after, new_name = null, after = null, updated_at = clock_timestamp()
-          where name = $1 and state = 'renaming'",
+          where name = $1 and new_name = $2 and state = 'renaming'",
     )
     .bind(name.as_str())
+    .bind(new)
     .execute(connection)
     .answered(StoreError::query("leave a tenant its name"))
     .await?;
-    Ok(())
+    Ok(cancelled.rows_affected() == 1)
 }
 
 /// Forgets a tenant that is being retired.

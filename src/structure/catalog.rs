@@ -56,13 +56,16 @@ pub async fn snapshot(conn: &mut PgConnection, schema: &Ident) -> Result<Snapsho
         }
     };
     let mut transaction = conn.begin().await.map_err(failed("begin reading"))?;
+    // Without names: behind a pooler the server may be another one the next time, and have others of the same name.
     query(include_str!("settings.sql"))
         .bind(schema.to_string())
+        .persistent(false)
         .execute(&mut *transaction)
         .await
         .map_err(failed("set the path for reading"))?;
     let namespace: Namespace = query_as(include_str!("namespace.sql"))
         .bind(schema.as_str())
+        .persistent(false)
         .fetch_optional(&mut *transaction)
         .await
         .map_err(failed("read the name"))?
@@ -73,6 +76,7 @@ pub async fn snapshot(conn: &mut PgConnection, schema: &Ident) -> Result<Snapsho
     for (doing, sql) in QUERIES {
         let rows: Vec<Row> = query_as(sql)
             .bind(namespace.oid)
+            .persistent(false)
             .fetch_all(&mut *transaction)
             .await
             .map_err(failed(doing))?;

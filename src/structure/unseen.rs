@@ -1,6 +1,6 @@
 //! What a snapshot does not see: so that whoever relies on one can say so.
 
-use sqlx::{PgConnection, query_as};
+use sqlx::{Connection as _, PgConnection, query_as};
 
 use super::StructureError;
 use crate::sql::Ident;
@@ -21,18 +21,22 @@ pub async fn unseen(conn: &mut PgConnection, schema: &Ident) -> Result<Unseen, S
         schema: schema.as_str().to_owned(),
         source,
     };
+    let mut transaction = conn.begin().await.map_err(failed)?;
     let oid: Option<sqlx::postgres::types::Oid> =
         sqlx::query_scalar("select oid from pg_catalog.pg_namespace where nspname = $1")
             .bind(schema.as_str())
-            .fetch_optional(&mut *conn)
+            .persistent(false)
+            .fetch_optional(&mut *transaction)
             .await
             .map_err(failed)?;
     let oid = oid.ok_or_else(|| StructureError::NoSchema(schema.as_str().to_owned()))?;
     let rows: Vec<(String, bool)> = query_as(include_str!("unseen.sql"))
         .bind(oid)
-        .fetch_all(conn)
+        .persistent(false)
+        .fetch_all(&mut *transaction)
         .await
         .map_err(failed)?;
+    transaction.rollback().await.map_err(failed)?;
     let mut unseen = Unseen::default();
     for (what, is_object) in rows {
         let list = if is_object {

@@ -32,8 +32,18 @@ pub fn init(log: &Log, verbosity: i8) -> Result<(), AlreadyInitialized> {
         .map_err(|_| AlreadyInitialized)
 }
 
-/// What is written. The driver logs whole statements, and those may hold a tenant's data: never. What the server says
-/// beside its answers is told with the migration that it belongs to.
+/// What is never written: the driver logs whole statements, which may hold a tenant's data, and whatever it cannot read of
+/// URLs and password files, which may be a password. What the server says beside its answers is told with the migration
+/// that it belongs to. Each by its whole name, since a level for a longer one would win.
+const NEVER: [&str; 5] = [
+    "sqlx::query",
+    "sqlx_postgres::options",
+    "sqlx_postgres::options::parse",
+    "sqlx_postgres::options::pgpass",
+    notices::TARGET,
+];
+
+/// What is written.
 fn filter(level: &str, verbosity: i8) -> EnvFilter {
     let level = match verbosity {
         ..=-2 => "error".to_owned(),
@@ -42,7 +52,8 @@ fn filter(level: &str, verbosity: i8) -> EnvFilter {
         1 => format!("{level},tenantry=debug"),
         2.. => format!("{level},tenantry=trace"),
     };
-    EnvFilter::new(format!("{level},sqlx::query=off,{}=off", notices::TARGET))
+    let never = NEVER.map(|target| format!(",{target}=off")).concat();
+    EnvFilter::new(format!("{level}{never}"))
 }
 
 #[cfg(test)]
@@ -75,6 +86,8 @@ mod tests {
             .with_filter(filter(level, verbosity));
         tracing::subscriber::with_default(Registry::default().with(lines), || {
             tracing::error!(target: "sqlx::query", "insert into secrets");
+            tracing::warn!(target: "sqlx_postgres::options::parse", value = "secrets");
+            tracing::warn!(target: "sqlx_postgres::options::pgpass", "secrets");
             tracing::warn!("a warning");
             tracing::info!("a piece of news");
             tracing::debug!("a detail");
@@ -86,7 +99,12 @@ mod tests {
 
     #[test]
     fn statements_are_never_written() {
-        for (level, verbosity) in [("info", 0), ("trace", 2), ("sqlx::query=trace", 0)] {
+        for (level, verbosity) in [
+            ("info", 0),
+            ("trace", 2),
+            ("sqlx::query=trace", 0),
+            ("sqlx_postgres::options::pgpass=warn", 0),
+        ] {
             assert!(!written(level, verbosity).contains("secrets"));
         }
     }

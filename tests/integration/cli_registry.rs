@@ -261,6 +261,8 @@ async fn a_rename_that_was_cut_off_is_finished_by_the_same_again() {
         .tenantry(&["tenant", "retire", "acme", "--yes"])
         .assert();
     retire.code(1).stderr(contains("acme is renaming"));
+    let repair = small.tenantry(&["repair"]).assert();
+    repair.stdout(contains("tenantry tenant rename TENANT NEW"));
     let show = small.tenantry(&["tenant", "show", "bolt"]).assert();
     show.success().stdout(contains(
         "`tenantry tenant rename bolt new_bolt` finishes that",
@@ -278,6 +280,36 @@ async fn a_rename_that_was_cut_off_is_finished_by_the_same_again() {
             .unwrap();
         assert_eq!(applied.len(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_rename_that_was_begun_is_cancelled_while_the_schema_has_its_old_name() {
+    let small = behind(&["acme"]).await;
+    let mut home = small.fleet.home().await.unwrap();
+    let (acme, new) = (name("acme"), name("new"));
+    let active = TenantState::Active;
+    let begin = tenants::begin_rename(home.connection(), &acme, active, &new);
+    assert!(begin.await.unwrap());
+    let cancel = small
+        .tenantry(&["tenant", "rename", "acme", "acme"])
+        .assert();
+    cancel.success().stdout(contains("acme keeps its name"));
+    assert_eq!(state(&small, "acme").await, Some(TenantState::Active));
+    // Nobody has begun it any more.
+    let again = provision::rename(&small.fleet, &acme, &acme).await;
+    assert!(matches!(again, Err(ProvisionError::Taken(_))), "{again:?}");
+
+    let begin = tenants::begin_rename(home.connection(), &acme, active, &new);
+    assert!(begin.await.unwrap());
+    small
+        .run(
+            "alter schema acme rename to new;
+             update tenantry.heads set schema_name = 'new'; update tenantry.history set schema_name = 'new'",
+        )
+        .await;
+    let error = provision::rename(&small.fleet, &acme, &acme).await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("tenantry tenant rename acme new"), "{error}");
 }
 
 #[tokio::test]

@@ -1,12 +1,14 @@
 //! Through pgbouncer in transaction mode: what is a transaction works, the rest says what to configure.
 
+use std::time::Duration;
+
 use tenantry::{
     config::Settings,
     fleet::Fleet,
-    postgres::{SessionError, Shard},
+    postgres::{Message, SessionError, Shard, Watch},
 };
 
-use crate::support::{Small, pooler::Pooler, small, until};
+use crate::support::{Small, pooler::Pooler, proxy::Proxy, small, until};
 
 /// As it comes, and as people set it who met a driver that asks for more: what is asked for at the start is then
 /// dropped in silence.
@@ -43,6 +45,10 @@ async fn transactions_work() {
             screen
         };
         run(&["up"]);
+        // No statement has a name that another server would know, or have given to something else.
+        for _ in 0..4 {
+            run(&["blockers"]);
+        }
         let tenants: Vec<_> = (0..12).map(|number| format!("tenant{number}")).collect();
         for tenant in &tenants {
             run(&["tenant", "add", tenant]);
@@ -176,6 +182,28 @@ async fn refused(shard: &Shard) -> String {
     let error = shard.connect_directly().await.unwrap_err();
     assert!(matches!(error, SessionError::Pooled { .. }), "{error}");
     error.to_string()
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_behind_it_is_not_waited_for_without_an_end() {
+    let small = small(0).await;
+    let Some(pooler) = Pooler::start(&small.database.url, "").await else {
+        return;
+    };
+    let pooled = pooler.url_for(&small.database.url);
+    let proxy = Proxy::start(&pooled).await;
+    let shard = shard(&[("TENANTRY__HOME__URL", &proxy.url_for(&pooled))]);
+    let mut session = shard.connect().await.unwrap();
+    assert!(session.is_pooled());
+    proxy.fall_silent();
+    let watch = Watch {
+        unseen: Duration::from_millis(50),
+        ..Watch::default()
+    };
+    let message = Message::vouched("SELECT 1");
+    let error = session.ask(&message, watch, &mut None).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, SessionError::Lost(_)), "{error}");
 }
 
 #[tokio::test]

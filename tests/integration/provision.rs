@@ -1,7 +1,10 @@
 //! Tenants made, taken over and taken away.
 
+use sqlx::postgres::PgConnectOptions;
 use tenantry::{
+    fleet::Fleet,
     plan::Goal,
+    postgres::{Shard, Shards},
     provision::{self, Imported, ProvisionError},
     rollout::Why,
     store::tenants::{self, Labels, Tenant},
@@ -302,10 +305,57 @@ async fn who_builds_a_tenant_that_is_retired_meanwhile_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn what_was_not_made_for_a_tenant_is_not_dropped_whatever_the_registry_says() {
+    let small = small(1).await;
+    small.import("acme").await;
+    small
+        .run("create table acme.orders (); update tenantry.tenants set state = 'provisioning'")
+        .await;
+    let mut home = small.fleet.home().await.unwrap();
+    let tenant = tenants::get(home.connection(), &name("acme")).await;
+    let tenant = tenant.unwrap().unwrap();
+    // A registry that cannot be asked.
+    let options = small.database.url.parse::<PgConnectOptions>().unwrap();
+    let away = Shard::new(main_shard(), options.clone().socket("/nowhere"), 1);
+    let there = Shard::new(main_shard(), options, 1);
+    let cut_off = Fleet {
+        shards: Shards::new(away, [there]),
+        ..small.fleet.clone()
+    };
+    let error = provision::resume(&cut_off, &tenant).await.unwrap_err();
+    assert!(matches!(error, ProvisionError::Fleet(_)), "{error}");
+    assert_eq!(small.tables("acme").await, ["orders"]);
+    // One that says no.
+    small
+        .run("update tenantry.tenants set state = 'retiring'")
+        .await;
+    let error = provision::resume(&small.fleet, &tenant).await.unwrap_err();
+    assert!(matches!(error, ProvisionError::State { .. }), "{error}");
+    assert_eq!(small.tables("acme").await, ["orders"]);
+}
+
+#[tokio::test]
+async fn a_name_that_another_is_about_to_have_is_not_imported() {
+    let small = small(1).await;
+    small.add("acme").await;
+    let mut home = small.fleet.home().await.unwrap();
+    let (acme, bolt) = (name("acme"), name("bolt"));
+    let active = TenantState::Active;
+    let begun = tenants::begin_rename(home.connection(), &acme, active, &bolt).await;
+    assert!(begun.unwrap());
+    small.run("create schema bolt").await;
+    let imported = provision::import(&small.fleet, &bolt, &main_shard()).await;
+    let error = imported.unwrap_err().to_string();
+    assert!(error.contains("acme is being renamed to bolt"), "{error}");
+    assert_eq!(registered(&small, "bolt").await, None);
+}
+
+#[tokio::test]
 async fn a_tenant_whose_tables_are_in_use_is_said_to_be_and_not_retired() {
     let mut small = small(1).await;
     small.add("acme").await;
     small.fleet.limits.lock_timeout = std::time::Duration::from_millis(50);
+    small.fleet.limits.lock_tries = 2;
     let mut application = small.connect().await;
     sqlx::raw_sql("begin; select * from acme.t1")
         .execute(&mut application)

@@ -37,6 +37,11 @@ impl Rename {
             was: old.as_str(),
             schema: new.as_str(),
         };
+        if old == new {
+            let text = format!("tenant {old} keeps its name, and so does its schema");
+            context.output.result(&renamed, |_| text);
+            return Ok(ExitCode::Done);
+        }
         context.output.result(&renamed, |_| {
             format!("tenant {old} is {new} now, and so is its schema")
         });

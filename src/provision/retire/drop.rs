@@ -52,25 +52,20 @@ async fn drop_some(
     places: i64,
 ) -> Result<bool, ProvisionError> {
     let limits = &fleet.limits;
-    let message = format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-         SET LOCAL lock_timeout = {lock_timeout};
-         SET LOCAL statement_timeout = {statement_timeout};
-         SET LOCAL client_min_messages = warning;
-         CALL tenantry.enter({oid}, {name}, {revision}, {fence});
-         SELECT tenantry.drop_some({oid}, {name}, {places});
-         COMMIT;
-         RESET ALL;",
-        // 0 would be no limit: whoever uses the schema would then wait behind us.
-        lock_timeout = limits.lock_timeout.as_millis().max(1),
-        statement_timeout = limits.statement_timeout.as_millis().max(1),
-        oid = head.schema_oid,
-        name = literal(schema),
-        revision = head.revision,
-        fence = head.fence,
-    );
-    let message = Message::vouched(message);
-    let row = guarded(session, limits, schema, &message, "drop a tenant's schema").await?;
+    let (oid, name) = (head.schema_oid, literal(schema));
+    let (revision, fence) = (head.revision, head.fence);
+    let message = |waits| {
+        Message::vouched(format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+             {waits}
+             SET LOCAL client_min_messages = warning;
+             CALL tenantry.enter({oid}, {name}, {revision}, {fence});
+             SELECT tenantry.drop_some({oid}, {name}, {places});
+             COMMIT;
+             RESET ALL;"
+        ))
+    };
+    let row = guarded(session, limits, schema, message, "drop a tenant's schema").await?;
     row.and_then(|row| row.try_get(0).ok())
         .ok_or_else(|| unreadable("whether the schema is gone"))
 }
