@@ -132,14 +132,24 @@ impl<'a> Carrier<'a> {
 
     /// The same, past whatever pooler may be in between.
     pub(super) async fn direct_session(&mut self) -> Result<&mut Session, SessionError> {
-        if let Some(pooled) = self.session.take_if(|session| session.is_pooled()) {
-            pooled.close().await;
+        let most = self.limits.relations;
+        let is_unfit = |session: &mut Session| session.is_pooled() || session.touched() >= most;
+        if let Some(unfit) = self.session.take_if(is_unfit) {
+            unfit.close().await;
         }
         let session = match self.session.take() {
             Some(session) => session,
             None => self.shard.connect_directly().await?,
         };
         Ok(self.session.insert(session))
+    }
+
+    /// The session that is at hand, however worn it is, for whoever holds a lock on it: another one would be without.
+    pub(super) fn same_session(&mut self) -> Result<&mut Session, SessionError> {
+        self.session.as_mut().ok_or_else(|| {
+            let gone = "the connection that held the schema's lock is gone";
+            SessionError::Lost(ServerError::local(gone.to_owned()))
+        })
     }
 
     /// The session, where there is one that still works.
@@ -233,7 +243,7 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    /// A template's message, once.
+    /// A template's message, once, on the session that is at hand.
     pub(super) async fn once(
         &mut self,
         template: &Template,
@@ -241,12 +251,22 @@ impl<'a> Carrier<'a> {
         rung: Rung,
     ) -> Result<Outcome, SessionError> {
         let wait = template.shortest_wait(rung);
-        self.send(message, template.longest, wait).await
+        self.ask(message, template.longest, wait).await
     }
 
     /// One try. A server that can no longer be heard is not waited for without an end: `longest` is what the statements
     /// may take together.
     pub(super) async fn send(
+        &mut self,
+        message: &Message,
+        longest: Option<Duration>,
+        wait: Option<Duration>,
+    ) -> Result<Outcome, SessionError> {
+        self.session().await?;
+        self.ask(message, longest, wait).await
+    }
+
+    async fn ask(
         &mut self,
         message: &Message,
         longest: Option<Duration>,
@@ -259,7 +279,7 @@ impl<'a> Carrier<'a> {
             look: (wait / 3).clamp(LOOKS.0, LOOKS.1),
             silence: self.limits.grace,
         };
-        let session = self.session().await?;
+        let session = self.same_session()?;
         let outcome = session.ask(message, watch, &mut None).await;
         self.blockers = session.blockers().to_vec();
         if outcome.is_err() {

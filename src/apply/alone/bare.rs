@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Between two looks whether it is our turn.
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 /// So often what a statement left is mended before it is given up.
 const MENDS: usize = 3;
@@ -44,7 +44,7 @@ impl Carrier<'_> {
             return Ok(());
         }
         self.prepare(bare, head).await?;
-        let connection = self.session().await?.connection();
+        let connection = self.same_session()?.connection();
         let before = match progress.open {
             Some(before) => before,
             None => {
@@ -53,7 +53,7 @@ impl Carrier<'_> {
             }
         };
         let note = format!("{} is under way", alone.nth(done));
-        let connection = self.session().await?.connection();
+        let connection = self.same_session()?.connection();
         let opened = timely(
             grace,
             statements::open(connection, head, done, before, &note),
@@ -67,7 +67,7 @@ impl Carrier<'_> {
                 .statement
                 .failure(head, rung, 0, Ended::RolledBack, error);
             if bare.postcondition.is_all_or_nothing() {
-                let connection = self.session().await?.connection();
+                let connection = self.same_session()?.connection();
                 let closed = timely(grace, statements::close(connection, head, done, false)).await;
                 self.heard(closed)?;
             }
@@ -128,7 +128,7 @@ impl Carrier<'_> {
         ran: bool,
     ) -> Result<Found, Setback> {
         for _ in 0..MENDS {
-            let connection = self.session().await?.connection();
+            let connection = self.same_session()?.connection();
             let found = bare.postcondition.look(connection, before, ran).await;
             match self.heard(found.map_err(seen))? {
                 Found::Broken(mends) => {
@@ -158,7 +158,7 @@ impl Carrier<'_> {
     async fn prepare(&mut self, bare: &Bare, head: &Head) -> Result<(), Setback> {
         let (start, grace) = (Instant::now(), self.limits.grace);
         while bare.postcondition.is_queued() {
-            let connection = self.session().await?.connection();
+            let connection = self.same_session()?.connection();
             let queued = timely(grace, statements::queue(connection)).await;
             if self.heard(queued)? {
                 break;
@@ -191,7 +191,7 @@ impl Carrier<'_> {
         is_done: bool,
     ) -> Result<(), Setback> {
         let grace = self.limits.grace;
-        let connection = self.session().await?.connection();
+        let connection = self.same_session()?.connection();
         let closed = timely(grace, statements::close(connection, head, done, is_done)).await;
         self.heard(closed)?;
         self.clear(NEXT).await.map_err(Setback::from)
@@ -205,7 +205,7 @@ impl Carrier<'_> {
         pid: i32,
     ) -> Result<Outcome, Setback> {
         let (shard, grace) = (self.shard, self.limits.grace);
-        let session = self.session().await?;
+        let session = self.same_session()?;
         let outcome = {
             let mut sent = std::pin::pin!(session.send(message));
             match bare.deadline {

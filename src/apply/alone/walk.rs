@@ -4,9 +4,12 @@
 //! The schema's own lock is held for the session. Whoever has it knows that nobody else's statement is running any more,
 //! and finds in the record which one that was, in the catalog what became of it.
 
+use std::time::Instant;
+
 use super::{
     super::{Carrier, Failure, Patience, Place, Rung},
     Alone, How, Single,
+    bare::PAUSE,
     setback::{Setback, busy, no_name, timely},
 };
 use crate::{
@@ -144,7 +147,7 @@ impl Carrier<'_> {
         let Held { alone, head, .. } = held;
         let grace = self.limits.grace;
         let (limits, migration) = (self.limits, &alone.migration);
-        let connection = self.session().await?.connection();
+        let connection = self.same_session()?.connection();
         let begun = timely(
             grace,
             statements::begin(connection, head, migration, alone.direction, &limits.who),
@@ -184,7 +187,7 @@ impl Carrier<'_> {
             };
         }
         let (version, digest) = alone.leaves();
-        let connection = self.session().await?.connection();
+        let connection = self.same_session()?.connection();
         let finished = timely(
             grace,
             statements::finish(connection, head, *done, version, digest),
@@ -210,7 +213,7 @@ impl Carrier<'_> {
                 Err(setback) => {
                     // Whoever comes next clears up; people are told why already now.
                     if !setback.is_recorded {
-                        let connection = self.session().await?.connection();
+                        let connection = self.same_session()?.connection();
                         let noted = statements::open(connection, head, done, before, &note);
                         let noted = timely(grace, noted).await;
                         self.heard(noted)?;
@@ -219,7 +222,7 @@ impl Carrier<'_> {
                 }
             }
         }
-        let connection = self.session().await?.connection();
+        let connection = self.same_session()?.connection();
         let stopped = timely(
             grace,
             statements::stop(connection, head, done, &note, false),
@@ -246,7 +249,7 @@ impl Carrier<'_> {
     }
 
     pub(super) async fn clear(&mut self, what: &'static str) -> Result<(), SessionError> {
-        let connection = self.session().await?.connection();
+        let connection = self.same_session()?.connection();
         let cleared = sqlx::raw_sql(what).execute(connection).await;
         cleared
             .map(drop)
@@ -271,21 +274,33 @@ impl Carrier<'_> {
         self.dirty(held, done, failure).await
     }
 
-    /// Records that nobody can tell how much of the next statement was done.
+    /// Records that nobody can tell how much of the next statement was done. What a refused statement leaves to the session
+    /// is taken back at once, and the schema's lock with it; so each of our functions tries that lock itself (`hold`), and
+    /// writes nothing where somebody else has it or has gone on.
     pub(super) async fn dirty(&mut self, held: Held<'_>, done: usize, failure: Failure) -> Setback {
         let Held { alone, head, .. } = held;
         let grace = self.limits.grace;
         let note = format!("{}: {}", alone.nth(done), failure.error.message);
-        let marked = match self.session().await {
-            Ok(session) => {
-                let stopped = timely(
-                    grace,
-                    statements::stop(session.connection(), head, done, &note, true),
-                )
-                .await;
-                self.heard(stopped)
+        let start = Instant::now();
+        let marked = loop {
+            let marked = match self.same_session() {
+                Ok(session) => {
+                    let stopped = timely(
+                        grace,
+                        statements::stop(session.connection(), head, done, &note, true),
+                    )
+                    .await;
+                    self.heard(stopped)
+                }
+                Err(error) => Err(error.into()),
+            };
+            match marked {
+                // Whoever only looks at the schema has it for a moment.
+                Err(other) if other.failure.fault == Fault::Busy && start.elapsed() < grace => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                marked => break marked,
             }
-            Err(error) => Err(error.into()),
         };
         match marked {
             Ok(()) => Setback {
