@@ -331,7 +331,11 @@ impl<'a> Carrier<'a> {
             doing: "mark a schema as dirty",
             error: ServerError::local(error.to_string()),
         })?;
-        heads::mark_dirty(session.connection(), head.schema_oid, version).await
+        let marked = heads::mark_dirty(session.connection(), head.schema_oid, version).await;
+        if marked.is_err() {
+            self.session = None;
+        }
+        marked
     }
 }
 

@@ -48,8 +48,9 @@ impl Carrier<'_> {
         let before = match progress.open {
             Some(before) => before,
             None => {
-                let before = bare.postcondition.before(connection).await;
-                self.heard(before.map_err(seen))?
+                let before = seen(bare.postcondition.before(connection));
+                let before = timely(grace, before).await;
+                self.heard(before)?
             }
         };
         let note = format!("{} is under way", alone.nth(done));
@@ -127,10 +128,12 @@ impl Carrier<'_> {
         before: Before,
         ran: bool,
     ) -> Result<Found, Setback> {
+        let grace = self.limits.grace;
         for _ in 0..MENDS {
             let connection = self.same_session()?.connection();
-            let found = bare.postcondition.look(connection, before, ran).await;
-            match self.heard(found.map_err(seen))? {
+            let found = seen(bare.postcondition.look(connection, before, ran));
+            let found = timely(grace, found).await;
+            match self.heard(found)? {
                 Found::Broken(mends) => {
                     for mend in mends {
                         if let Outcome::Refused { error, .. } =
@@ -194,7 +197,7 @@ impl Carrier<'_> {
         let connection = self.same_session()?.connection();
         let closed = timely(grace, statements::close(connection, head, done, is_done)).await;
         self.heard(closed)?;
-        self.clear(NEXT).await.map_err(Setback::from)
+        self.clear(NEXT).await
     }
 
     /// Sends what may take long. When its time is over it is cancelled; a server that does not even do that is given up.

@@ -10,7 +10,7 @@ use super::{
     super::{Carrier, Failure, Patience, Place, Rung},
     Alone, How, Single,
     bare::PAUSE,
-    setback::{Setback, busy, no_name, timely},
+    setback::{Setback, busy, no_name, seen, timely},
 };
 use crate::{
     history::Head,
@@ -212,8 +212,10 @@ impl Carrier<'_> {
                 Ok(settled) => done += usize::from(settled),
                 Err(setback) => {
                     // Whoever comes next clears up; people are told why already now.
-                    if !setback.is_recorded {
-                        let connection = self.same_session()?.connection();
+                    if !setback.is_recorded
+                        && let Ok(session) = self.same_session()
+                    {
+                        let connection = session.connection();
                         let noted = statements::open(connection, head, done, before, &note);
                         let noted = timely(grace, noted).await;
                         self.heard(noted)?;
@@ -248,12 +250,13 @@ impl Carrier<'_> {
         })
     }
 
-    pub(super) async fn clear(&mut self, what: &'static str) -> Result<(), SessionError> {
+    /// Takes back what a statement left to the session.
+    pub(super) async fn clear(&mut self, what: &'static str) -> Result<(), Setback> {
+        let grace = self.limits.grace;
         let connection = self.same_session()?.connection();
-        let cleared = sqlx::raw_sql(what).execute(connection).await;
-        cleared
-            .map(drop)
-            .map_err(|error| SessionError::Lost(ServerError::of(&error)))
+        let cleared = seen(sqlx::raw_sql(what).execute(connection));
+        let cleared = timely(grace, cleared).await;
+        self.heard(cleared.map(drop))
     }
 
     /// A statement that ended the transaction it shared with its record: nobody knows what it did after that.
