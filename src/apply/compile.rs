@@ -147,7 +147,9 @@ pub fn compile(plan: &Plan, limits: &Limits, cut: Cut, audit: Audit) -> Compiled
         }
         if step.script.directives.no_transaction {
             compiled.push(std::mem::replace(&mut message, Draft::new(limits, audit)));
-            compiled.parts.push(Part::Alone(Alone::of(step, limits)));
+            compiled
+                .parts
+                .push(Part::Alone(Alone::of(step, limits, audit)));
             previous = None;
             continue;
         }
@@ -289,14 +291,7 @@ impl<'a> Draft<'a> {
 
     fn audit(&mut self) {
         if self.audit {
-            let writable = self.limits.also_writes.iter();
-            let writable = writable.map(|schema| text(schema.as_str()));
-            let writable: Vec<_> = writable.collect();
-            let array = format!(", {LEFT}, ARRAY[{}]::text[]", writable.join(", "));
-            // The call has emptied the path, and `leave` looks at it too.
-            self.template
-                .call("audit", &array)
-                .search_path(&self.limits.extra_search_path);
+            self.template.audit(self.limits);
         }
     }
 
@@ -329,6 +324,18 @@ impl<'a> Draft<'a> {
             self.template.own(reset);
         }
         self.template
+    }
+}
+
+impl Template {
+    /// Adds the audit, which is for a transaction that is watched.
+    pub(super) fn audit(&mut self, limits: &Limits) -> &mut Self {
+        let writable = limits.also_writes.iter();
+        let writable: Vec<_> = writable.map(|schema| text(schema.as_str())).collect();
+        let array = format!(", {LEFT}, ARRAY[{}]::text[]", writable.join(", "));
+        // The call has emptied the path, and whoever closes the transaction looks at it too.
+        self.call("audit", &array)
+            .search_path(&limits.extra_search_path)
     }
 }
 
