@@ -27,7 +27,7 @@ pub struct Carrier<'a> {
     pub(super) stop: CancellationToken,
     unsure: bool,
     /// Who was in the way of the last try.
-    blockers: Vec<Blocker>,
+    pub(super) blockers: Vec<Blocker>,
     /// What the server said to the target at hand.
     pub(super) noticed: Vec<Noticed>,
     /// What it said to all, as far as the shard does not have it yet.
@@ -272,13 +272,7 @@ impl<'a> Carrier<'a> {
         longest: Option<Duration>,
         wait: Option<Duration>,
     ) -> Result<Outcome, SessionError> {
-        let wait = wait.unwrap_or(self.limits.lock_timeout);
-        let watch = Watch {
-            deadline: longest.map(|longest| longest.saturating_add(self.limits.grace)),
-            // Within each wait for a lock, and early enough for a look that takes its time.
-            look: (wait / 3).clamp(LOOKS.0, LOOKS.1),
-            silence: self.limits.grace,
-        };
+        let watch = self.watch(longest, wait);
         let session = self.same_session()?;
         let outcome = session.ask(message, watch, &mut None).await;
         self.blockers = session.blockers().to_vec();
@@ -286,6 +280,17 @@ impl<'a> Carrier<'a> {
             self.session = None;
         }
         outcome
+    }
+
+    /// How closely it is looked at what takes so long at most, and waits so long for a lock.
+    pub(super) fn watch(&self, longest: Option<Duration>, wait: Option<Duration>) -> Watch {
+        let wait = wait.unwrap_or(self.limits.lock_timeout);
+        Watch {
+            deadline: longest.map(|longest| longest.saturating_add(self.limits.grace)),
+            // Within each wait for a lock, and early enough for a look that takes its time.
+            look: (wait / 3).clamp(LOOKS.0, LOOKS.1),
+            silence: self.limits.grace,
+        }
     }
 
     /// Whether the schema stands exactly where the message would have left it: the revision alone may have been reached
@@ -343,7 +348,7 @@ impl<'a> Carrier<'a> {
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 
 /// One line for each try that was in vain, with who was in its way.
-fn tell(head: &Head, failure: &Failure, pause: Duration) {
+pub(super) fn tell(head: &Head, failure: &Failure, pause: Duration) {
     let (schema, tries) = (&head.schema, failure.tries);
     match failure.fault {
         Fault::Retry if pause >= LONG_PAUSE => {

@@ -66,7 +66,8 @@ impl Carrier<'_> {
         if let Outcome::Refused { error, .. } = self.within(&message, bare, pid).await? {
             let failure = bare
                 .statement
-                .failure(head, rung, 0, Ended::RolledBack, error);
+                .failure(head, rung, 0, Ended::RolledBack, error)
+                .blocked_by(&self.blockers);
             if bare.postcondition.is_all_or_nothing() {
                 let connection = self.same_session()?.connection();
                 let closed = timely(grace, statements::close(connection, head, done, false)).await;
@@ -140,7 +141,8 @@ impl Carrier<'_> {
                             self.within(&mend, bare, held.pid).await?
                         {
                             let fault = Fault::of(&error.code);
-                            return Err(Failure::without_place(fault, error).into());
+                            let failure = Failure::without_place(fault, error);
+                            return Err(failure.blocked_by(&self.blockers).into());
                         }
                     }
                 }
@@ -208,23 +210,21 @@ impl Carrier<'_> {
         pid: i32,
     ) -> Result<Outcome, Setback> {
         let (shard, grace) = (self.shard, self.limits.grace);
+        let watch = self.watch(None, bare.lock.into_iter().chain(bare.deadline).min());
         let session = self.same_session()?;
         let outcome = {
-            let mut sent = std::pin::pin!(session.send(message));
+            let mut last = None;
+            let mut sent = std::pin::pin!(session.ask(message, watch, &mut last));
             match bare.deadline {
                 None => sent.await,
                 Some(deadline) => match tokio::time::timeout(deadline, &mut sent).await {
                     Ok(outcome) => outcome,
                     Err(_) => {
-                        let cancel = async {
-                            let mut other = shard.connect_directly().await?;
-                            let _ = statements::cancel(other.connection(), pid).await;
-                            other.close().await;
-                            Ok::<_, SessionError>(())
-                        };
                         // Where that is not possible, the server's own limit is a little longer.
-                        let _ = tokio::time::timeout(grace, cancel).await;
-                        let ended = tokio::time::timeout(grace.saturating_mul(2), sent).await;
+                        let cancel = tokio::time::timeout(grace, shard.cancel(pid, message));
+                        // Both at once: who looks at the statement may have the connection that cancels it.
+                        let ended = tokio::time::timeout(grace.saturating_mul(3), sent);
+                        let (_, ended) = tokio::join!(cancel, ended);
                         ended.map_or_else(
                             |_| Err(silent(deadline)),
                             |o| o.map(|o| late(o, deadline)),
@@ -233,6 +233,7 @@ impl Carrier<'_> {
                 },
             }
         };
+        self.blockers = session.blockers().to_vec();
         if outcome.is_err() {
             self.session = None;
         }

@@ -58,6 +58,8 @@ struct Bare {
     settings: Template,
     statement: Template,
     postcondition: Postcondition,
+    /// How long it may wait for a lock; none where that is not limited.
+    lock: Option<Duration>,
     /// How long it may run before it is cancelled; none where that is not limited.
     deadline: Option<Duration>,
 }
@@ -191,6 +193,7 @@ impl Bare {
             settings,
             statement,
             postcondition,
+            lock: Some(lock).filter(|lock| !lock.is_zero()),
             deadline,
         }
     }

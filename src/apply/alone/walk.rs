@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use super::{
-    super::{Carrier, Failure, Patience, Place, Rung},
+    super::{Carrier, Failure, Patience, Place, Rung, carry::tell},
     Alone, How, Single,
     bare::PAUSE,
     setback::{Setback, busy, no_name, seen, timely},
@@ -71,6 +71,7 @@ impl Carrier<'_> {
             let Some(delay) = delay else {
                 return Err(self.stop_at(alone, head, done, setback).await);
             };
+            tell(head, &setback.failure, delay);
             let waited = self.stop.run_until_cancelled(tokio::time::sleep(delay));
             if waited.await.is_none() {
                 return Err(self.stop_at(alone, head, done, setback).await);
@@ -173,6 +174,7 @@ impl Carrier<'_> {
                             error,
                         } => {
                             let failure = template.failure(head, rung, completed, ended, error);
+                            let failure = failure.blocked_by(&self.blockers);
                             return Err(self.escaped(held, single, *done, failure).await);
                         }
                     }
