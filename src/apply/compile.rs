@@ -10,7 +10,7 @@ use crate::{
     history::{Digest, Head},
     migration::{Checksum, Direction, Scope, Script},
     plan::{Plan, Step},
-    postgres::Message,
+    postgres::{Message, reset},
     sql::{InvalidIdent, Literal},
 };
 
@@ -179,15 +179,10 @@ pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 pub(super) const CHECK: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
 /// After the COMMIT: nothing that a script set for its session may survive, nor what RESET ALL leaves alone.
-pub(super) const RESET: [&str; 7] = [
-    "RESET SESSION AUTHORIZATION",
-    "RESET ROLE",
-    "DISCARD TEMP",
-    "CLOSE ALL",
-    "UNLISTEN *",
-    "SELECT pg_catalog.pg_advisory_unlock_all()",
-    "RESET ALL",
-];
+pub(super) const RESET: &str = concat!(
+    reset!(),
+    "; SELECT pg_catalog.pg_advisory_unlock_all(); RESET ALL"
+);
 
 /// As many statements of ours run under the time limit of a script, at most.
 pub(super) const OWN: usize = 3;
@@ -320,7 +315,7 @@ impl<'a> Draft<'a> {
 
     fn finish(mut self) -> Template {
         self.template.commit();
-        for reset in RESET {
+        for reset in RESET.split("; ") {
             self.template.own(reset);
         }
         self.template

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     history::Head,
-    postgres::{Ended, Fault, Message, Outcome, ServerError, SessionError},
+    postgres::{Ended, Fault, Message, Outcome, ServerError, SessionError, reset},
     store::statements::{self, Before, Progress},
 };
 
@@ -22,10 +22,12 @@ pub(super) const PAUSE: Duration = Duration::from_millis(20);
 const MENDS: usize = 3;
 
 /// After a statement that was sent by itself: what it ran under is taken back, and somebody else has the turn.
-const NEXT: &str = "RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; CLOSE ALL; UNLISTEN *; RESET ALL;
-     SELECT pg_catalog.pg_advisory_unlock(1953395321, 1)
+const NEXT: &str = concat!(
+    reset!(),
+    "; RESET ALL; SELECT pg_catalog.pg_advisory_unlock(1953395321, 1)
       where exists (select from pg_catalog.pg_locks where locktype = 'advisory' and pid = pg_catalog.pg_backend_pid()
-                       and classid = 1953395321 and objid = 1 and objsubid = 2)";
+                       and classid = 1953395321 and objid = 1 and objsubid = 2)"
+);
 
 impl Carrier<'_> {
     /// A statement that no transaction takes, from wherever it was left.

@@ -19,7 +19,7 @@ use crate::{
     history::{Applied, Digest, Head},
     migration::{Direction, Script, Version},
     plan::Step,
-    postgres::Message,
+    postgres::{Message, reset},
     sql::InvalidIdent,
 };
 
@@ -65,14 +65,7 @@ struct Bare {
 }
 
 /// After each statement: what it set for the session is taken back. The schema's lock stays.
-const CLEAR: [&str; 6] = [
-    "RESET SESSION AUTHORIZATION",
-    "RESET ROLE",
-    "DISCARD TEMP",
-    "CLOSE ALL",
-    "UNLISTEN *",
-    "RESET ALL",
-];
+const CLEAR: &str = concat!(reset!(), "; RESET ALL");
 
 impl Alone {
     /// `audit`: what can be in a transaction is watched for what it changes outside its schema. The rest cannot be: it is
@@ -203,7 +196,7 @@ impl Template {
     /// Adds what follows a statement.
     fn clear(&mut self) -> &mut Self {
         CLEAR
-            .iter()
+            .split("; ")
             .fold(self, |template, reset| template.own(reset))
     }
 }

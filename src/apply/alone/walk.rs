@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use super::{
-    super::{Carrier, Failure, Patience, Place, Rung, carry::tell},
+    super::{Carrier, Failure, Patience, Place, Rung, carry::tell, compile::RESET},
     Alone, How, Single,
     bare::PAUSE,
     setback::{Setback, busy, no_name, seen, timely},
@@ -132,7 +132,7 @@ impl Carrier<'_> {
         };
         let walked = self.locked(Held { alone, head, pid }, done, aim).await;
         // Everything that is held is let go of with the session, where that is broken.
-        if self.session.is_some() && self.clear(RELEASE).await.is_err() {
+        if self.session.is_some() && self.clear(RESET).await.is_err() {
             self.session = None;
         }
         walked
@@ -317,8 +317,3 @@ impl Carrier<'_> {
         }
     }
 }
-
-/// After the last statement.
-const RELEASE: &str =
-    "RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; CLOSE ALL; UNLISTEN *;
-     SELECT pg_catalog.pg_advisory_unlock_all(); RESET ALL";
