@@ -27,7 +27,7 @@ pub struct Carrier<'a> {
     pub(super) stop: CancellationToken,
     unsure: bool,
     /// Who was in the way of the last try.
-    blockers: Vec<Blocker>,
+    pub(super) blockers: Vec<Blocker>,
     /// What the server said to the target at hand.
     pub(super) noticed: Vec<Noticed>,
     /// What it said to all, as far as the shard does not have it yet.
@@ -139,14 +139,24 @@ impl<'a> Carrier<'a> {
 
     /// The same, past whatever pooler may be in between.
     pub(super) async fn direct_session(&mut self) -> Result<&mut Session, SessionError> {
-        if let Some(pooled) = self.session.take_if(|session| session.is_pooled()) {
-            pooled.close().await;
+        let most = self.limits.relations;
+        let is_unfit = |session: &mut Session| session.is_pooled() || session.touched() >= most;
+        if let Some(unfit) = self.session.take_if(is_unfit) {
+            unfit.close().await;
         }
         let session = match self.session.take() {
             Some(session) => session,
             None => self.shard.connect_directly().await?,
         };
         Ok(self.session.insert(session))
+    }
+
+    /// The session that is at hand, however worn it is, for whoever holds a lock on it: another one would be without.
+    pub(super) fn same_session(&mut self) -> Result<&mut Session, SessionError> {
+        self.session.as_mut().ok_or_else(|| {
+            let gone = "the connection that held the schema's lock is gone";
+            SessionError::Lost(ServerError::local(gone.to_owned()))
+        })
     }
 
     /// The session, where there is one that still works.
@@ -243,7 +253,7 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    /// A template's message, once.
+    /// A template's message, once, on the session that is at hand.
     pub(super) async fn once(
         &mut self,
         template: &Template,
@@ -251,7 +261,7 @@ impl<'a> Carrier<'a> {
         rung: Rung,
     ) -> Result<Outcome, SessionError> {
         let wait = template.shortest_wait(rung);
-        self.send(message, template.longest, wait).await
+        self.ask(message, template.longest, wait).await
     }
 
     /// One try. A server that can no longer be heard is not waited for without an end: `longest` is what the statements
@@ -262,21 +272,36 @@ impl<'a> Carrier<'a> {
         longest: Option<Duration>,
         wait: Option<Duration>,
     ) -> Result<Outcome, SessionError> {
-        let wait = wait.unwrap_or(self.limits.lock_timeout);
-        let watch = Watch {
-            deadline: longest.map(|longest| longest.saturating_add(self.limits.grace)),
-            // Within each wait for a lock, and early enough for a look that takes its time.
-            look: (wait / 3).clamp(LOOKS.0, LOOKS.1),
-            silence: self.limits.grace,
-            ..Watch::default()
-        };
-        let session = self.session().await?;
+        self.session().await?;
+        self.ask(message, longest, wait).await
+    }
+
+    async fn ask(
+        &mut self,
+        message: &Message,
+        longest: Option<Duration>,
+        wait: Option<Duration>,
+    ) -> Result<Outcome, SessionError> {
+        let watch = self.watch(longest, wait);
+        let session = self.same_session()?;
         let outcome = session.ask(message, watch, &mut None).await;
         self.blockers = session.blockers().to_vec();
         if outcome.is_err() {
             self.session = None;
         }
         outcome
+    }
+
+    /// How closely it is looked at what takes so long at most, and waits so long for a lock.
+    pub(super) fn watch(&self, longest: Option<Duration>, wait: Option<Duration>) -> Watch {
+        let wait = wait.unwrap_or(self.limits.lock_timeout);
+        Watch {
+            deadline: longest.map(|longest| longest.saturating_add(self.limits.grace)),
+            // Within each wait for a lock, and early enough for a look that takes its time.
+            look: (wait / 3).clamp(LOOKS.0, LOOKS.1),
+            silence: self.limits.grace,
+            ..Watch::default()
+        }
     }
 
     /// Whether the schema stands exactly where the message would have left it: the revision alone may have been reached
@@ -322,7 +347,11 @@ impl<'a> Carrier<'a> {
             doing: "mark a schema as dirty",
             error: ServerError::local(error.to_string()),
         })?;
-        heads::mark_dirty(session.connection(), head.schema_oid, version).await
+        let marked = heads::mark_dirty(session.connection(), head.schema_oid, version).await;
+        if marked.is_err() {
+            self.session = None;
+        }
+        marked
     }
 }
 
@@ -330,7 +359,7 @@ impl<'a> Carrier<'a> {
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 
 /// One line for each try that was in vain, with who was in its way.
-fn tell(head: &Head, failure: &Failure, blockers: &[Blocker], pause: Duration) {
+pub(super) fn tell(head: &Head, failure: &Failure, blockers: &[Blocker], pause: Duration) {
     let (schema, tries) = (&head.schema, failure.tries);
     let blockers: Vec<_> = blockers.iter().map(Blocker::without_query).collect();
     let blockers = blockers.join("; ");

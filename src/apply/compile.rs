@@ -10,7 +10,7 @@ use crate::{
     history::{Digest, Head},
     migration::{Checksum, Direction, Scope, Script},
     plan::{Plan, Step},
-    postgres::Message,
+    postgres::{Message, reset},
     sql::{InvalidIdent, Literal},
 };
 
@@ -147,7 +147,9 @@ pub fn compile(plan: &Plan, limits: &Limits, cut: Cut, audit: Audit) -> Compiled
         }
         if step.script.directives.no_transaction {
             compiled.push(std::mem::replace(&mut message, Draft::new(limits, audit)));
-            compiled.parts.push(Part::Alone(Alone::of(step, limits)));
+            compiled
+                .parts
+                .push(Part::Alone(Alone::of(step, limits, audit)));
             previous = None;
             continue;
         }
@@ -177,15 +179,10 @@ pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 pub(super) const CHECK: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
 /// After the COMMIT: nothing that a script set for its session may survive, nor what RESET ALL leaves alone.
-pub(super) const RESET: [&str; 7] = [
-    "RESET SESSION AUTHORIZATION",
-    "RESET ROLE",
-    "DISCARD TEMP",
-    "CLOSE ALL",
-    "UNLISTEN *",
-    "SELECT pg_catalog.pg_advisory_unlock_all()",
-    "RESET ALL",
-];
+pub(super) const RESET: &str = concat!(
+    reset!(),
+    "; SELECT pg_catalog.pg_advisory_unlock_all(); RESET ALL"
+);
 
 /// As many statements of ours run under the time limit of a script, at most.
 pub(super) const OWN: usize = 3;
@@ -289,14 +286,7 @@ impl<'a> Draft<'a> {
 
     fn audit(&mut self) {
         if self.audit {
-            let writable = self.limits.also_writes.iter();
-            let writable = writable.map(|schema| text(schema.as_str()));
-            let writable: Vec<_> = writable.collect();
-            let array = format!(", {LEFT}, ARRAY[{}]::text[]", writable.join(", "));
-            // The call has emptied the path, and `leave` looks at it too.
-            self.template
-                .call("audit", &array)
-                .search_path(&self.limits.extra_search_path);
+            self.template.audit(self.limits);
         }
     }
 
@@ -325,10 +315,22 @@ impl<'a> Draft<'a> {
 
     fn finish(mut self) -> Template {
         self.template.commit();
-        for reset in RESET {
+        for reset in RESET.split("; ") {
             self.template.own(reset);
         }
         self.template
+    }
+}
+
+impl Template {
+    /// Adds the audit, which is for a transaction that is watched.
+    pub(super) fn audit(&mut self, limits: &Limits) -> &mut Self {
+        let writable = limits.also_writes.iter();
+        let writable: Vec<_> = writable.map(|schema| text(schema.as_str())).collect();
+        let array = format!(", {LEFT}, ARRAY[{}]::text[]", writable.join(", "));
+        // The call has emptied the path, and whoever closes the transaction looks at it too.
+        self.call("audit", &array)
+            .search_path(&limits.extra_search_path)
     }
 }
 

@@ -89,6 +89,11 @@ pub(super) fn locks(script: &Script) -> u32 {
 
 /// How many relations a script touches, by estimate and rather too many: a connection is made anew a little early then.
 pub(super) fn relations(script: &Script) -> u32 {
+    touched(script.statements.iter().map(|s| script.statement(s)))
+}
+
+/// The same of some statements.
+pub(super) fn touched<'a>(statements: impl IntoIterator<Item = &'a str>) -> u32 {
     /// The tables of one statement of data, with their indexes and those they refer to.
     const DATA: u32 = 10;
     /// Many such statements work on the same few tables.
@@ -96,8 +101,7 @@ pub(super) fn relations(script: &Script) -> u32 {
     /// What is done inside a function is anything: all of a large schema.
     const HIDDEN: u32 = 500;
     let (mut structure, mut data, mut hidden) = (0, 0, 0);
-    for statement in &script.statements {
-        let text = script.statement(statement);
+    for text in statements {
         match kind(text) {
             Kind::Other if calls(text) => hidden = HIDDEN,
             Kind::Other => data += DATA,

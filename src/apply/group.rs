@@ -100,7 +100,7 @@ impl Group {
             message,
             "{CHECK};\nCALL tenantry.leave_group({oids}, {});\nCOMMIT;\n{};\n",
             self.record,
-            RESET.join(";\n")
+            RESET.replace("; ", ";\n")
         );
         let targets = u32::try_from(heads.len()).unwrap_or(u32::MAX);
         Ok(Message::vouched(message).touching(self.relations.saturating_mul(targets)))

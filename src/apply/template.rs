@@ -100,7 +100,7 @@ impl Origin {
         script.statements.first().map_or(0..0, |s| s.span.clone())
     }
 
-    fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         &self.script.text[self.span.clone()]
     }
 }

@@ -24,5 +24,6 @@ pub use fault::{Fault, ServerError};
 pub use message::Message;
 pub use outcome::{Ended, Outcome, SessionError};
 pub use session::{Session, Watch};
+pub(crate) use settings::reset;
 pub use shards::{Shard, Shards};
 pub use terminate::{Terminated, terminate};

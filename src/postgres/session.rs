@@ -383,14 +383,16 @@ impl Session {
 
     /// After any end. `RESET ALL` leaves roles, temporary tables, held cursors, channels, locks and prepared statements of
     /// the session as they are; those that SQL prepared are forgotten, the driver's are kept.
-    const RESET: &'static str = "ROLLBACK; SELECT pg_catalog.current_setting('tenantry.mark', true) AS mark; \
-         RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; CLOSE ALL; UNLISTEN *; \
-         SELECT pg_catalog.pg_advisory_unlock_all(); RESET ALL; \
+    const RESET: &'static str = concat!(
+        "ROLLBACK; SELECT pg_catalog.current_setting('tenantry.mark', true) AS mark; ",
+        settings::reset!(),
+        "; SELECT pg_catalog.pg_advisory_unlock_all(); RESET ALL; \
          DO $$ DECLARE prepared pg_catalog.text; BEGIN \
            FOR prepared IN SELECT name FROM pg_catalog.pg_prepared_statements WHERE from_sql LOOP \
              EXECUTE pg_catalog.format('DEALLOCATE %I', prepared); \
            END LOOP; \
-         END $$";
+         END $$"
+    );
 }
 
 /// Whether a row tells of the mark.

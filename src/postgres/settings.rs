@@ -28,6 +28,15 @@ const SOCKET: [(&str, &str); 4] = [
 /// Our own, by which a session tells whether what it asked for has reached the server.
 pub(super) const MARK: (&str, &str) = ("tenantry.session", "direct");
 
+/// What takes back, before RESET ALL, what that leaves as it is of a session; advisory locks are let go of apart. A macro,
+/// so that it can be a part of static text.
+macro_rules! reset {
+    () => {
+        "RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; CLOSE ALL; UNLISTEN *"
+    };
+}
+pub(crate) use reset;
+
 /// Asks for all of them when the connection is made; `RESET ALL` then returns to them.
 pub(super) fn at_start(options: &PgConnectOptions, check: bool) -> PgConnectOptions {
     let check = check.then_some(CHECK);

@@ -127,6 +127,11 @@ impl Side {
         Ok(false)
     }
 
+    /// Cancels what the backend `pid` runs, if it is the one that was sent `message`. False when there is no such backend.
+    pub(super) async fn cancel(&self, pid: i32, message: &str) -> Result<bool, ServerError> {
+        self.signal(pid, message, Signal::Cancel).await
+    }
+
     async fn is_active(&self, pid: i32, message: &str) -> Result<bool, ServerError> {
         Ok(self.look(pid, message).await? != Seen::Elsewhere)
     }

@@ -161,16 +161,6 @@ pub async fn stop(
     Ok(())
 }
 
-/// Asks the server, from another session, to end what the backend `pid` is running.
-pub async fn cancel(connection: &mut Connection, pid: i32) -> Result<(), StoreError> {
-    sqlx::query("select pg_cancel_backend($1)")
-        .bind(pid)
-        .execute(connection)
-        .answered(StoreError::query("cancel a statement"))
-        .await?;
-    Ok(())
-}
-
 fn count(done: usize) -> i32 {
     i32::try_from(done).unwrap_or(i32::MAX)
 }

@@ -99,7 +99,7 @@ async fn a_commit_that_no_reader_of_the_text_sees_is_refused_by_the_server() {
 #[tokio::test]
 async fn a_script_that_rolls_back_our_transaction_is_not_taken_for_done() {
     for text in [
-        "create table a (); rollback and chain; create table b ()",
+        "create table a (); rollback and chain; create table acme.b ()",
         "create table a (); rollback; begin; create table acme.b (); commit",
         "create table a (); savepoint s; rollback; begin; create table acme.b (); savepoint s",
     ] {

@@ -10,6 +10,7 @@ use tenantry::{
     plan::{Correction, Goal, Refusal, Standing, plan},
     postgres::Fault,
     rollout::{Report, record},
+    sql::Ident,
     store::{history, scripts},
 };
 use tokio_util::sync::CancellationToken;
@@ -301,16 +302,18 @@ async fn judge(small: &Small, goal: Goal, step: i64) {
 
 #[tokio::test]
 async fn a_crash_at_any_step_of_the_way_up_is_gone_on_with() {
-    let small = acme("(1), (2)", UP, DOWN).await;
+    let mut small = acme("(1), (2)", UP, DOWN).await;
     small.run(CRASHES).await;
+    small.fleet.limits.also_writes = vec![Ident::new("public").unwrap()];
     crash_everywhere(&small, Goal::Latest).await;
 }
 
 #[tokio::test]
 async fn a_crash_at_any_step_of_the_way_back_is_gone_on_with() {
-    let small = acme("(1), (2)", UP, DOWN).await;
+    let mut small = acme("(1), (2)", UP, DOWN).await;
     assert!(small.go(Goal::Latest).await.is_complete());
     small.run(CRASHES).await;
+    small.fleet.limits.also_writes = vec![Ident::new("public").unwrap()];
     crash_everywhere(&small, Goal::Down(1)).await;
 }
 
@@ -370,6 +373,9 @@ async fn an_invalid_index_is_built_again_by_whoever_comes_next() {
         let report = small.go(Goal::Latest).await;
         assert!(report.is_complete(), "{up}: {report:#?}");
         assert_eq!(text(&small, INDEXES).await, "acme.items_id", "{up}");
+        let invalid =
+            "select string_agg(indexrelid::regclass::text, ' ') from pg_index where not indisvalid";
+        assert_eq!(text(&small, invalid).await, "", "{up}");
         // What drops an index leaves it invalid as well.
         let other = writer(&small).await;
         let (carried, ()) = tokio::join!(once(&small, Goal::Down(1)), kill(&small, "drop index"));
@@ -773,7 +779,7 @@ async fn people_see_where_it_stands() {
         &format!("{MARK}drop index concurrently users_email_key;\nalter table users drop seen;\n"),
     );
     let mut settings = snapshots();
-    settings.add_filter(r"_statement\(\d+", "_statement(OID");
+    settings.add_filter(r"tenantry\.(\w+)\(\d+", "tenantry.$1(OID");
     settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME");
     settings.add_filter(r"\w+@[\w-]+", "USER@HOST");
     settings.bind(|| {
@@ -871,4 +877,91 @@ async fn another_process_goes_on_where_one_was_killed() {
     assert_eq!(found, "a b true");
     let back = shop.run(&["down", "acme", "--yes", "--steps", "1"]);
     assert_eq!(back.code, 0, "{}", back.screen());
+}
+
+/// Waits until such a statement waits, then tells whether its session holds the lock of the schema `acme`.
+async fn holds_lock(small: &Small, like: &str) -> bool {
+    let mut connection = small.connect().await;
+    let mut held = None;
+    until("somebody waits", async || {
+        held = sqlx::query_scalar(
+            "select exists (select from pg_locks l where l.pid = a.pid and l.locktype = 'advisory' and l.granted
+                               and l.classid = 1953395321 and l.objid = 'acme'::regnamespace::oid)
+               from pg_stat_activity a
+              where a.datname = current_database() and a.application_name = 'tenantry' and a.state = 'active'
+                and a.query ilike $1 and a.wait_event_type = 'Lock'",
+        )
+        .bind(format!("{like}%"))
+        .fetch_optional(&mut connection)
+        .await
+        .unwrap();
+        held.is_some()
+    })
+    .await;
+    held.unwrap()
+}
+
+#[tokio::test]
+async fn who_holds_the_lock_is_not_replaced_however_much_it_has_touched() {
+    let up = "insert into items values (3);\ncreate index concurrently items_id on items (id);";
+    let mut small = items("(1)", up, "drop index concurrently items_id;").await;
+    small.write("tenant/1-items.up.sql", "insert into items values (2)");
+    small = small.reopened();
+    small.import("acme").await;
+    small.run("create table acme.items (id int)").await;
+    small.fleet.limits.relations = 1;
+    let writer = writer(&small).await;
+    let (report, held) = tokio::join!(small.go(Goal::Latest), async {
+        let held = holds_lock(&small, "create index").await;
+        drop(writer);
+        held
+    });
+    assert!(report.is_complete(), "{report:#?}");
+    assert!(held, "another session went on without the lock");
+    assert_eq!(text(&small, INDEXES).await, "acme.items_id");
+}
+
+#[tokio::test]
+async fn who_is_in_the_way_is_named_and_not_waited_for_without_an_end() {
+    for (up, code) in [
+        ("reindex table items;", "55P03"),
+        ("alter table items add more text;", "55P03"),
+        ("create index concurrently items_id on items (id);", "57014"),
+    ] {
+        let mut small = acme("(1)", up, "select 1;").await;
+        small.fleet.limits.lock_timeout = Duration::from_millis(500);
+        small.fleet.limits.lock_tries = 1;
+        if code == "57014" {
+            small.fleet.limits.statement_timeout = Duration::from_millis(900);
+        }
+        let mut other = writer(&small).await;
+        let pid: i32 = sqlx::query_scalar("select pg_backend_pid()")
+            .fetch_one(&mut other)
+            .await
+            .unwrap();
+        let went = tokio::time::timeout(Duration::from_secs(30), small.go(Goal::Latest)).await;
+        let failure = failure(&went.expect(up));
+        assert_eq!(&*failure.error.code, code, "{up}: {failure}");
+        let blockers: Vec<_> = failure.blockers.iter().map(|b| b.activity.pid).collect();
+        assert_eq!(blockers, [Some(pid)], "{up}: {failure}");
+    }
+}
+
+#[tokio::test]
+async fn an_ordinary_statement_that_changes_another_tenant_is_taken_back() {
+    for up in [
+        "update bolt.items set id = 7;",
+        "do $$ begin execute 'update bolt.items set id = 7'; end $$;",
+    ] {
+        let up = format!("insert into items values (3);\n{up}");
+        let small = acme("(1)", &up, "select 1;").await;
+        small
+            .run("create schema bolt; create table bolt.items as select 1 as id")
+            .await;
+        let failure = once(&small, Goal::Latest).await.failure.unwrap();
+        assert_eq!(&*failure.error.code, "TN007", "{failure}");
+        assert!(failure.error.message.contains("bolt.items"), "{failure}");
+        assert_eq!(text(&small, "select id::text from bolt.items").await, "1");
+        assert_eq!(text(&small, LOG).await, "failed 1");
+    }
 }

@@ -11,21 +11,23 @@ use super::{
 };
 use crate::{
     history::Head,
-    postgres::{Ended, Fault, Message, Outcome, ServerError, SessionError},
+    postgres::{Ended, Fault, Message, Outcome, ServerError, SessionError, reset},
     store::statements::{self, Before, Progress},
 };
 
 /// Between two looks whether it is our turn.
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 /// So often what a statement left is mended before it is given up.
 const MENDS: usize = 3;
 
 /// After a statement that was sent by itself: what it ran under is taken back, and somebody else has the turn.
-const NEXT: &str = "RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; CLOSE ALL; UNLISTEN *; RESET ALL;
-     SELECT pg_catalog.pg_advisory_unlock(1953395321, 1)
+const NEXT: &str = concat!(
+    reset!(),
+    "; RESET ALL; SELECT pg_catalog.pg_advisory_unlock(1953395321, 1)
       where exists (select from pg_catalog.pg_locks where locktype = 'advisory' and pid = pg_catalog.pg_backend_pid()
-                       and classid = 1953395321 and objid = 1 and objsubid = 2)";
+                       and classid = 1953395321 and objid = 1 and objsubid = 2)"
+);
 
 impl Carrier<'_> {
     /// A statement that no transaction takes, from wherever it was left.
@@ -44,16 +46,17 @@ impl Carrier<'_> {
             return Ok(());
         }
         self.prepare(bare, head).await?;
-        let connection = self.session().await?.connection();
+        let connection = self.same_session()?.connection();
         let before = match progress.open {
             Some(before) => before,
             None => {
-                let before = bare.postcondition.before(connection).await;
-                self.heard(before.map_err(seen))?
+                let before = seen(bare.postcondition.before(connection));
+                let before = timely(grace, before).await;
+                self.heard(before)?
             }
         };
         let note = format!("{} is under way", alone.nth(done));
-        let connection = self.session().await?.connection();
+        let connection = self.same_session()?.connection();
         let opened = timely(
             grace,
             statements::open(connection, head, done, before, &note),
@@ -65,9 +68,10 @@ impl Carrier<'_> {
         if let Outcome::Refused { error, .. } = self.within(&message, bare, pid).await? {
             let failure = bare
                 .statement
-                .failure(head, rung, 0, Ended::RolledBack, error);
+                .failure(head, rung, 0, Ended::RolledBack, error)
+                .blocked_by(&self.blockers);
             if bare.postcondition.is_all_or_nothing() {
-                let connection = self.session().await?.connection();
+                let connection = self.same_session()?.connection();
                 let closed = timely(grace, statements::close(connection, head, done, false)).await;
                 self.heard(closed)?;
             }
@@ -127,17 +131,20 @@ impl Carrier<'_> {
         before: Before,
         ran: bool,
     ) -> Result<Found, Setback> {
+        let grace = self.limits.grace;
         for _ in 0..MENDS {
-            let connection = self.session().await?.connection();
-            let found = bare.postcondition.look(connection, before, ran).await;
-            match self.heard(found.map_err(seen))? {
+            let connection = self.same_session()?.connection();
+            let found = seen(bare.postcondition.look(connection, before, ran));
+            let found = timely(grace, found).await;
+            match self.heard(found)? {
                 Found::Broken(mends) => {
                     for mend in mends {
                         if let Outcome::Refused { error, .. } =
                             self.within(&mend, bare, held.pid).await?
                         {
                             let fault = Fault::of(&error.code);
-                            return Err(Failure::without_place(fault, error).into());
+                            let failure = Failure::without_place(fault, error);
+                            return Err(failure.blocked_by(&self.blockers).into());
                         }
                     }
                 }
@@ -158,7 +165,7 @@ impl Carrier<'_> {
     async fn prepare(&mut self, bare: &Bare, head: &Head) -> Result<(), Setback> {
         let (start, grace) = (Instant::now(), self.limits.grace);
         while bare.postcondition.is_queued() {
-            let connection = self.session().await?.connection();
+            let connection = self.same_session()?.connection();
             let queued = timely(grace, statements::queue(connection)).await;
             if self.heard(queued)? {
                 break;
@@ -191,10 +198,10 @@ impl Carrier<'_> {
         is_done: bool,
     ) -> Result<(), Setback> {
         let grace = self.limits.grace;
-        let connection = self.session().await?.connection();
+        let connection = self.same_session()?.connection();
         let closed = timely(grace, statements::close(connection, head, done, is_done)).await;
         self.heard(closed)?;
-        self.clear(NEXT).await.map_err(Setback::from)
+        self.clear(NEXT).await
     }
 
     /// Sends what may take long. When its time is over it is cancelled; a server that does not even do that is given up.
@@ -205,23 +212,21 @@ impl Carrier<'_> {
         pid: i32,
     ) -> Result<Outcome, Setback> {
         let (shard, grace) = (self.shard, self.limits.grace);
-        let session = self.session().await?;
+        let watch = self.watch(None, bare.lock.into_iter().chain(bare.deadline).min());
+        let session = self.same_session()?;
         let outcome = {
-            let mut sent = std::pin::pin!(session.send(message));
+            let mut last = None;
+            let mut sent = std::pin::pin!(session.ask(message, watch, &mut last));
             match bare.deadline {
                 None => sent.await,
                 Some(deadline) => match tokio::time::timeout(deadline, &mut sent).await {
                     Ok(outcome) => outcome,
                     Err(_) => {
-                        let cancel = async {
-                            let mut other = shard.connect_directly().await?;
-                            let _ = statements::cancel(other.connection(), pid).await;
-                            other.close().await;
-                            Ok::<_, SessionError>(())
-                        };
                         // Where that is not possible, the server's own limit is a little longer.
-                        let _ = tokio::time::timeout(grace, cancel).await;
-                        let ended = tokio::time::timeout(grace.saturating_mul(2), sent).await;
+                        let cancel = tokio::time::timeout(grace, shard.cancel(pid, message));
+                        // Both at once: who looks at the statement may have the connection that cancels it.
+                        let ended = tokio::time::timeout(grace.saturating_mul(3), sent);
+                        let (_, ended) = tokio::join!(cancel, ended);
                         ended.map_or_else(
                             |_| Err(silent(deadline)),
                             |o| o.map(|o| late(o, deadline)),
@@ -230,6 +235,7 @@ impl Carrier<'_> {
                 },
             }
         };
+        self.blockers = session.blockers().to_vec();
         if outcome.is_err() {
             self.session = None;
         }

@@ -163,7 +163,8 @@ async fn index_of(
     .await
 }
 
-/// What an interrupted rebuild leaves: invalid indexes, named after those that they were to replace.
+/// What an interrupted rebuild leaves: invalid indexes, named after those that they were to replace. With a table goes what
+/// holds its long values; an index of that can be dropped like others while it is invalid.
 async fn left_over(
     connection: &mut PgConnection,
     whose: Rebuilt,
@@ -184,10 +185,11 @@ async fn left_over(
            join pg_catalog.pg_namespace n on n.oid = c.relnamespace
           where not i.indisvalid and c.relkind = 'i' and c.relname ~ '_cc(new|old)[0-9]*$'
             and (i.indrelid = (select o.indrelid from pg_catalog.pg_index o where o.indexrelid = pg_catalog.to_regclass($1))
-                 or i.indrelid in (select pg_catalog.to_regclass($2)
-                                   union all
-                                   select relid from pg_catalog.pg_partition_tree(pg_catalog.to_regclass($2)))
-                 or n.oid = pg_catalog.to_regnamespace($3))
+                 or exists (select from pg_catalog.pg_class t
+                             where i.indrelid in (t.oid, t.reltoastrelid)
+                               and (t.oid = pg_catalog.to_regclass($2)
+                                    or t.oid in (select relid from pg_catalog.pg_partition_tree(pg_catalog.to_regclass($2)))
+                                    or t.relnamespace = pg_catalog.to_regnamespace($3))))
           order by c.oid",
     )
     .bind(index)

@@ -12,13 +12,14 @@ use self::postcondition::Postcondition;
 use super::{
     Limits, Place, Rung, Template,
     compile::{BEGIN, CHECK, LEFT, OWN},
+    cut,
     template::{Origin, milliseconds},
 };
 use crate::{
     history::{Applied, Digest, Head},
     migration::{Direction, Script, Version},
     plan::Step,
-    postgres::Message,
+    postgres::{Message, reset},
     sql::InvalidIdent,
 };
 
@@ -57,22 +58,19 @@ struct Bare {
     settings: Template,
     statement: Template,
     postcondition: Postcondition,
+    /// How long it may wait for a lock; none where that is not limited.
+    lock: Option<Duration>,
     /// How long it may run before it is cancelled; none where that is not limited.
     deadline: Option<Duration>,
 }
 
 /// After each statement: what it set for the session is taken back. The schema's lock stays.
-const CLEAR: [&str; 6] = [
-    "RESET SESSION AUTHORIZATION",
-    "RESET ROLE",
-    "DISCARD TEMP",
-    "CLOSE ALL",
-    "UNLISTEN *",
-    "RESET ALL",
-];
+const CLEAR: &str = concat!(reset!(), "; RESET ALL");
 
 impl Alone {
-    pub(super) fn of(step: &Step, limits: &Limits) -> Self {
+    /// `audit`: what can be in a transaction is watched for what it changes outside its schema. The rest cannot be: it is
+    /// over before anybody could look at its locks.
+    pub(super) fn of(step: &Step, limits: &Limits, audit: bool) -> Self {
         let statements = step.script.statements.iter().enumerate();
         let single = statements.map(|(number, statement)| {
             let origin = Origin {
@@ -87,7 +85,7 @@ impl Alone {
                 Some(postcondition) => {
                     How::Bare(Box::new(Bare::new(&origin, postcondition, limits)))
                 }
-                None => How::Recorded(recorded(&origin, number, limits)),
+                None => How::Recorded(recorded(&origin, number, limits, audit)),
             };
             Single { origin, how }
         });
@@ -183,10 +181,12 @@ impl Bare {
             ));
         let mut statement = Template::default();
         statement.statement(origin.clone());
+        statement.relations = cut::touched([origin.text()]);
         Self {
             settings,
             statement,
             postcondition,
+            lock: Some(lock).filter(|lock| !lock.is_zero()),
             deadline,
         }
     }
@@ -196,18 +196,22 @@ impl Template {
     /// Adds what follows a statement.
     fn clear(&mut self) -> &mut Self {
         CLEAR
-            .iter()
+            .split("; ")
             .fold(self, |template, reset| template.own(reset))
     }
 }
 
 /// A statement in one transaction with its record, of which there are `done` so far.
-fn recorded(origin: &Origin, done: usize, limits: &Limits) -> Template {
+fn recorded(origin: &Origin, done: usize, limits: &Limits, audit: bool) -> Template {
     let (lock, deadline) = timeouts(&origin.script, limits);
     let mut template = Template::default();
     template
         .own(BEGIN)
-        .guard("enter_statement", &format!(", {done}"))
+        .guard("enter_statement", &format!(", {done}"));
+    if audit {
+        template.call("watch", "");
+    }
+    template
         .search_path(&limits.extra_search_path)
         .lock_timeout(lock)
         .own(&format!(
@@ -216,10 +220,15 @@ fn recorded(origin: &Origin, done: usize, limits: &Limits) -> Template {
         ))
         .statement(origin.clone())
         .own(CHECK)
-        .call("deallocate", "")
+        .call("deallocate", "");
+    if audit {
+        template.audit(limits);
+    }
+    template
         .guard("leave_statement", &format!(", {done}, {LEFT}"))
         .commit();
     template.clear();
+    template.relations = cut::touched([origin.text()]);
     let statements = u32::try_from(1 + OWN).unwrap_or(u32::MAX);
     template.longest = deadline.map(|deadline| deadline.saturating_mul(statements));
     template

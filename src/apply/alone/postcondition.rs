@@ -181,21 +181,30 @@ impl<'a> Words<'a> {
         self.name().map(Postcondition::Dropped)
     }
 
-    /// What follows REINDEX.
+    /// What follows REINDEX. Without CONCURRENTLY it leaves nothing behind, and waits like any other for its lock, with all
+    /// who come after it; it is sent by itself all the same, since partitions and schemas are rebuilt in no transaction.
     fn reindex(&mut self) -> Option<Postcondition> {
+        let mut is_concurrent = false;
         if self.take(&["("]) {
             while !self.take(&[")"]) {
-                self.next()?;
+                let is_off = ["false", "off", "0"];
+                let option = self.next()?;
+                if option.eq_ignore_ascii_case("CONCURRENTLY") {
+                    is_concurrent = !is_off.iter().any(|off| self.take(&[off]));
+                }
             }
         }
         let whose = match self.next()?.to_ascii_uppercase().as_str() {
-            "INDEX" => Rebuilt::Index,
-            "TABLE" => Rebuilt::Table,
-            "SCHEMA" => Rebuilt::Schema,
-            _ => return None,
+            "INDEX" => Some(Rebuilt::Index),
+            "TABLE" => Some(Rebuilt::Table),
+            "SCHEMA" => Some(Rebuilt::Schema),
+            _ => None,
         };
-        self.take(&["CONCURRENTLY"]);
-        self.name().map(|name| Postcondition::Rebuilt(whose, name))
+        is_concurrent |= self.take(&["CONCURRENTLY"]);
+        match whose {
+            Some(_) if !is_concurrent => Some(Postcondition::Repeatable),
+            whose => Some(Postcondition::Rebuilt(whose?, self.name()?)),
+        }
     }
 
     /// What follows ALTER.
@@ -243,6 +252,11 @@ mod tests {
                 Postcondition::Rebuilt(Rebuilt::Index, "i".to_owned()),
             ),
             ("reindex database", Postcondition::Unseeable),
+            ("reindex (verbose) table t", Postcondition::Repeatable),
+            (
+                "reindex (concurrently off) index i",
+                Postcondition::Repeatable,
+            ),
             (
                 "alter table if exists only a.parts detach partition \"P 1\" concurrently",
                 detached,

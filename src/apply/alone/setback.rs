@@ -79,9 +79,12 @@ pub(super) fn no_name(error: InvalidIdent) -> Failure {
     Failure::without_place(Fault::Gone, ServerError::local(error.to_string()))
 }
 
-pub(super) fn seen(error: sqlx::Error) -> StoreError {
-    StoreError::Query {
+/// What the catalog says.
+pub(super) async fn seen<T>(
+    looked: impl Future<Output = sqlx::Result<T>>,
+) -> Result<T, StoreError> {
+    looked.await.map_err(|error| StoreError::Query {
         doing: "look at what a statement left",
         error: ServerError::of(&error),
-    }
+    })
 }

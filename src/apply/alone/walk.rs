@@ -4,10 +4,13 @@
 //! The schema's own lock is held for the session. Whoever has it knows that nobody else's statement is running any more,
 //! and finds in the record which one that was, in the catalog what became of it.
 
+use std::time::Instant;
+
 use super::{
-    super::{Carrier, Failure, Patience, Place, Rung},
+    super::{Carrier, Failure, Patience, Place, Rung, carry::tell, compile::RESET},
     Alone, How, Single,
-    setback::{Setback, busy, no_name, timely},
+    bare::PAUSE,
+    setback::{Setback, busy, no_name, seen, timely},
 };
 use crate::{
     history::Head,
@@ -68,6 +71,9 @@ impl Carrier<'_> {
             let Some(delay) = delay else {
                 return Err(self.stop_at(alone, head, done, setback).await);
             };
+            let blockers = std::mem::take(&mut setback.failure.blockers);
+            tell(head, &setback.failure, &blockers, delay);
+            setback.failure.blockers = blockers;
             let waited = self.stop.run_until_cancelled(tokio::time::sleep(delay));
             if waited.await.is_none() {
                 return Err(self.stop_at(alone, head, done, setback).await);
@@ -128,7 +134,7 @@ impl Carrier<'_> {
         };
         let walked = self.locked(Held { alone, head, pid }, done, aim).await;
         // Everything that is held is let go of with the session, where that is broken.
-        if self.session.is_some() && self.clear(RELEASE).await.is_err() {
+        if self.session.is_some() && self.clear(RESET).await.is_err() {
             self.session = None;
         }
         walked
@@ -144,7 +150,7 @@ impl Carrier<'_> {
         let Held { alone, head, .. } = held;
         let grace = self.limits.grace;
         let (limits, migration) = (self.limits, &alone.migration);
-        let connection = self.session().await?.connection();
+        let connection = self.same_session()?.connection();
         let begun = timely(
             grace,
             statements::begin(connection, head, migration, alone.direction, &limits.who),
@@ -170,6 +176,7 @@ impl Carrier<'_> {
                             error,
                         } => {
                             let failure = template.failure(head, rung, completed, ended, error);
+                            let failure = failure.blocked_by(&self.blockers);
                             return Err(self.escaped(held, single, *done, failure).await);
                         }
                     }
@@ -184,7 +191,7 @@ impl Carrier<'_> {
             };
         }
         let (version, digest) = alone.leaves();
-        let connection = self.session().await?.connection();
+        let connection = self.same_session()?.connection();
         let finished = timely(
             grace,
             statements::finish(connection, head, *done, version, digest),
@@ -209,8 +216,10 @@ impl Carrier<'_> {
                 Ok(settled) => done += usize::from(settled),
                 Err(setback) => {
                     // Whoever comes next clears up; people are told why already now.
-                    if !setback.is_recorded {
-                        let connection = self.session().await?.connection();
+                    if !setback.is_recorded
+                        && let Ok(session) = self.same_session()
+                    {
+                        let connection = session.connection();
                         let noted = statements::open(connection, head, done, before, &note);
                         let noted = timely(grace, noted).await;
                         self.heard(noted)?;
@@ -219,7 +228,7 @@ impl Carrier<'_> {
                 }
             }
         }
-        let connection = self.session().await?.connection();
+        let connection = self.same_session()?.connection();
         let stopped = timely(
             grace,
             statements::stop(connection, head, done, &note, false),
@@ -245,12 +254,13 @@ impl Carrier<'_> {
         })
     }
 
-    pub(super) async fn clear(&mut self, what: &'static str) -> Result<(), SessionError> {
-        let connection = self.session().await?.connection();
-        let cleared = sqlx::raw_sql(what).execute(connection).await;
-        cleared
-            .map(drop)
-            .map_err(|error| SessionError::Lost(ServerError::of(&error)))
+    /// Takes back what a statement left to the session.
+    pub(super) async fn clear(&mut self, what: &'static str) -> Result<(), Setback> {
+        let grace = self.limits.grace;
+        let connection = self.same_session()?.connection();
+        let cleared = seen(sqlx::raw_sql(what).execute(connection));
+        let cleared = timely(grace, cleared).await;
+        self.heard(cleared.map(drop))
     }
 
     /// A statement that ended the transaction it shared with its record: nobody knows what it did after that.
@@ -271,21 +281,33 @@ impl Carrier<'_> {
         self.dirty(held, done, failure).await
     }
 
-    /// Records that nobody can tell how much of the next statement was done.
+    /// Records that nobody can tell how much of the next statement was done. What a refused statement leaves to the session
+    /// is taken back at once, and the schema's lock with it; so each of our functions tries that lock itself (`hold`), and
+    /// writes nothing where somebody else has it or has gone on.
     pub(super) async fn dirty(&mut self, held: Held<'_>, done: usize, failure: Failure) -> Setback {
         let Held { alone, head, .. } = held;
         let grace = self.limits.grace;
         let note = format!("{}: {}", alone.nth(done), failure.error.message);
-        let marked = match self.session().await {
-            Ok(session) => {
-                let stopped = timely(
-                    grace,
-                    statements::stop(session.connection(), head, done, &note, true),
-                )
-                .await;
-                self.heard(stopped)
+        let start = Instant::now();
+        let marked = loop {
+            let marked = match self.same_session() {
+                Ok(session) => {
+                    let stopped = timely(
+                        grace,
+                        statements::stop(session.connection(), head, done, &note, true),
+                    )
+                    .await;
+                    self.heard(stopped)
+                }
+                Err(error) => Err(error.into()),
+            };
+            match marked {
+                // Whoever only looks at the schema has it for a moment.
+                Err(other) if other.failure.fault == Fault::Busy && start.elapsed() < grace => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                marked => break marked,
             }
-            Err(error) => Err(error.into()),
         };
         match marked {
             Ok(()) => Setback {
@@ -297,8 +319,3 @@ impl Carrier<'_> {
         }
     }
 }
-
-/// After the last statement.
-const RELEASE: &str =
-    "RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; CLOSE ALL; UNLISTEN *;
-     SELECT pg_catalog.pg_advisory_unlock_all(); RESET ALL";

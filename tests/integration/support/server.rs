@@ -31,6 +31,8 @@ pub(crate) async fn server() -> &'static Server {
 pub(crate) fn options() -> Options {
     let options = Options::new(env!("CARGO_BIN_EXE_tenantry"))
         .setting("shared_preload_libraries", "pg_stat_statements")
+        // It keeps an entry for each CALL and each SET with other values: what is counted must not be pushed out by them.
+        .setting("pg_stat_statements.max", "200000")
         // A prepared transaction can be in the way, too.
         .setting("max_prepared_transactions", "8");
     match Source::from_environment().unwrap() {
