@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Answered, Blocker, Connection, Ended, Fault, Message, Outcome, ServerError, SessionError,
-    settings, side::Side, watch::watch,
+    Watch, settings, side::Side, watch::watch,
 };
 use crate::telemetry::{Notice, Sink};
 
@@ -30,32 +30,6 @@ pub struct Session {
     blockers: Vec<Blocker>,
     sink: Sink,
     notices: Vec<(usize, Notice)>,
-}
-
-/// How long an answer is waited for, and how closely it is looked meanwhile what the server is doing.
-#[derive(Debug, Clone, Copy)]
-pub struct Watch {
-    /// How long the message may take in all; none where nobody can tell.
-    pub deadline: Option<Duration>,
-    /// How often to look: more than once within the time for which a statement may wait for a lock.
-    pub look: Duration,
-    /// How long the server may be at something else, or not be heard of, before the answer counts as lost.
-    pub silence: Duration,
-    /// How long the message may take where nobody sees whether the server is at it, and there is no deadline: behind a
-    /// pooler, and where the server shows no queries.
-    pub unseen: Duration,
-}
-
-impl Default for Watch {
-    fn default() -> Self {
-        Self {
-            deadline: None,
-            look: Duration::from_secs(1),
-            silence: Duration::from_secs(60),
-            // A script may set its own limit; none that is worth its name is longer.
-            unseen: Duration::from_secs(6 * 60 * 60),
-        }
-    }
 }
 
 /// What stands before a message in the text that is sent.

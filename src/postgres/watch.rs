@@ -1,11 +1,39 @@
 //! Looking, while a session waits for its answer, at what the server is doing with the question.
 
+use std::time::Duration;
+
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Blocker, Message, Watch,
+    Blocker, Message,
     side::{Seen, Side},
 };
+
+/// How long an answer is waited for, and how closely it is looked meanwhile what the server is doing.
+#[derive(Debug, Clone, Copy)]
+pub struct Watch {
+    /// How long the message may take in all; none where nobody can tell.
+    pub deadline: Option<Duration>,
+    /// How often to look: more than once within the time for which a statement may wait for a lock.
+    pub look: Duration,
+    /// How long the server may be at something else, or not be heard of, before the answer counts as lost.
+    pub silence: Duration,
+    /// How long the message may take where nobody sees whether the server is at it, and there is no deadline: behind a
+    /// pooler, and where the server shows no queries.
+    pub unseen: Duration,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            deadline: None,
+            look: Duration::from_secs(1),
+            silence: Duration::from_secs(60),
+            // A script may set its own limit; none that is worth its name is longer.
+            unseen: Duration::from_secs(6 * 60 * 60),
+        }
+    }
+}
 
 /// Looks again and again, and keeps in `blockers` who was in the way the last time. Returns when the server has been at
 /// something else, or not been heard of, for so long that there will be no answer.
