@@ -110,12 +110,15 @@ impl Group {
 /// So many statements stand before the first target's part.
 const AHEAD: usize = 4;
 
+/// A lock was waited for as long as is allowed.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
 /// How a transaction of several targets ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Together {
     /// All of them are at their goal; what the server said to each on the way.
     Done(Vec<Vec<Noticed>>),
-    /// Nothing was done, since others are at work on these, by OID: the rest can be sent again.
+    /// Nothing was done, since others are at work on these, or hold locks that these want, by OID: the rest can be sent again.
     Busy(Vec<u32>),
     /// Nothing was done, for this reason; each has to be carried alone, which also tells whose it is.
     Apart(Fault),
@@ -156,6 +159,10 @@ impl Carrier<'_> {
             Ok(Outcome::Refused {
                 error, completed, ..
             }) => {
+                let whose = group.part.whose(AHEAD, heads.len(), completed);
+                if let Some(locked) = whose.filter(|_| error.code == LOCK_NOT_AVAILABLE) {
+                    return Together::Busy(vec![heads[locked].schema_oid]);
+                }
                 tracing::debug!(targets = heads.len(), completed, %error, "a group is taken apart");
                 // Out of shared memory: the lock table took no more, and each of them may fit alone.
                 let is_too_large = error.code == "53200";

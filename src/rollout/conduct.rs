@@ -155,9 +155,11 @@ impl Conductor<'_> {
                     if self.is_over() || !desk.breaker.admit(false, desk.halt).await =>
                 {
                     runs.extend(works.into_iter().map(|work| self.not_started(work)));
+                    desk.queue.group_ended();
                 }
                 Job::Several(group, works) => {
                     runs.extend(self.several(desk, &mut carrier, group, works).await);
+                    desk.queue.group_ended();
                 }
             }
         }

@@ -3,7 +3,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -75,7 +78,7 @@ pub(super) enum Alone {
     Next,
     /// The same, and nobody saw how it ended.
     Unsure,
-    /// Others are at work on it: when nothing else is left.
+    /// Others are at work on it, or hold it locked: when nothing else is left.
     Last,
 }
 
@@ -85,8 +88,10 @@ pub(super) struct Queue<'a> {
     lanes: Mutex<Vec<Lane<'a>>>,
     workers: usize,
     group_time: Duration,
-    /// Wakes those that wait for the first of a plan.
-    first_ended: Notify,
+    /// How many groups are under way, whose targets may come back.
+    groups: AtomicUsize,
+    /// Wakes those that wait for the first of a plan, or for groups.
+    ended: Notify,
 }
 
 /// So long the others wait for the first of a plan: what is wrong with a plan is mostly wrong with it there already. When
@@ -142,7 +147,8 @@ impl<'a> Queue<'a> {
             lanes: Mutex::new(lanes),
             workers: workers.max(1),
             group_time,
-            first_ended: Notify::new(),
+            groups: AtomicUsize::new(0),
+            ended: Notify::new(),
         }
     }
 
@@ -151,16 +157,15 @@ impl<'a> Queue<'a> {
         self.lanes().iter().map(|lane| lane.prepared.plan).collect()
     }
 
-    /// What to do next; none when nothing is left. Waits while all that is left waits for the first of its plan.
+    /// What to do next; none when nothing is left. Waits while all that is left waits for the first of its plan, or is in groups
+    /// that others carry: they may have to be taken apart.
     pub(super) async fn next(&self) -> Option<Job<'a>> {
         loop {
-            let ended = self.first_ended.notified();
+            let ended = self.ended.notified();
             match self.at_once() {
                 Ok(job) => return Some(job),
-                Err(wait) => {
-                    // Late or not, it is looked again.
-                    let _ = tokio::time::timeout(wait?, ended).await;
-                }
+                // Late or not, it is looked again.
+                Err(wait) => _ = tokio::time::timeout(wait?, ended).await,
             }
         }
     }
@@ -172,13 +177,27 @@ impl<'a> Queue<'a> {
             .iter_mut()
             .find_map(|lane| lane.next(self.workers, self.group_time / 5, now))
             .or_else(|| lanes.iter_mut().find_map(Lane::last));
-        next.ok_or_else(|| lanes.iter().filter_map(|lane| lane.wait(now)).min())
+        if let Some(Job::Several(..)) = next {
+            self.groups.fetch_add(1, Ordering::AcqRel);
+        }
+        next.ok_or_else(|| {
+            let first = lanes.iter().filter_map(|lane| lane.wait(now)).min();
+            // Looked at while nobody can bring anything back.
+            let groups = self.groups.load(Ordering::Acquire) > 0;
+            first.or_else(|| groups.then_some(Duration::MAX))
+        })
+    }
+
+    /// A group has ended, and whoever has to be carried alone is back.
+    pub(super) fn group_ended(&self) {
+        self.groups.fetch_sub(1, Ordering::AcqRel);
+        self.ended.notify_waiters();
     }
 
     /// The first of a plan has failed: the next one goes first.
     pub(super) fn failed(&self, work: Work<'a>) {
         self.in_lane(work, |lane| lane.begun = None);
-        self.first_ended.notify_waiters();
+        self.ended.notify_waiters();
     }
 
     /// All that are left.
@@ -198,7 +217,7 @@ impl<'a> Queue<'a> {
         self.in_lane(work, |lane| {
             if !lane.seen {
                 lane.seen = true;
-                self.first_ended.notify_waiters();
+                self.ended.notify_waiters();
             }
             lane.each = elapsed / u32::try_from(targets).unwrap_or(u32::MAX).max(1);
             if targets == lane.size && elapsed > self.group_time {
@@ -441,6 +460,28 @@ mod tests {
         assert!(is_first(queue.at_once()));
         queue.took(work, 1, Duration::ZERO);
         assert!(matches!(queue.at_once(), Ok(Job::Several(..))));
+    }
+
+    #[test]
+    fn nobody_leaves_while_a_group_may_come_back() {
+        let (plan, limits, targets) = (plan("create table x ()"), limits(), targets(9));
+        let prepared = Prepared::new(&plan, &limits, Scope::Tenant);
+        let queue = Queue::new(works(&prepared, &targets), 4, TARGET_TIME);
+        let Ok(Job::One { work, .. }) = queue.at_once() else {
+            panic!("the first goes alone");
+        };
+        queue.took(work, 1, Duration::ZERO);
+        let Ok(Job::Several(_, group)) = queue.at_once() else {
+            panic!("the others go together");
+        };
+        assert_eq!(group.len(), 8);
+        assert!(matches!(queue.at_once(), Err(Some(_))));
+        queue.part(group, Alone::Next);
+        queue.group_ended();
+        for _ in 0..8 {
+            assert!(matches!(queue.at_once(), Ok(Job::One { .. })));
+        }
+        assert!(matches!(queue.at_once(), Err(None)));
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! Several tenants in one transaction: what they gain, and that one of them harms no other.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use sqlx::Connection;
 use tenantry::{
@@ -10,10 +14,11 @@ use tenantry::{
     migration::Scope,
     plan::Goal,
     postgres::Fault,
-    rollout::{Cohorts, Request, travel},
+    rollout::{Cohorts, Observer, Request, Run, travel},
     sql::Ident,
     store::scripts,
 };
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
@@ -120,6 +125,49 @@ async fn a_locked_tenant_is_carried_alone_and_holds_up_no_other() {
     assert_eq!(failure.error.code, "55P03");
     assert_eq!(failure.tries, 2);
     assert_eq!(failure.place.as_ref().unwrap().position.to_string(), "2:1");
+}
+
+/// Told of each run; says when so many have ended.
+struct Ends(AtomicUsize, Notify);
+
+impl Observer for Ends {
+    fn ended(&self, _: Scope, _: &Run) {
+        if self.0.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.1.notify_one();
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_locked_comes_after_all_others() {
+    let (database, files) = tenants("create table items (id bigint)", 40).await;
+    go(&fleet(&database.url, &files), Goal::Latest, UP).await;
+    add(&files, 2, "alter table items add column name text");
+    let mut application = database.connect().await;
+    sqlx::raw_sql("begin; lock table tenant_17.items in access share mode")
+        .execute(&mut application)
+        .await
+        .unwrap();
+    let mut fleet = fleet(&database.url, &files);
+    fleet.limits.lock_tries = 10;
+    let request = Request {
+        goal: Goal::Latest,
+        scopes: &[Scope::Tenant],
+        select: &|_| true,
+        max_failures: MaxFailures::Count(0),
+    };
+    let others = Ends(AtomicUsize::new(39), Notify::new());
+    // The application goes on until all others are done: whoever waited behind the locked one would wait for ever.
+    let free = async {
+        others.1.notified().await;
+        sqlx::raw_sql("rollback")
+            .execute(&mut application)
+            .await
+            .unwrap();
+    };
+    let stop = CancellationToken::new();
+    let (report, ()) = tokio::join!(travel(&fleet, &request, &stop, &others), free);
+    assert_eq!(report.unwrap().scopes[0].done(), 40);
 }
 
 #[tokio::test]

@@ -46,6 +46,19 @@ impl Template {
         self.noticed_by_each(0, 1, heard).pop().unwrap_or_default()
     }
 
+    /// Whose statement came next after so many were completed, in a message as [`noticed_by_each`](Self::noticed_by_each) says:
+    /// the number of the target, from 0.
+    pub(in crate::apply) fn whose(
+        &self,
+        before: usize,
+        targets: usize,
+        completed: usize,
+    ) -> Option<usize> {
+        let at = completed.checked_sub(before)?;
+        let number = at / self.origins().len().max(1);
+        (number < targets).then_some(number)
+    }
+
     /// The same for a message in which this stands once for each of so many `targets`, one behind the other, after `before`
     /// other statements. What was said before or behind them is left out: nobody can tell whose it is.
     pub(in crate::apply) fn noticed_by_each(
