@@ -75,7 +75,7 @@ pub async fn snapshot(conn: &mut PgConnection, schema: &Ident) -> Result<Snapsho
     let mut objects = Vec::new();
     for (doing, sql) in QUERIES {
         let rows: Vec<Row> = query_as(sql)
-            .bind(namespace.oid)
+            .bind(vec![namespace.oid])
             .persistent(false)
             .fetch_all(&mut *transaction)
             .await

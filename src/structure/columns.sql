@@ -1,5 +1,6 @@
--- Columns of the schema's tables and views. Positions are counted anew, because dropped columns leave gaps in attnum.
+-- Columns of the schemas' tables and views. Positions are counted anew, because dropped columns leave gaps in attnum.
 select
+    c.relnamespace as namespace,
     'column' as kind,
     c.relname as "table",
     a.attname as name,
@@ -28,7 +29,7 @@ join pg_catalog.pg_type t on t.oid = a.atttypid
 left join pg_catalog.pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
 left join pg_catalog.pg_constraint n
     on n.conrelid = c.oid and n.contype = 'n' and a.attnum = any (n.conkey) and not n.convalidated
-where c.relnamespace = $1
+where c.relnamespace = any ($1)
     and c.relkind in ('r', 'p', 'f', 'v', 'm')
     and not exists (
         select from pg_catalog.pg_depend e

@@ -1,6 +1,7 @@
--- Constraints of the schema's tables. Left out: NOT NULL, which is told with its column; constraint triggers, which are
+-- Constraints of the schemas' tables. Left out: NOT NULL, which is told with its column; constraint triggers, which are
 -- told as triggers; and the rows that PostgreSQL adds to a foreign key for each partition of the table it references.
 select
+    c.relnamespace as namespace,
     'constraint' as kind,
     c.relname as "table",
     k.conname as name,
@@ -12,7 +13,7 @@ select
 from pg_catalog.pg_constraint k
 join pg_catalog.pg_class c on c.oid = k.conrelid
 left join pg_catalog.pg_constraint parent on parent.oid = k.conparentid
-where c.relnamespace = $1
+where c.relnamespace = any ($1)
     and k.contype in ('c', 'f', 'p', 'u', 'x')
     and parent.conrelid is distinct from k.conrelid
     and not exists (

@@ -1,6 +1,7 @@
--- Functions, procedures and aggregates of the schema $1, named with the types of their arguments. Those that came with
+-- Functions, procedures and aggregates of the schemas $1, named with the types of their arguments. Those that came with
 -- a range type go with it.
 select
+    p.pronamespace as namespace,
     case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end as kind,
     null as "table",
     p.proname::text || '('::text || pg_catalog.oidvectortypes(p.proargtypes) || ')'::text as name,
@@ -17,7 +18,7 @@ select
     )) as properties
 from pg_catalog.pg_proc p
 left join pg_catalog.pg_aggregate a on a.aggfnoid::oid = p.oid
-where p.pronamespace = $1
+where p.pronamespace = any ($1)
     and not exists (
         select from pg_catalog.pg_depend d
         where d.classid = 'pg_proc'::regclass::oid and d.objid = p.oid and d.deptype in ('e', 'i')

@@ -1,6 +1,7 @@
--- Indexes of the schema's tables and materialised views, those behind constraints included: they have settings of their
+-- Indexes of the schemas' tables and materialised views, those behind constraints included: they have settings of their
 -- own.
 select
+    t.relnamespace as namespace,
     'index' as kind,
     t.relname as "table",
     c.relname as name,
@@ -19,7 +20,7 @@ select
 from pg_catalog.pg_index i
 join pg_catalog.pg_class c on c.oid = i.indexrelid
 join pg_catalog.pg_class t on t.oid = i.indrelid
-where t.relnamespace = $1
+where t.relnamespace = any ($1)
     and t.relkind in ('r', 'p', 'm')
     and not exists (
         select from pg_catalog.pg_depend d

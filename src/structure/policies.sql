@@ -1,5 +1,6 @@
--- Row security policies of the schema's tables.
+-- Row security policies of the schemas' tables.
 select
+    c.relnamespace as namespace,
     'policy' as kind,
     c.relname as "table",
     p.polname as name,
@@ -19,7 +20,7 @@ select
     )) as properties
 from pg_catalog.pg_policy p
 join pg_catalog.pg_class c on c.oid = p.polrelid
-where c.relnamespace = $1
+where c.relnamespace = any ($1)
     and not exists (
         select from pg_catalog.pg_depend d
         where d.classid = 'pg_class'::regclass::oid and d.objid = c.oid and d.deptype = 'e'

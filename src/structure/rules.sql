@@ -1,5 +1,6 @@
--- Rules of the schema's tables and views, without the one that makes a view a view.
+-- Rules of the schemas' tables and views, without the one that makes a view a view.
 select
+    c.relnamespace as namespace,
     'rule' as kind,
     c.relname as "table",
     r.rulename as name,
@@ -11,7 +12,7 @@ select
     )) as properties
 from pg_catalog.pg_rewrite r
 join pg_catalog.pg_class c on c.oid = r.ev_class
-where c.relnamespace = $1
+where c.relnamespace = any ($1)
     and r.rulename <> '_RETURN'::name
     and not exists (
         select from pg_catalog.pg_depend d

@@ -1,5 +1,6 @@
--- Sequences of the schema $1, without the values they have reached.
+-- Sequences of the schemas $1, without the values they have reached.
 select
+    c.relnamespace as namespace,
     'sequence' as kind,
     null as "table",
     c.relname as name,
@@ -24,7 +25,7 @@ select
     )) as properties
 from pg_catalog.pg_class c
 join pg_catalog.pg_sequence s on s.seqrelid = c.oid
-where c.relnamespace = $1
+where c.relnamespace = any ($1)
     and not exists (
         select from pg_catalog.pg_depend d
         where d.classid = 'pg_class'::regclass::oid and d.objid = c.oid and d.deptype = 'e'

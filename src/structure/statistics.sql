@@ -1,5 +1,6 @@
--- Extended statistics objects of the schema $1.
+-- Extended statistics objects of the schemas $1.
 select
+    s.stxnamespace as namespace,
     'statistics' as kind,
     c.relname as "table",
     s.stxname as name,
@@ -9,7 +10,7 @@ select
     )) as properties
 from pg_catalog.pg_statistic_ext s
 join pg_catalog.pg_class c on c.oid = s.stxrelid
-where s.stxnamespace = $1
+where s.stxnamespace = any ($1)
     and not exists (
         select from pg_catalog.pg_depend d
         where d.classid = 'pg_statistic_ext'::regclass::oid and d.objid = s.oid and d.deptype = 'e'

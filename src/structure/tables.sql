@@ -1,5 +1,6 @@
--- Tables of the schema $1: what belongs to the table as a whole.
+-- Tables of the schemas $1: what belongs to the table as a whole.
 select
+    c.relnamespace as namespace,
     'table' as kind,
     null as "table",
     c.relname as name,
@@ -38,7 +39,7 @@ from pg_catalog.pg_class c
 left join pg_catalog.pg_am am on am.oid = c.relam
 left join pg_catalog.pg_foreign_table f on f.ftrelid = c.oid
 left join pg_catalog.pg_foreign_server s on s.oid = f.ftserver
-where c.relnamespace = $1
+where c.relnamespace = any ($1)
     and c.relkind in ('r', 'p', 'f')
     and not exists (
         select from pg_catalog.pg_depend d

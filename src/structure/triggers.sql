@@ -1,5 +1,6 @@
--- Triggers of the schema's tables and views, without those that PostgreSQL makes for foreign keys.
+-- Triggers of the schemas' tables and views, without those that PostgreSQL makes for foreign keys.
 select
+    c.relnamespace as namespace,
     'trigger' as kind,
     c.relname as "table",
     g.tgname as name,
@@ -11,7 +12,7 @@ select
     )) as properties
 from pg_catalog.pg_trigger g
 join pg_catalog.pg_class c on c.oid = g.tgrelid
-where c.relnamespace = $1
+where c.relnamespace = any ($1)
     and not g.tgisinternal
     and not exists (
         select from pg_catalog.pg_depend d

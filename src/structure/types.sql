@@ -1,5 +1,6 @@
--- Enumerations, domains, composite types and ranges of the schema $1, without the row types of tables.
+-- Enumerations, domains, composite types and ranges of the schemas $1, without the row types of tables.
 select
+    t.typnamespace as namespace,
     'type' as kind,
     null as "table",
     t.typname as name,
@@ -40,7 +41,7 @@ from pg_catalog.pg_type t
 left join pg_catalog.pg_class r on r.oid = t.typrelid
 left join pg_catalog.pg_type base on base.oid = t.typbasetype
 left join pg_catalog.pg_range g on g.rngtypid = t.oid
-where t.typnamespace = $1
+where t.typnamespace = any ($1)
     and (t.typtype in ('e', 'd', 'r') or r.relkind = 'c')
     and not exists (
         select from pg_catalog.pg_depend d

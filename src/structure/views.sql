@@ -1,5 +1,6 @@
--- Views and materialised views of the schema $1.
+-- Views and materialised views of the schemas $1.
 select
+    c.relnamespace as namespace,
     case c.relkind when 'v' then 'view' else 'materialized_view' end as kind,
     null as "table",
     c.relname as name,
@@ -12,7 +13,7 @@ select
         'comment', pg_catalog.obj_description(c.oid, 'pg_class'::name)
     )) as properties
 from pg_catalog.pg_class c
-where c.relnamespace = $1
+where c.relnamespace = any ($1)
     and c.relkind in ('v', 'm')
     and not exists (
         select from pg_catalog.pg_depend d
