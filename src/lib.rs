@@ -120,6 +120,9 @@ pub mod verify;
 /// Taking the fleet to a goal.
 pub mod rollout;
 
+/// Running what is pending on copies, to learn what it takes.
+pub mod rehearse;
+
 /// Large changes of data, in small batches.
 pub mod backfill;
 

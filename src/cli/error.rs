@@ -12,6 +12,7 @@ use crate::{
     plan::Refusal,
     postgres::{Fault, ServerError, SessionError},
     provision::ProvisionError,
+    rehearse::RehearseError,
     store::StoreError,
     tenant::{InvalidTenantName, selector::SelectorError},
     verify::{DumpError, VerifyError},
@@ -47,6 +48,9 @@ pub(crate) enum CliError {
     /// A structure cannot be written down.
     #[error(transparent)]
     Dump(DumpError),
+    /// Nothing can be rehearsed.
+    #[error(transparent)]
+    Rehearse(RehearseError),
     /// A stage of the demo failed.
     #[error("{0}")]
     Demo(String),
@@ -71,9 +75,12 @@ impl CliError {
             Self::Daemon(error) => of_daemon(error),
             Self::Selector(_) | Self::Name(_) | Self::Usage(_) => ExitCode::Usage,
             Self::Verify(error) => of_verify(error),
-            Self::Create(_) | Self::Dump(_) | Self::Demo(_) | Self::Write(_) | Self::Runtime(_) => {
-                ExitCode::Failed
-            }
+            Self::Create(_)
+            | Self::Dump(_)
+            | Self::Rehearse(_)
+            | Self::Demo(_)
+            | Self::Write(_)
+            | Self::Runtime(_) => ExitCode::Failed,
         }
     }
 

@@ -126,7 +126,7 @@ async fn copy(
 
 /// Whether it is about nothing but the words of an expression. PostgreSQL writes some differently once it has read its own
 /// words, such as a list of `varchar`; what it writes then, stays.
-fn is_rewording(difference: &Difference) -> bool {
+pub(crate) fn is_rewording(difference: &Difference) -> bool {
     const EXPRESSIONS: [&str; 6] = [
         "constraints",
         "default",

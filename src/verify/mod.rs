@@ -10,6 +10,7 @@ pub mod scratch;
 mod trial;
 mod words;
 
+pub(crate) use dump::is_rewording;
 pub use dump::{DumpError, DumpRequest, Dumped, Subject, dump, title};
 pub use error::VerifyError;
 pub use report::{Finding, Outcome, Proof, Report, ScopeReport, Stage, Verdict};

@@ -37,6 +37,7 @@ mod provision;
 mod real_sets;
 mod record;
 mod refusals;
+mod rehearse;
 mod retire;
 mod roundtrip;
 mod scratch;

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use self::postcondition::Postcondition;
 use super::{
-    Limits, Place, Rung, Template,
+    Limits, Place, Rung, Template, Turn,
     compile::{BEGIN, CHECK, LEFT, OWN},
     cut,
     template::{Origin, milliseconds},
@@ -142,6 +142,30 @@ impl Alone {
             }
         }
         Ok(messages)
+    }
+
+    /// The same for a copy, without anything that keeps the record.
+    pub(super) fn turns(&self, head: &Head) -> Result<Vec<Turn>, InvalidIdent> {
+        let mut turns = Vec::new();
+        for (number, single) in self.single.iter().enumerate() {
+            let (is_transaction, sent) = match &single.how {
+                How::Recorded(template) => (true, template.singly(head)?),
+                How::Bare(bare) => {
+                    let mut clear = Template::default();
+                    clear.clear();
+                    let parts = [&bare.settings, &bare.statement, &clear];
+                    let sent = parts.map(|template| template.singly(head));
+                    let sent: Result<Vec<_>, _> = sent.into_iter().collect();
+                    (false, sent?.concat())
+                }
+            };
+            turns.push(Turn {
+                is_transaction,
+                migrations: usize::from(number + 1 == self.single.len()),
+                sent,
+            });
+        }
+        Ok(turns)
     }
 
     /// Which statement comes after `done` others, for people.

@@ -1,0 +1,67 @@
+//! What is missing of a table must not be referred to: rows whose parent was not copied go again.
+
+use std::collections::BTreeSet;
+
+use sqlx::AssertSqlSafe;
+
+use super::{Partial, RehearseError, copy::Copying, source::Key};
+use crate::{
+    postgres::Session,
+    sql::{Ident, InvalidIdent},
+};
+
+/// Takes rows out of the copy until every foreign key holds again.
+pub(super) async fn keep(
+    to: &mut Session,
+    copying: &Copying<'_>,
+    keys: &[Key],
+    partial: &[Partial],
+) -> Result<(), RehearseError> {
+    let original = copying.original.as_str();
+    let mut lacking: BTreeSet<&str> = partial.iter().map(|table| table.table.as_str()).collect();
+    loop {
+        let mut again = BTreeSet::new();
+        for key in keys.iter().filter(|key| key.is_valid) {
+            let is_own = key.parent_schema == original;
+            if is_own && !lacking.contains(key.parent.as_str()) || !is_own && copying.is_beside {
+                continue;
+            }
+            let failed = RehearseError::server(format!("keep the foreign key {}", key.name));
+            let delete = orphans(key, copying)?;
+            let deleted = sqlx::query(AssertSqlSafe(delete))
+                .execute(to.connection())
+                .await
+                .map_err(failed)?;
+            if deleted.rows_affected() > 0 {
+                again.insert(key.child.as_str());
+            }
+        }
+        if again.is_empty() {
+            return Ok(());
+        }
+        lacking = again;
+    }
+}
+
+/// The statement that takes out the rows of a key whose parents are not there.
+fn orphans(key: &Key, copying: &Copying<'_>) -> Result<String, InvalidIdent> {
+    let parent_schema = if key.parent_schema == copying.original.as_str() {
+        copying.copy.clone()
+    } else {
+        Ident::new(&key.parent_schema)?
+    };
+    let (mut refers, mut equals) = (Vec::new(), Vec::new());
+    for (child, parent) in key.child_columns.iter().zip(&key.parent_columns) {
+        let (child, parent) = (Ident::new(child)?, Ident::new(parent)?);
+        refers.push(format!("c.{child} IS NOT NULL"));
+        equals.push(format!("p.{parent} = c.{child}"));
+    }
+    Ok(format!(
+        "DELETE FROM {}.{} c WHERE {} AND NOT EXISTS (SELECT FROM {parent_schema}.{} p WHERE {})",
+        copying.copy,
+        Ident::new(&key.child)?,
+        refers.join(" AND "),
+        Ident::new(&key.parent)?,
+        equals.join(" AND "),
+    ))
+}
