@@ -74,6 +74,7 @@ impl CliError {
             Self::Backfill(error) => of_backfill(error),
             Self::Daemon(error) => of_daemon(error),
             Self::Selector(_) | Self::Name(_) | Self::Usage(_) => ExitCode::Usage,
+            Self::Rehearse(RehearseError::NoTable(_)) => ExitCode::Usage,
             Self::Verify(error) => of_verify(error),
             Self::Create(_)
             | Self::Dump(_)

@@ -15,6 +15,14 @@ pub struct Allowed {
     pub without: Vec<String>,
 }
 
+impl Allowed {
+    /// Whether rows of a table may be copied: it is not named, and no part of one that is.
+    fn takes(&self, table: &Table) -> bool {
+        let mut names = table.family.iter().chain([&table.name]);
+        !names.any(|name| self.without.contains(name))
+    }
+}
+
 /// How much of one table is copied.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Portion {
@@ -34,7 +42,7 @@ pub(super) fn portions(tables: &[Table], allowed: &Allowed) -> Vec<Portion> {
     let portions = tables.iter().zip(shares);
     portions
         .map(|(table, share)| {
-            if !allowed.data || allowed.rows == 0 || allowed.without.contains(&table.name) {
+            if !allowed.data || allowed.rows == 0 || !allowed.takes(table) {
                 return Portion::Nothing;
             }
             let of_bytes = share as f64 / table.bytes.max(1) as f64;
@@ -56,7 +64,7 @@ pub(super) fn portions(tables: &[Table], allowed: &Allowed) -> Vec<Portion> {
 /// How many bytes of each table there is room for.
 fn shares(tables: &[Table], allowed: &Allowed) -> Vec<u64> {
     let mut order: Vec<_> = (0..tables.len())
-        .filter(|index| !allowed.without.contains(&tables[*index].name))
+        .filter(|index| allowed.takes(&tables[*index]))
         .collect();
     order.sort_by_key(|index| tables[*index].bytes);
     let (mut shares, mut room) = (vec![0; tables.len()], allowed.bytes);
@@ -75,6 +83,7 @@ mod tests {
     fn table(name: &str, bytes: u64, rows: f64) -> Table {
         Table {
             name: name.to_owned(),
+            family: Vec::new(),
             bytes,
             rows,
             pages: 0,
@@ -119,6 +128,13 @@ mod tests {
             panic!("{portions:?}");
         };
         assert!((percent - 11.0).abs() < 1e-9, "{percent}");
+    }
+
+    #[test]
+    fn a_part_of_what_is_left_out_is_left_out() {
+        let mut part = table("secrets_2026", 10, 10.0);
+        part.family = vec!["secrets_2026".to_owned(), "secrets".to_owned()];
+        assert_eq!(portions(&[part], &allowed(100, 100)), [Portion::Nothing]);
     }
 
     #[test]

@@ -63,12 +63,13 @@ pub async fn rehearse(
         request,
         report: Rehearsal {
             in_place: matches!(ground, Ground::InPlace),
+            away: survey.away.keys().cloned().collect(),
             ..Rehearsal::default()
         },
     };
     conductor.note(&shared);
     conductor.note(&tenants);
-    let candidates = conductor.candidates(&tenants).await?;
+    let candidates = conductor.candidates(&shared, &tenants).await?;
     conductor.report.tenants = candidates.len();
     let sampled = sample(&candidates, request.parts);
     for shard in fleet.shards.iter() {
@@ -102,7 +103,11 @@ pub async fn rehearse(
         let note = "no rows were copied: times mean little, and what fails on rows was not seen";
         report.notes.push(note.to_owned());
     }
-    report.warnings = warnings(&report.copies, &request.thresholds);
+    report.warnings = warnings(
+        &report.copies,
+        &request.thresholds,
+        &fleet.limits.also_writes,
+    );
     Ok(report)
 }
 

@@ -8,7 +8,7 @@ use super::{
     copy::{Copying, copy},
     place::{Spot, Stage},
     sample::{Candidate, Likeness},
-    size::sizes,
+    size::{named, sizes},
     trace::{Rules, trace},
 };
 use crate::{
@@ -45,7 +45,7 @@ impl Conductor<'_> {
         for cohort in &pending.0.cohorts {
             let targets = cohort.targets.iter();
             let schemas: Vec<_> = targets.map(|(target, _)| target.schema.as_str()).collect();
-            let names = named(&schemas);
+            let names = list(&schemas);
             if let Err(refusal) = &cohort.plan {
                 self.report.refusals.push((refusal.clone(), schemas.len()));
             } else if let Some(running) = &cohort.running {
@@ -59,6 +59,7 @@ impl Conductor<'_> {
     /// All tenants that something is pending for, with their sizes.
     pub(super) async fn candidates(
         &self,
+        shared: &Pending,
         tenants: &Pending,
     ) -> Result<Vec<Candidate>, RehearseError> {
         let mut candidates = Vec::new();
@@ -74,7 +75,13 @@ impl Conductor<'_> {
                 bytes: 0,
             }));
         }
-        let shards: BTreeSet<_> = candidates.iter().map(|c| c.target.shard.clone()).collect();
+        let without = &self.request.allowed.without;
+        let mut unknown: BTreeSet<_> = without.iter().cloned().collect();
+        let shared = shared.plans().flat_map(|(_, targets)| targets);
+        let targets = shared.map(|(target, _)| target);
+        let targets = targets.chain(candidates.iter().map(|c| &c.target));
+        let shards: BTreeSet<_> = targets.map(|target| target.shard.clone()).collect();
+        let is_any = !shards.is_empty();
         for name in shards {
             let Some(shard) = self.fleet.shards.get(&name) else {
                 continue;
@@ -83,19 +90,25 @@ impl Conductor<'_> {
                 .iter_mut()
                 .filter(|c| c.target.shard == name)
                 .collect();
-            let schemas: Vec<_> = here
-                .iter()
-                .map(|c| c.target.schema.as_str().to_owned())
-                .collect();
+            let shared = [&self.fleet.shared_schema];
+            let all = here.iter().map(|c| &c.target.schema).chain(shared);
+            let all = all.chain(&self.fleet.limits.also_writes);
+            let schemas: Vec<_> = all.map(|schema| schema.as_str().to_owned()).collect();
             let mut session = self.fleet.shard(shard).await?;
             let sizes = sizes(&mut session, &schemas).await?;
+            for known in named(&mut session, &schemas, without).await? {
+                unknown.remove(&known);
+            }
             session.close().await;
             for candidate in &mut here {
                 let size = sizes.get(candidate.target.schema.as_str());
                 candidate.bytes = size.copied().unwrap_or_default();
             }
         }
-        Ok(candidates)
+        match unknown.pop_first().filter(|_| is_any) {
+            Some(name) => Err(RehearseError::NoTable(name)),
+            None => Ok(candidates),
+        }
     }
 
     /// Copies what the tenants of a shard refer to, and runs what is pending there. False where the tenants cannot follow.
@@ -313,7 +326,7 @@ impl Conductor<'_> {
 /// So many of several are named.
 const NAMED: usize = 5;
 
-fn named(schemas: &[&str]) -> String {
+fn list(schemas: &[&str]) -> String {
     match schemas.len().checked_sub(NAMED) {
         Some(more) if more > 0 => format!("{} and {more} more", schemas[..NAMED].join(", ")),
         _ => schemas.join(", "),

@@ -58,14 +58,17 @@ pub(super) async fn copy(
     let Parts { early, late } = parts(&structure)?;
     let waiting = build(to, copying.copy, early).await?;
     let tables = source::tables(&mut reading, original).await?;
-    let partial = data(&mut reading, to, copying, &tables).await?;
+    let mut partial = data(&mut reading, to, copying, &tables).await?;
     sequences(&mut reading, to, copying).await?;
     reading
         .rollback()
         .await
         .map_err(RehearseError::server("end reading"))?;
-    if !partial.is_empty() {
-        keys::keep(to, copying, &keys, &partial).await?;
+    let pruned = keys::keep(to, copying, &keys, &partial).await?;
+    for table in tables.iter().filter(|table| pruned.contains(&table.name)) {
+        if partial.iter().all(|partial| partial.table != table.name) {
+            partial.push(Partial::of(table, 0));
+        }
     }
     let waiting = waiting.into_iter().map(|waiting| waiting.statement);
     let waiting = build(to, copying.copy, waiting.chain(late).collect()).await?;
@@ -99,17 +102,23 @@ async fn data(
             Portion::Nothing => table.bytes == 0,
         };
         if !is_whole {
-            partial.push(Partial {
-                table: table.name.clone(),
-                rows: copied,
-                of: table.rows.max(copied as f64).round() as u64,
-                bytes: 0,
-                of_bytes: table.bytes,
-            });
+            partial.push(Partial::of(table, copied));
         }
     }
     run(to, "RESET ALL".to_owned(), "end copying").await?;
     Ok(partial)
+}
+
+impl Partial {
+    fn of(table: &Table, copied: u64) -> Self {
+        Self {
+            table: table.name.clone(),
+            rows: copied,
+            of: table.rows.max(copied as f64).round() as u64,
+            bytes: 0,
+            of_bytes: table.bytes,
+        }
+    }
 }
 
 /// So many pages at most are read whole to draw rows from them by chance; of larger tables whole pages are drawn.

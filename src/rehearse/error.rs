@@ -47,6 +47,11 @@ pub enum RehearseError {
         /// What the server said.
         error: ServerError,
     },
+    /// A table that is to be left out, and is not there: its rows would be copied under another name.
+    #[error(
+        "no schema that would be copied has a table {0}; `--without` takes the name alone, as it is in the catalog"
+    )]
+    NoTable(String),
     /// Somebody asked to stop.
     #[error("stopped, as was asked for")]
     Stopped,

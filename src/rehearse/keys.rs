@@ -6,40 +6,57 @@ use sqlx::AssertSqlSafe;
 
 use super::{Partial, RehearseError, copy::Copying, source::Key};
 use crate::{
-    postgres::Session,
+    postgres::{ServerError, Session},
     sql::{Ident, InvalidIdent},
 };
 
-/// Takes rows out of the copy until every foreign key holds again.
+/// Takes rows out of the copy until every foreign key holds again; the tables that lost some.
+///
+/// What another schema lacks counts as well, where the copy refers to that.
 pub(super) async fn keep(
     to: &mut Session,
     copying: &Copying<'_>,
     keys: &[Key],
     partial: &[Partial],
-) -> Result<(), RehearseError> {
+) -> Result<BTreeSet<String>, RehearseError> {
     let original = copying.original.as_str();
     let mut lacking: BTreeSet<&str> = partial.iter().map(|table| table.table.as_str()).collect();
+    let (mut pruned, mut is_first) = (BTreeSet::new(), true);
     loop {
         let mut again = BTreeSet::new();
         for key in keys.iter().filter(|key| key.is_valid) {
             let is_own = key.parent_schema == original;
-            if is_own && !lacking.contains(key.parent.as_str()) || !is_own && copying.is_beside {
-                continue;
-            }
-            let failed = RehearseError::server(format!("keep the foreign key {}", key.name));
-            let delete = orphans(key, copying)?;
-            let deleted = sqlx::query(AssertSqlSafe(delete))
-                .execute(to.connection())
-                .await
-                .map_err(failed)?;
-            if deleted.rows_affected() > 0 {
+            let may_lack = if is_own {
+                lacking.contains(key.parent.as_str())
+            } else {
+                is_first && !copying.is_beside
+            };
+            if may_lack && prune(to, copying, key).await? {
                 again.insert(key.child.as_str());
             }
         }
         if again.is_empty() {
-            return Ok(());
+            return Ok(pruned);
         }
-        lacking = again;
+        pruned.extend(again.iter().map(|table| (*table).to_owned()));
+        (lacking, is_first) = (again, false);
+    }
+}
+
+/// Whether rows of this key had no parent.
+async fn prune(to: &mut Session, copying: &Copying<'_>, key: &Key) -> Result<bool, RehearseError> {
+    let delete = orphans(key, copying)?;
+    let deleted = sqlx::query(AssertSqlSafe(delete))
+        .execute(to.connection())
+        .await;
+    match deleted {
+        Ok(deleted) => Ok(deleted.rows_affected() > 0),
+        // undefined_table: that it is not there is said when the key itself cannot be made.
+        Err(error) if ServerError::of(&error).code == "42P01" => Ok(false),
+        Err(error) => {
+            let doing = format!("keep the foreign key {}", key.name);
+            Err(RehearseError::server(doing)(error))
+        }
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Rehearsal {
     pub in_place: bool,
     /// How many tenants something is pending for, and can be carried.
     pub tenants: usize,
+    /// Shards that could not be asked.
+    pub away: Vec<ShardName>,
     /// One a copy, in the order in which they were made.
     pub copies: Vec<Rehearsed>,
     /// What it will take for all of them; none where the copies say nothing about it.
@@ -276,9 +278,10 @@ pub enum WarningKind {
 }
 
 impl Rehearsal {
-    /// Whether every copy ran the plan to its end.
+    /// Whether every copy ran the plan to its end, and every shard was asked.
     pub fn has_passed(&self) -> bool {
-        self.copies.iter().all(|copy| copy.ended == Ended::Passed)
+        let mut copies = self.copies.iter();
+        self.away.is_empty() && copies.all(|copy| copy.ended == Ended::Passed)
     }
 }
 

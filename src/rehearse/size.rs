@@ -1,4 +1,4 @@
-//! How large tenants are: one query a shard, whatever their number.
+//! How large tenants are, and which tables they have: one query a shard, whatever their number.
 
 use std::collections::HashMap;
 
@@ -19,4 +19,18 @@ pub(super) async fn sizes(
     Ok(rows
         .map(|(schema, bytes)| (schema, bytes.unsigned_abs()))
         .collect())
+}
+
+/// Those of `names` that are tables of any of the schemas.
+pub(super) async fn named(
+    session: &mut Session,
+    schemas: &[String],
+    names: &[String],
+) -> Result<Vec<String>, RehearseError> {
+    sqlx::query_scalar(include_str!("named.sql"))
+        .bind(schemas)
+        .bind(names)
+        .fetch_all(session.connection())
+        .answered(RehearseError::server("look for the tables without rows"))
+        .await
 }

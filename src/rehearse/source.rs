@@ -9,6 +9,8 @@ use crate::{postgres::Session, sql::Ident};
 #[derive(Debug, Clone, FromRow)]
 pub(super) struct Table {
     pub(super) name: String,
+    /// What it is a part of, by partitioning.
+    pub(super) family: Vec<String>,
     /// With TOAST, without indexes.
     #[sqlx(try_from = "i64")]
     pub(super) bytes: u64,

@@ -1,6 +1,12 @@
--- The tables of a schema that hold rows themselves, with the columns that are not computed from others.
+-- The tables of a schema that hold rows themselves, with the columns that are not computed from others. To the family of a
+-- partition belong those it is a part of.
 select
     c.relname::text as name,
+    array(
+        select a.relname::text
+        from pg_catalog.pg_partition_ancestors(c.oid) of (relid)
+        join pg_catalog.pg_class a on a.oid = of.relid
+    ) as family,
     pg_catalog.pg_table_size(c.oid) as bytes,
     c.reltuples::float8 as rows,
     c.relpages as pages,

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Ran, Shop, server, snapshots};
+use crate::support::{Ran, Several, Shop, server, snapshots};
 
 /// The command, with copies on the server of the tests.
 async fn rehearse(shop: &Shop, arguments: &[&str]) -> Ran {
@@ -325,6 +325,14 @@ async fn no_more_is_copied_than_is_allowed_and_every_reference_holds() {
     let copied = &report["copies"][0]["copied"];
     assert_eq!(copied["rows"], 5020);
     assert_eq!(copied["partial"][0]["table"], "children");
+    // A slip in a name must not copy what was to stay.
+    let ran = rehearse(&shop, &["--without", "childern"]).await;
+    assert_eq!(ran.code, 2, "{}", ran.screen());
+    assert!(
+        ran.stderr.contains("has a table childern"),
+        "{}",
+        ran.screen()
+    );
 }
 
 #[tokio::test]
@@ -422,7 +430,7 @@ async fn repeatables_and_new_values_of_enums_are_rehearsed_as_they_are_carried()
 #[tokio::test]
 async fn one_of_each_size_is_copied_and_always_the_largest() {
     let shop = Shop::with(&["a", "b", "c", "d"]).await;
-    for (tenant, rows) in [("a", 40), ("b", 4_000), ("c", 400), ("d", 10)] {
+    for (tenant, rows) in [("a", 200), ("b", 40_000), ("c", 400), ("d", 10)] {
         let insert = format!(
             "insert into {tenant}.users select repeat('x', 99) from generate_series(1, {rows})"
         );
@@ -430,9 +438,9 @@ async fn one_of_each_size_is_copied_and_always_the_largest() {
     }
     shop.migration(
         2,
-        "name",
-        "ALTER TABLE users ADD name text;\n",
-        "ALTER TABLE users DROP name;\n",
+        "token",
+        "ALTER TABLE users ADD token uuid DEFAULT gen_random_uuid();\n",
+        "ALTER TABLE users DROP token;\n",
     );
     let (_, report) = json(&shop, &["--samples", "2"]).await;
     let copies = report["copies"].as_array().unwrap();
@@ -609,5 +617,238 @@ fn clear(value: &mut Value) {
         }
         Value::Array(array) => array.iter_mut().for_each(clear),
         _ => {}
+    }
+}
+
+#[tokio::test]
+async fn each_shard_has_copies_of_its_own_and_one_that_is_away_is_named() {
+    let mut several = Several::with(&[("eu", 2), ("us", 1), ("far", 1)]).await;
+    several.migration(
+        "shared/2-prices",
+        "create table prices (id int)",
+        "drop table prices",
+    );
+    several.migration(
+        "tenant/2-names",
+        "alter table users add name text",
+        "alter table users drop name",
+    );
+    several.away(&["far"]);
+    let url = server().await.url();
+    let ran = several.run(&["rehearse", "--server", url, "--output", "json"]);
+    // Of some tenants nobody knows.
+    assert_eq!(ran.code, 1, "{}", ran.screen());
+    let report = ran.json();
+    assert_eq!(report["away"], serde_json::json!(["far"]));
+    let copies = report["copies"].as_array().unwrap().iter();
+    let schemas: Vec<_> = copies
+        .map(|copy| (copy["shard"].as_str(), copy["schema"].as_str()))
+        .collect();
+    let expected = [
+        ("eu", "shared"),
+        ("eu", "eu_2"),
+        ("us", "shared"),
+        ("us", "us_1"),
+    ];
+    for (shard, schema) in expected {
+        assert!(
+            schemas.contains(&(Some(shard), Some(schema))),
+            "{schemas:?}"
+        );
+    }
+    let notes = report["notes"].as_array().unwrap().iter();
+    let away = notes.filter(|note| note.as_str().unwrap().contains("far_1 is left out"));
+    assert_eq!(away.count(), 1, "{report:#}");
+    assert_eq!(report["estimate"]["shards"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_the_shared_schema_lacks_is_not_referred_to() {
+    let shop = Shop::with(&["acme"]).await;
+    shop.sql(
+        "alter table shared.plans add primary key (id);
+         insert into shared.plans select n from generate_series(1, 300) n;
+         analyze shared.plans;
+         set search_path = acme;
+         alter table users add plan int references shared.plans;
+         insert into users select 'u' || n, n from generate_series(1, 90) n;
+         create table log (id int, day int) partition by list (day);
+         create table log_1 partition of log for values in (1);
+         insert into log values (1, 1);",
+    )
+    .await;
+    let up = "UPDATE users SET plan = plan; UPDATE log SET id = 2; INSERT INTO shared.plans VALUES (999);\n";
+    shop.migration(2, "update", up, "SELECT 1;\n");
+    let (code, report) = json(&shop, &["--rows", "100", "--without", "log"]).await;
+    let copied = &report["copies"][0]["copied"];
+    assert_eq!(copied["left_out"], serde_json::json!([]));
+    let partial = copied["partial"].as_array().unwrap();
+    let names: Vec<_> = partial
+        .iter()
+        .map(|p| p["table"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["log_1", "users"], "{copied}");
+    let [users, log, plans] = &statements(&report, "acme")[..] else {
+        panic!("{report:#}");
+    };
+    assert!(
+        (1..90).contains(&users["changed"][0]["rows"].as_u64().unwrap()),
+        "{users:#}"
+    );
+    assert_eq!(log["changed"], serde_json::json!([]));
+    assert_eq!(plans["changed"][0]["table"], "shared.plans");
+    assert_eq!((code, kinds(&report)), (4, vec!["outside"]));
+    let message = report["warnings"][0]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("rows of shared.plans are changed"),
+        "{message}"
+    );
+}
+
+/// Statements, each in a transaction of its own: what they lock, what they write anew, what they read whole.
+const TAKES: &[(&str, &[&str], &[&str], &[&str])] = &[
+    (
+        "ALTER TABLE children ADD a timestamptz DEFAULT now()",
+        &["children ACCESS EXCLUSIVE"],
+        &[],
+        &[],
+    ),
+    (
+        "ALTER TABLE children ADD b bigserial",
+        &["children ACCESS EXCLUSIVE"],
+        &["children"],
+        &["children"],
+    ),
+    (
+        "ALTER TABLE children ALTER n SET STATISTICS 50",
+        &["children SHARE UPDATE EXCLUSIVE"],
+        &[],
+        &[],
+    ),
+    (
+        "ALTER TABLE children ALTER label TYPE text",
+        &["children ACCESS EXCLUSIVE"],
+        &[],
+        &[],
+    ),
+    (
+        "ALTER TABLE children ALTER n TYPE bigint",
+        &["children ACCESS EXCLUSIVE"],
+        &["children"],
+        &["children"],
+    ),
+    (
+        "ALTER TABLE children ADD CONSTRAINT positive CHECK (n > 0) NOT VALID",
+        &["children ACCESS EXCLUSIVE"],
+        &[],
+        &[],
+    ),
+    (
+        "ALTER TABLE children VALIDATE CONSTRAINT positive",
+        &["children SHARE UPDATE EXCLUSIVE"],
+        &[],
+        &["children"],
+    ),
+    (
+        "ALTER TABLE children ADD FOREIGN KEY (parent) REFERENCES parents (id)",
+        &[
+            "children SHARE ROW EXCLUSIVE",
+            "parents SHARE ROW EXCLUSIVE",
+        ],
+        &[],
+        &["children", "parents"],
+    ),
+    (
+        "ALTER TABLE children DROP CONSTRAINT children_parent_fkey",
+        &["children ACCESS EXCLUSIVE", "parents ACCESS EXCLUSIVE"],
+        &[],
+        &[],
+    ),
+    (
+        "CREATE UNIQUE INDEX children_n ON children (n)",
+        &["children SHARE"],
+        &[],
+        &["children"],
+    ),
+    (
+        "DROP INDEX children_n",
+        &["children ACCESS EXCLUSIVE"],
+        &[],
+        &[],
+    ),
+    (
+        "CREATE TRIGGER kept BEFORE UPDATE ON children FOR EACH ROW
+         EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        &["children SHARE ROW EXCLUSIVE"],
+        &[],
+        &[],
+    ),
+    (
+        "COMMENT ON TABLE children IS 'of parents'",
+        &["children SHARE UPDATE EXCLUSIVE"],
+        &[],
+        &[],
+    ),
+    (
+        "ALTER TABLE children RENAME TO kids",
+        &["children ACCESS EXCLUSIVE"],
+        &[],
+        &[],
+    ),
+    ("TRUNCATE kids", &["kids ACCESS EXCLUSIVE"], &["kids"], &[]),
+    (
+        "DROP TABLE parents",
+        &["parents ACCESS EXCLUSIVE"],
+        &[],
+        &[],
+    ),
+    (
+        "CREATE FUNCTION one() RETURNS int LANGUAGE sql RETURN 1",
+        &[],
+        &[],
+        &[],
+    ),
+];
+
+#[tokio::test]
+async fn each_statement_takes_what_postgresql_says_it_takes() {
+    let shop = Shop::with(&["acme"]).await;
+    shop.sql(
+        "set search_path = acme;
+         create table parents (id int primary key);
+         create table children (id int primary key, parent int, n int, label varchar(20));
+         insert into parents select n from generate_series(1, 500) n;
+         insert into children select n, n, n, 'label ' || n from generate_series(1, 500) n;",
+    )
+    .await;
+    let texts: Vec<_> = TAKES.iter().map(|(statement, ..)| *statement).collect();
+    let up = format!("-- tenantry: no-transaction\n{};\n", texts.join(";\n"));
+    shop.migration(2, "all", &up, "-- tenantry: no-transaction\nSELECT 1;\n");
+    let (_, report) = json(&shop, &[]).await;
+    let statements = statements(&report, "acme");
+    assert_eq!(
+        statements.len(),
+        TAKES.len(),
+        "{:#}",
+        report["copies"][0]["ended"]
+    );
+    for ((text, locked, rewritten, scanned), statement) in TAKES.iter().zip(&statements) {
+        let found = (
+            locks(statement),
+            tables(statement, "rewritten"),
+            tables(statement, "scanned"),
+        );
+        let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        let expected = (names(locked), names(rewritten), names(scanned));
+        assert_eq!(found, expected, "{text}");
+    }
+    let ran = rehearse(&shop, &[]).await;
+    for line in [
+        "tenant_migrations/2-all.up.sql:3:1 ALTER TABLE children ADD b bigserial\n  1 copy: ",
+        "\n  locks children: ACCESS EXCLUSIVE, blocks reads and writes\n  rewrites children: 500 rows\n",
+        "\n  builds index children_n on children\n  reads all of children: 500 rows\n",
+        " for 1 tenant, the slowest of them acme with ",
+    ] {
+        assert!(ran.stdout.contains(line), "{line}: {}", ran.screen());
     }
 }

@@ -33,9 +33,9 @@ impl Sent {
     pub fn failure(&self, error: ServerError) -> Failure {
         let place = self.origin.as_ref().map(|origin| {
             let text = origin.text();
-            let pointed = error.position.and_then(|position| {
-                let characters = position.checked_sub(1)?;
-                text.char_indices().nth(characters).map(|(byte, _)| byte)
+            let pointed = error.position.and_then(|characters| {
+                let mut places = text.char_indices();
+                places.nth(characters).map(|(byte, _)| byte)
             });
             Place::of(origin, pointed.map(|byte| origin.span.start + byte))
         });
