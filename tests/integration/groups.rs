@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     Database, database,
-    fleet::{UP, empty_tenants, go, with_sets},
+    fleet::{UP, all_to, empty_tenants, go, with_sets},
     proxy::Proxy,
     small,
 };
@@ -150,12 +150,7 @@ async fn whoever_is_locked_comes_after_all_others() {
         .unwrap();
     let mut fleet = fleet(&database.url, &files);
     fleet.limits.lock_tries = 10;
-    let request = Request {
-        goal: Goal::Latest,
-        scopes: &[Scope::Tenant],
-        select: &|_| true,
-        max_failures: MaxFailures::Count(0),
-    };
+    let request = all_to(Goal::Latest, &[Scope::Tenant]);
     let others = Ends(AtomicUsize::new(39), Notify::new());
     // The application goes on until all others are done: whoever waited behind the locked one would wait for ever.
     let free = async {
