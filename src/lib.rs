@@ -30,7 +30,8 @@
 //! * [`fleet::Fleet`] is made from them: shards, both sets of migrations, limits. It connects when it is used.
 //! * [`rollout::Survey`] tells where everything stands; [`rollout::travel`] takes it to a [`plan::Goal`] and says, in a
 //!   [`rollout::Report`], how each target ended. A target that failed is a part of the report, not an error.
-//! * [`provision`] makes, takes over and takes away tenants; [`backfill`] changes data in batches; [`verify`] proves the sets.
+//! * [`provision`] makes, takes over and takes away tenants; [`backfill`] changes data in batches; [`verify`] proves the sets;
+//!   [`rehearse`] runs what is pending on copies.
 //!
 //! ```no_run
 //! use tenantry::{

@@ -86,7 +86,6 @@ mod tests {
             family: Vec::new(),
             bytes,
             rows,
-            pages: 0,
             columns: Vec::new(),
         }
     }

@@ -117,12 +117,13 @@ impl Partial {
             of: table.rows.max(copied as f64).round() as u64,
             bytes: 0,
             of_bytes: table.bytes,
+            is_counted: table.rows >= 0.0,
         }
     }
 }
 
-/// So many pages at most are read whole to draw rows from them by chance; of larger tables whole pages are drawn.
-const SMALL: i32 = 1_000;
+/// So large a table, in bytes, is read whole to draw rows from it by chance; of larger ones whole pages are drawn.
+const SMALL: u64 = 8 << 20;
 
 /// As much is sent at once.
 const CHUNK: usize = 64 * 1024;
@@ -147,7 +148,7 @@ async fn rows(
         _ if columns.is_empty() => return Ok(0),
         Portion::All(limit) => (String::new(), limit),
         Portion::Percent(percent, limit) => {
-            let method = if table.pages < SMALL {
+            let method = if table.bytes < SMALL {
                 "BERNOULLI"
             } else {
                 "SYSTEM"
@@ -230,6 +231,10 @@ async fn finish(
         if let Some(table) = copied {
             partial.rows = table.rows.max(0.0).round() as u64;
             partial.bytes = table.bytes;
+            // Where nobody has counted the original, it has as many more as it is larger.
+            let ratio = partial.of_bytes as f64 / partial.bytes.max(1) as f64;
+            let by_size = (partial.rows as f64 * ratio).round() as u64;
+            partial.of = partial.of.max(if partial.is_counted { 0 } else { by_size });
         }
     }
     Ok(Copied {

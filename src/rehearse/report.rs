@@ -87,6 +87,8 @@ pub struct Partial {
     pub bytes: u64,
     /// How large the original is.
     pub of_bytes: u64,
+    /// Whether an ANALYZE has counted the original's rows; else they are told by its size.
+    pub is_counted: bool,
 }
 
 /// How a rehearsal on one copy ended.
@@ -148,6 +150,8 @@ pub struct Traced {
     pub locks_seen: bool,
     /// Tables that were written anew.
     pub rewritten: Vec<Rewritten>,
+    /// Tables that were emptied by a TRUNCATE.
+    pub emptied: Vec<String>,
     /// Indexes that were built, or built anew.
     pub built: Vec<Built>,
     /// Tables that were read.

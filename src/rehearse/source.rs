@@ -16,7 +16,6 @@ pub(super) struct Table {
     pub(super) bytes: u64,
     /// By the last ANALYZE; below zero where there was none.
     pub(super) rows: f64,
-    pub(super) pages: i32,
     /// Those that are not computed from others.
     pub(super) columns: Vec<String>,
 }

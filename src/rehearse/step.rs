@@ -24,8 +24,13 @@ pub(super) struct Step<'a> {
 
 impl Step<'_> {
     pub(super) fn traced(&self, place: Place, elapsed: Duration) -> Traced {
-        let built = self.built();
-        let rewritten = self.rewritten();
+        let (mut built, mut rewritten) = (self.built(), self.rewritten());
+        let mut emptied = Vec::new();
+        if empties(&place.statement) {
+            // New files as well, but nobody had to read or write a row for them.
+            emptied.extend(rewritten.drain(..).map(|rewritten| rewritten.table));
+            built.clear();
+        }
         let scanned = self.scanned(&built);
         let changed = self.changed();
         let mut touched: Vec<&str> = Vec::new();
@@ -48,6 +53,7 @@ impl Step<'_> {
             grows: !touched.is_empty(),
             locks_seen: self.in_transaction,
             rewritten,
+            emptied,
             built,
             scanned,
             changed,
@@ -220,4 +226,10 @@ impl Step<'_> {
         });
         changed.collect()
     }
+}
+
+/// Whether a statement empties tables.
+fn empties(statement: &str) -> bool {
+    let first = statement.split_whitespace().next();
+    first.is_some_and(|word| word.eq_ignore_ascii_case("TRUNCATE"))
 }

@@ -9,7 +9,6 @@ select
     ) as family,
     pg_catalog.pg_table_size(c.oid) as bytes,
     c.reltuples::float8 as rows,
-    c.relpages as pages,
     coalesce((
         select pg_catalog.array_agg(a.attname::text order by a.attnum)
         from pg_catalog.pg_attribute a

@@ -116,7 +116,12 @@ impl Rehearse {
             return Ok(rehearse(fleet, Ground::InPlace, &request).await?);
         }
         let prepare = self.scratch.prepare()?;
-        let server = self.scratch.start().await?;
+        // Nobody but the plan is to lock anything there.
+        let start = self.scratch.start_with(&[("autovacuum", "off")]);
+        let Some(server) = stop.run_until_cancelled(start).await else {
+            return Err(RehearseError::Stopped.into());
+        };
+        let server = server?;
         let ground = Ground::Scratch {
             server: &server,
             prepare: prepare.as_deref(),

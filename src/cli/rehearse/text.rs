@@ -151,6 +151,8 @@ fn details(traced: &Traced) -> Vec<String> {
             rows(rewritten.rows)
         ));
     }
+    let emptied = traced.emptied.iter();
+    lines.extend(emptied.map(|table| format!("empties {table}")));
     for built in &traced.built {
         lines.push(format!("builds index {} on {}", built.index, built.table));
     }
