@@ -99,6 +99,11 @@ pub async fn rehearse(
     let mut report = conductor.report;
     if request.allowed.data {
         report.estimate = estimate(fleet, &candidates, &report.copies);
+        let mut copied = report.copies.iter().filter_map(|copy| copy.copied.as_ref());
+        if copied.any(|copied| !copied.partial.is_empty()) {
+            let note = "of some tables only a part was copied: what the other rows do not take was not seen";
+            report.notes.push(note.to_owned());
+        }
     } else {
         let note = "no rows were copied: times mean little, and what fails on rows was not seen";
         report.notes.push(note.to_owned());

@@ -309,6 +309,8 @@ async fn no_more_is_copied_than_is_allowed_and_every_reference_holds() {
         (500..=1000).contains(&partial[0]["rows"].as_u64().unwrap()),
         "{copied}"
     );
+    let note = report["notes"][0].as_str().unwrap();
+    assert!(note.contains("only a part was copied"), "{note}");
     let [wider, _] = &statements(&report, "acme")[..] else {
         panic!("{report:#}");
     };

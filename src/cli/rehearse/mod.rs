@@ -53,7 +53,7 @@ pub(super) struct Rehearse {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     samples: u16,
     /// So many rows of a table are copied, at most
-    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     rows: u64,
     /// So much of a schema is copied, about, without indexes
     #[arg(long, value_name = "SIZE", default_value = "100MB")]
