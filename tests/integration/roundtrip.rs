@@ -247,6 +247,23 @@ async fn an_extension_lands_in_the_first_tenants_schema_unless_it_is_there_befor
     assert!(report.is_ok(), "{}", words(report.scopes[0].proofs()));
 }
 
+#[tokio::test]
+async fn an_extension_that_the_shared_set_leaves_in_another_schema_is_found() {
+    let (set, empty) = (
+        "tests/fixtures/roundtrip/forgotten-extension",
+        "tests/fixtures/roundtrip/empty",
+    );
+    let report = roundtrip(set, empty, &[Scope::Shared]).await;
+    insta::assert_snapshot!(words(&report.scopes[0].migrations), @r#"
+    paths: differs
+    the down leaves another structure than the first up found:
+      extension ltree: added
+    "#);
+    // To one tenant it is none of its business: others may have need of it.
+    let report = roundtrip(empty, set, &[Scope::Tenant]).await;
+    assert!(report.is_ok(), "{}", words(report.scopes[0].proofs()));
+}
+
 /// The command, on the server of the tests.
 async fn command(shared: &str, tenant: &str, arguments: &[&str]) -> Output {
     let mut command = crate::support::tenantry();
