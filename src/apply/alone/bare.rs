@@ -142,7 +142,7 @@ impl Carrier<'_> {
                         if let Outcome::Refused { error, .. } =
                             self.within(&mend, bare, held.pid).await?
                         {
-                            let fault = Fault::of(&error.code);
+                            let fault = Fault::of(&error);
                             let failure = Failure::without_place(fault, error);
                             return Err(failure.blocked_by(&self.blockers).into());
                         }
@@ -185,7 +185,7 @@ impl Carrier<'_> {
         match self.once(&bare.settings, &settings, rung).await? {
             Outcome::Done => Ok(()),
             Outcome::Refused { error, .. } => {
-                Err(Failure::without_place(Fault::of(&error.code), error).into())
+                Err(Failure::without_place(Fault::of(&error), error).into())
             }
         }
     }

@@ -249,7 +249,7 @@ impl Carrier<'_> {
                     self.session = None;
                     SessionError::Lost(error).into()
                 }
-                code => Failure::without_place(Fault::of(code), error).into(),
+                _ => Failure::without_place(Fault::of(&error), error).into(),
             }
         })
     }
