@@ -212,6 +212,73 @@ async fn one_that_does_not_take_it_leaves_the_others_of_its_group_alone() {
 }
 
 #[tokio::test]
+async fn what_a_function_sets_does_not_reach_the_next_of_its_group() {
+    let (database, files) = tenants(
+        "create table items (id bigint);
+         create function who() returns text language plpgsql as $$
+         declare was text := current_setting('app.who', true) || current_setting('lock_timeout');
+         begin
+             perform set_config('app.who', current_schema(), true), set_config('lock_timeout', '7s', true);
+             return was;
+         end $$",
+        40,
+    )
+    .await;
+    go(&fleet(&database.url, &files), Goal::Latest, UP).await;
+    let mut connection = database.connect().await;
+    sqlx::raw_sql(
+        "do $$ declare name text; begin
+             for name in select schema_name from tenantry.heads where version is not null loop
+                 execute format('insert into %I.items values (1)', name);
+             end loop;
+         end $$",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    add(
+        &files,
+        2,
+        "alter table items add column name text default who()",
+    );
+    let report = go(&fleet(&database.url, &files), Goal::Latest, UP).await;
+    assert_eq!(report.scopes[1].done(), 40, "{report:#?}");
+    let told = "select count(*) from (select * from tenantry.heads where schema_name <> 'shared') h,
+                       xmltable('//name' passing query_to_xml(format('select name from %I.items', schema_name), true, false, '')
+                                columns name text path 'text()') t
+                 where t.name ~ 'tenant|7s'";
+    assert_eq!(count(&database, told).await, 0);
+}
+
+#[tokio::test]
+async fn what_a_function_leaves_in_the_session_is_left_alone() {
+    let (database, files) = tenants(
+        "create table items (id bigint);
+         create function left_there() returns bigint language plpgsql as $$
+         begin
+             create temp table if not exists seen (id bigint);
+             insert into seen values (1);
+             return (select count(*) from seen);
+         end $$",
+        40,
+    )
+    .await;
+    go(&fleet(&database.url, &files), Goal::Latest, UP).await;
+    add(
+        &files,
+        2,
+        "create table seen_by as select left_there() as times",
+    );
+    let report = go(&fleet(&database.url, &files), Goal::Latest, UP).await;
+    assert_eq!(report.scopes[1].done(), 40, "{report:#?}");
+    let more = "select count(*) from (select * from tenantry.heads where schema_name <> 'shared') h,
+                       xmltable('//times' passing query_to_xml(format('select times from %I.seen_by', schema_name), true, false, '')
+                                columns times bigint path 'text()') t
+                 where t.times <> 1";
+    assert_eq!(count(&database, more).await, 0);
+}
+
+#[tokio::test]
 async fn steps_of_a_group_are_recorded_as_those_of_one() {
     let (database, files) = tenants("create table items (id bigint)", 30).await;
     add(
