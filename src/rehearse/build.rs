@@ -48,11 +48,11 @@ pub(super) fn parts(snapshot: &Snapshot) -> Result<Parts, RehearseError> {
     Ok(Parts { early, late })
 }
 
-/// The same without some foreign keys.
+/// The same without some foreign keys, and without extensions, of which a database has but one each.
 pub(super) fn without(snapshot: &Snapshot, keys: &[&Key]) -> Snapshot {
     let is_left_out = |kind: Kind, table: Option<&str>, name: &str| {
         let is = |key: &&Key| key.name == name && table == Some(key.child.as_str());
-        kind == Kind::Constraint && keys.iter().any(is)
+        kind == Kind::Extension || kind == Kind::Constraint && keys.iter().any(is)
     };
     snapshot
         .objects()
@@ -62,15 +62,16 @@ pub(super) fn without(snapshot: &Snapshot, keys: &[&Key]) -> Snapshot {
 }
 
 fn comes_early(kind: Kind) -> bool {
-    matches!(
+    !matches!(
         kind,
-        Kind::Type
-            | Kind::Sequence
-            | Kind::Table
-            | Kind::Column
-            | Kind::Function
-            | Kind::Procedure
-            | Kind::Aggregate
+        Kind::View
+            | Kind::MaterializedView
+            | Kind::Constraint
+            | Kind::Index
+            | Kind::Statistics
+            | Kind::Trigger
+            | Kind::Rule
+            | Kind::Policy
     )
 }
 

@@ -8,7 +8,7 @@ use super::{
     budget::{Allowed, Portion, portions},
     build::{Parts, build, parts, without},
     keys,
-    source::{self, Table},
+    source::{self, Key, Table},
 };
 use crate::{
     postgres::{Message, Outcome, Session},
@@ -36,25 +36,24 @@ pub(super) async fn copy(
 ) -> Result<Copied, RehearseError> {
     let original = copying.original;
     let mut reading = source::begin(from, original).await?;
-    let mut structure = snapshot(&mut reading, original).await?;
+    let structure = snapshot(&mut reading, original).await?;
     let lacks = unseen(&mut reading, original).await?;
     let mut left_out = lacks.objects;
     let keys = source::keys(&mut reading, original).await?;
-    if copying.is_beside {
-        // The live tables would get triggers by them, and the application's own statements would meet the copy.
-        let outward: Vec<_> = keys
-            .iter()
-            .filter(|key| key.parent_schema != original.as_str())
-            .collect();
-        let names = outward.iter().map(|key| {
-            format!(
-                "foreign key {} of {} to {}.{}",
-                key.name, key.child, key.parent_schema, key.parent
-            )
-        });
-        left_out.extend(names);
-        structure = without(&structure, &outward);
-    }
+    // The live tables would get triggers by them, and the application's own statements would meet the copy.
+    let leads_out = |key: &&Key| copying.is_beside && key.parent_schema != original.as_str();
+    let outward: Vec<_> = keys.iter().filter(leads_out).collect();
+    left_out.extend(outward.iter().map(|key| {
+        let Key {
+            name,
+            child,
+            parent_schema,
+            parent,
+            ..
+        } = key;
+        format!("foreign key {name} of {child} to {parent_schema}.{parent}")
+    }));
+    let structure = without(&structure, &outward);
     let Parts { early, late } = parts(&structure)?;
     let waiting = build(to, copying.copy, early).await?;
     let tables = source::tables(&mut reading, original).await?;
@@ -79,6 +78,7 @@ pub(super) async fn copy(
         });
     }
     let made = snapshot(to.connection(), copying.copy).await?;
+    let made = without(&made, &[]);
     let differences = diff(&structure, &made);
     let differences = differences.iter().filter(|found| !is_rewording(found));
     left_out.extend(differences.map(|found| format!("the copy differs: {found}")));

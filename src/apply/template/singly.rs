@@ -41,7 +41,7 @@ impl Sent {
         });
         Failure {
             place,
-            ..Failure::without_place(Fault::of(&error.code), error)
+            ..Failure::without_place(Fault::of(&error), error)
         }
     }
 }
