@@ -13,7 +13,7 @@ use super::{
 use crate::{
     postgres::{Message, Outcome, Session},
     sql::Ident,
-    structure::{diff, snapshot, unseen},
+    structure::{Snapshot, diff, snapshot, unseen},
     verify::is_rewording,
 };
 
@@ -70,7 +70,18 @@ pub(super) async fn copy(
         }
     }
     let waiting = waiting.into_iter().map(|waiting| waiting.statement);
-    let waiting = build(to, copying.copy, waiting.chain(late).collect()).await?;
+    left_out.extend(dress(to, copying, &structure, waiting.chain(late).collect()).await?);
+    finish(to, copying, partial, left_out).await
+}
+
+/// Adds what comes after the rows; in what the copy differs from the original then.
+async fn dress(
+    to: &mut Session,
+    copying: &Copying<'_>,
+    structure: &Snapshot,
+    statements: Vec<String>,
+) -> Result<Vec<String>, RehearseError> {
+    let waiting = build(to, copying.copy, statements).await?;
     if let Some(first) = waiting.into_iter().next() {
         return Err(RehearseError::Stuck {
             statement: first.statement,
@@ -78,11 +89,11 @@ pub(super) async fn copy(
         });
     }
     let made = snapshot(to.connection(), copying.copy).await?;
-    let made = without(&made, &[]);
-    let differences = diff(&structure, &made);
+    let differences = diff(structure, &without(&made, &[]));
     let differences = differences.iter().filter(|found| !is_rewording(found));
-    left_out.extend(differences.map(|found| format!("the copy differs: {found}")));
-    finish(to, copying, partial, left_out).await
+    Ok(differences
+        .map(|found| format!("the copy differs: {found}"))
+        .collect())
 }
 
 /// Copies rows; tells of which tables not all of them.

@@ -707,8 +707,13 @@ async fn what_the_shared_schema_lacks_is_not_referred_to() {
     );
 }
 
-/// Statements, each in a transaction of its own: what they lock, what they write anew, what they read whole.
-const TAKES: &[(&str, &[&str], &[&str], &[&str])] = &[
+/// A statement, what it locks, what it writes anew and what it reads whole.
+type Takes = (&'static str, Names, Names, Names);
+
+type Names = &'static [&'static str];
+
+/// Each in a transaction of its own.
+const TAKES: &[Takes] = &[
     (
         "ALTER TABLE children ADD a timestamptz DEFAULT now()",
         &["children ACCESS EXCLUSIVE"],
