@@ -59,7 +59,8 @@ impl<'a> Sent<'a> {
         }
     }
 
-    /// To any backend. Nobody else may send a text that begins like this one.
+    /// To any backend. Nobody else may send a text that begins like this one; the parallel workers, which show it as well, are
+    /// passed over.
     pub(super) fn anywhere(text: &'a str) -> Self {
         Self { pid: None, text }
     }
@@ -131,7 +132,7 @@ impl Side {
         self.ask(async |connection| {
             let at_it: Option<(i32, bool)> = sqlx::query_as(
                 "select a.pid, coalesce(a.wait_event_type = 'Lock', false) from pg_catalog.pg_stat_get_activity($1) a
-                  where a.state = 'active'
+                  where a.state = 'active' and a.leader_pid is null
                     and pg_catalog.starts_with($2, pg_catalog.left(a.query, pg_catalog.length($2)))
                     and pg_catalog.length(a.query) >= least(pg_catalog.length($2), $3)",
             )
@@ -191,12 +192,12 @@ impl Side {
                 Signal::Cancel => {
                     "select pg_catalog.pg_cancel_backend(a.pid) from pg_catalog.pg_stat_get_activity($1) a
                       where pg_catalog.starts_with($2, pg_catalog.left(a.query, pg_catalog.length($2)))
-                        and pg_catalog.length(a.query) >= least(pg_catalog.length($2), $3)"
+                        and pg_catalog.length(a.query) >= least(pg_catalog.length($2), $3) and a.leader_pid is null"
                 }
                 Signal::Terminate => {
                     "select pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_get_activity($1) a
                       where pg_catalog.starts_with($2, pg_catalog.left(a.query, pg_catalog.length($2)))
-                        and pg_catalog.length(a.query) >= least(pg_catalog.length($2), $3)"
+                        and pg_catalog.length(a.query) >= least(pg_catalog.length($2), $3) and a.leader_pid is null"
                 }
             })
             .bind(sent.pid)
