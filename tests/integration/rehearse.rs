@@ -251,10 +251,14 @@ async fn a_copy_is_as_its_original() {
 
 const EVERYTHING: &str = include_str!("../fixtures/structure/everything.sql");
 
+/// What that needs beside it, which is no part of a schema.
+const PREPARE: &str = include_str!("../fixtures/structure/prepare.sql");
+
 #[tokio::test]
 async fn a_structure_with_something_of_everything_is_copied() {
     let shop = Shop::with(&[]).await;
-    let all = format!("create schema acme; set search_path = acme, pg_catalog; {EVERYTHING}");
+    let all =
+        format!("{PREPARE} create schema acme; set search_path = acme, pg_catalog; {EVERYTHING}");
     shop.sql(&all).await;
     shop.run(&["tenant", "import", "acme"]);
     shop.run(&["baseline", "1", "acme"]);
@@ -264,7 +268,8 @@ async fn a_structure_with_something_of_everything_is_copied() {
         "ALTER TABLE orders ADD more text;\n",
         "ALTER TABLE orders DROP more;\n",
     );
-    let (code, report) = json(&shop, &[]).await;
+    shop.write("prepare.sql", PREPARE);
+    let (code, report) = json(&shop, &["--prepare", "prepare.sql"]).await;
     assert_eq!(code, 0, "{report:#}");
     assert_eq!(
         report["copies"][0]["copied"]["left_out"],
