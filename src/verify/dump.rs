@@ -1,5 +1,7 @@
 //! A set's structure as one file of SQL, proven on a scratch server: run in an empty schema, it leaves the same structure.
 
+use sqlx::PgConnection;
+
 use super::{Outcome, VerifyError, scratch::Server, trial::Trial};
 use crate::{
     config::Settings,
@@ -7,7 +9,10 @@ use crate::{
     plan::Goal,
     postgres::{Message, Outcome as Reply, ServerError, Session},
     sql::Ident,
-    structure::{Change, Difference, Snapshot, Unseen, WriteError, diff, snapshot, unseen, write},
+    structure::{
+        Change, Detail, Difference, Kind, Snapshot, Unseen, WriteError, detailed, diff, unseen,
+        write,
+    },
 };
 
 /// What is to be written down.
@@ -20,6 +25,8 @@ pub struct DumpRequest<'a> {
     pub prepare: Option<&'a str>,
     /// The structure of a schema that is there, instead of that which the files make.
     pub from: Option<Subject>,
+    /// Whether it also says who may do what. The roles must be there.
+    pub privileges: bool,
 }
 
 /// A structure, with what is known of it.
@@ -88,17 +95,25 @@ pub async fn dump(server: &Server, request: &DumpRequest<'_>) -> Result<Dumped, 
                 trial = trial.into_tenant(&name).await?;
                 up(&mut trial, Scope::Tenant).await?;
             }
-            subject(&mut trial, request.scope).await?
+            subject(&mut trial, request).await?
         }
     };
     if !subject.unseen.objects.is_empty() {
         return Err(DumpError::Unseen(subject.unseen.objects));
     }
+    if request.from.is_none() && has_extension(&subject.snapshot) {
+        // It is there once in a database.
+        trial.close().await;
+        trial = Trial::shared(server, request.settings, request.prepare).await?;
+        if request.scope == Scope::Tenant {
+            up(&mut trial, Scope::Shared).await?;
+        }
+    }
     let session = trial.session().await?;
-    let (statements, left) = copy(session, "dump_copy", &subject.snapshot).await?;
+    let (statements, left) = copy(session, &subject.snapshot, request.privileges).await?;
     let differences = diff(&subject.snapshot, &left);
     if !differences.is_empty() {
-        let (_, again) = copy(session, "dump_copy_again", &left).await?;
+        let (_, again) = copy(session, &left, request.privileges).await?;
         if !differences.iter().all(is_rewording) || left != again {
             return Err(DumpError::Differs(differences));
         }
@@ -115,13 +130,25 @@ pub async fn dump(server: &Server, request: &DumpRequest<'_>) -> Result<Dumped, 
 /// Writes a structure, makes it in a new schema, and looks at what that is like.
 async fn copy(
     session: &mut Session,
-    name: &str,
     original: &Snapshot,
+    privileges: bool,
 ) -> Result<(Vec<String>, Snapshot), DumpError> {
-    let schema = Ident::new(name).map_err(VerifyError::from)?;
+    let schema = Ident::new("dump_copy").map_err(VerifyError::from)?;
     let statements = arrange(session, &schema, write(original)?).await?;
-    let left = snapshot(session.connection(), &schema).await;
+    let left = detailed(session.connection(), &schema, detail(privileges)).await;
     Ok((statements, left.map_err(VerifyError::from)?))
+}
+
+fn has_extension(snapshot: &Snapshot) -> bool {
+    let mut objects = snapshot.objects();
+    objects.any(|(object, _)| object.kind == Kind::Extension)
+}
+
+fn detail(privileges: bool) -> Detail {
+    Detail {
+        privileges,
+        ..Detail::STRUCTURE
+    }
 }
 
 /// Whether it is about nothing but the words of an expression. PostgreSQL writes some differently once it has read its own
@@ -152,21 +179,41 @@ async fn up(trial: &mut Trial, scope: Scope) -> Result<(), DumpError> {
     }
 }
 
-async fn subject(trial: &mut Trial, scope: Scope) -> Result<Subject, DumpError> {
+async fn subject(trial: &mut Trial, request: &DumpRequest<'_>) -> Result<Subject, DumpError> {
     let latest = trial.set().latest().map(|migration| migration.version);
-    let set = match scope {
+    let set = match request.scope {
         Scope::Shared => "the shared set",
         Scope::Tenant => "the tenants' set",
     };
     let schema = trial.schema().clone();
     let session = trial.session().await?;
-    let snapshot = snapshot(session.connection(), &schema).await;
-    let unseen = unseen(session.connection(), &schema).await;
-    Ok(Subject {
-        snapshot: snapshot.map_err(VerifyError::from)?,
-        unseen: unseen.map_err(VerifyError::from)?,
-        title: title(set, latest),
-    })
+    let title = title(set, latest);
+    Ok(Subject::look(session.connection(), &schema, title, request.privileges).await?)
+}
+
+impl Subject {
+    /// Looks at a schema that is there.
+    ///
+    /// # Errors
+    /// Where it is not, or cannot be read.
+    pub async fn look(
+        conn: &mut PgConnection,
+        schema: &Ident,
+        title: String,
+        privileges: bool,
+    ) -> Result<Self, VerifyError> {
+        let snapshot = detailed(conn, schema, detail(privileges)).await?;
+        let mut unseen = unseen(conn, schema).await?;
+        if privileges {
+            let left = |what: &String| !what.contains("privileges");
+            unseen.circumstances.retain(left);
+        }
+        Ok(Self {
+            snapshot,
+            unseen,
+            title,
+        })
+    }
 }
 
 /// `the tenants' set at 7`
@@ -185,6 +232,7 @@ async fn arrange(
     statements: Vec<String>,
 ) -> Result<Vec<String>, DumpError> {
     let (mut done, mut waiting) = (Vec::with_capacity(statements.len()), statements);
+    run(session, &format!("DROP SCHEMA IF EXISTS {schema} CASCADE")).await?;
     run(session, &format!("CREATE SCHEMA {schema}")).await?;
     while !waiting.is_empty() {
         let (before, mut stuck, mut left) = (done.len(), None, Vec::new());

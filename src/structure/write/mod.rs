@@ -6,6 +6,7 @@
 mod aggregate;
 mod called;
 mod object;
+mod privileges;
 mod rare;
 mod table;
 
@@ -36,8 +37,12 @@ pub enum WriteError {
 /// # Errors
 /// Where anything in the snapshot cannot be written.
 pub fn write(snapshot: &Snapshot) -> Result<Vec<String>, WriteError> {
+    let mut told = snapshot
+        .objects()
+        .flat_map(|(_, properties)| properties.keys());
     let mut writer = Writer {
         snapshot,
+        tells_privileges: told.any(|property| property.starts_with("privileges of ")),
         phases: Default::default(),
     };
     for (key, properties) in snapshot.objects() {
@@ -63,12 +68,19 @@ enum Phase {
     Family,
     Behaviour,
     Comment,
+    Privilege,
+    Owner,
 }
 
-const PHASES: usize = Phase::Comment as usize + 1;
+const PHASES: usize = Phase::Owner as usize + 1;
+
+/// How the schema's own name is written until it is known.
+const OWN: &str = "<schema>";
 
 struct Writer<'a> {
     snapshot: &'a Snapshot,
+    /// Whether an object without any is one that nobody has any to.
+    tells_privileges: bool,
     phases: [Vec<String>; PHASES],
 }
 
@@ -79,7 +91,7 @@ impl Writer<'_> {
 
     fn object(&mut self, key: &ObjectKey, properties: &Properties) -> Result<(), WriteError> {
         match key.kind {
-            Kind::Schema => return Err(unwritable(key, "its name is not known here")),
+            Kind::Schema => {}
             Kind::Type => self.a_type(key, properties)?,
             Kind::Sequence => self.sequence(key, properties)?,
             Kind::Table => self.table(key, properties)?,
@@ -110,15 +122,19 @@ impl Writer<'_> {
             | Kind::TextSearchConfiguration
             | Kind::Conversion => self.rare(key, properties)?,
         }
-        match properties.get("comment") {
-            Some(comment) => self.comment(key, comment),
-            None => Ok(()),
+        if let Some(comment) = properties.get("comment") {
+            self.comment(key, comment)?;
         }
+        self.privileges(key, properties)
     }
 
     fn comment(&mut self, key: &ObjectKey, comment: &str) -> Result<(), WriteError> {
-        let (what, comment) = (self.called(key)?, Literal::new(comment)?);
-        self.add(Phase::Comment, format!("COMMENT ON {what} IS {comment}"));
+        let comment = Literal::new(comment)?;
+        let text = match key.kind {
+            Kind::Schema => at_schema(&format!("COMMENT ON SCHEMA {OWN} IS {comment}"))?,
+            _ => format!("COMMENT ON {} IS {comment}", self.called(key)?),
+        };
+        self.add(Phase::Comment, text);
         Ok(())
     }
 
@@ -130,6 +146,15 @@ impl Writer<'_> {
             name: name.to_owned(),
         })
     }
+}
+
+/// A statement that names the schema itself, which is known only where the file is run: `<schema>` stands for it.
+fn at_schema(statement: &str) -> Result<String, NulByte> {
+    let statement = statement.replace('%', "%%").replacen(OWN, "%1$I", 1);
+    Ok(format!(
+        "DO $do$ BEGIN EXECUTE pg_catalog.format({}, pg_catalog.current_schema()); END $do$",
+        Literal::new(&statement)?
+    ))
 }
 
 fn ident(name: &str) -> Result<Ident, WriteError> {

@@ -1,12 +1,10 @@
 //! What stands beside tables: types, sequences, functions, views, triggers, policies.
 
 use super::{
-    Kind, ObjectKey, Phase, Properties, WriteError, Writer, ident, required, table_of, unwritable,
+    Kind, OWN, ObjectKey, Phase, Properties, WriteError, Writer, at_schema, ident, required,
+    table_of, unwritable,
 };
 use crate::sql::Literal;
-
-/// How the schema itself is named in what a function sets.
-const OWN: &str = "<schema>";
 
 impl Writer<'_> {
     pub(super) fn is_domain(&self, key: &ObjectKey) -> bool {
@@ -125,15 +123,8 @@ impl Writer<'_> {
         let kept: Vec<_> = head.lines().filter(|line| !is_own(line)).collect();
         self.add(Phase::Routine, format!("{}{body}", kept.join("\n")));
         let kind = key.kind.to_string().to_uppercase();
-        let path = path.replace('%', "%%").replace(OWN, "%1$I");
-        let text = format!(
-            "ALTER {kind} {}{path}",
-            self.signature(key)?.replace('%', "%%")
-        );
-        self.add(
-            Phase::Behaviour,
-            format!("DO $do$ BEGIN EXECUTE pg_catalog.format({}, pg_catalog.current_schema()); END $do$", Literal::new(&text)?),
-        );
+        let text = format!("ALTER {kind} {}{path}", self.signature(key)?);
+        self.add(Phase::Behaviour, at_schema(&text)?);
         Ok(())
     }
 
