@@ -103,7 +103,10 @@ impl Row {
             }
         }
         let name = match kind {
-            Kind::Function | Kind::Procedure | Kind::Aggregate => unqualify(&name, kind, schema),
+            Kind::Function | Kind::Procedure | Kind::Aggregate => {
+                let arguments = properties.get("arguments").map_or("", String::as_str);
+                format!("{name}({arguments})")
+            }
             _ => name,
         };
         (ObjectKey { kind, table, name }, properties)

@@ -1,11 +1,12 @@
--- Functions, procedures and aggregates of the schemas $1, named with the types of their arguments. Those that came with
+-- Functions, procedures and aggregates of the schemas $1, which are then named with the types of their arguments. Those that came with
 -- a range type go with it.
 select
     p.pronamespace as namespace,
     case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end as kind,
     null as "table",
-    p.proname::text || '('::text || pg_catalog.oidvectortypes(p.proargtypes) || ')'::text as name,
+    p.proname as name,
     pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+        'arguments', pg_catalog.oidvectortypes(p.proargtypes),
         -- PostgreSQL cannot write the definition of an aggregate: its parts follow.
         'definition', case when p.prokind <> 'a' then pg_catalog.pg_get_functiondef(p.oid) end,
         'transition function', case when a.aggtransfn::oid <> 0::oid then a.aggtransfn::oid::regprocedure::text end,

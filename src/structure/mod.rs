@@ -6,6 +6,7 @@
 mod catalog;
 mod difference;
 mod error;
+mod names;
 mod object;
 mod snapshot;
 mod unqualified;
@@ -18,4 +19,4 @@ pub use error::StructureError;
 pub use object::{Kind, ObjectKey};
 pub use snapshot::{Properties, Snapshot};
 pub use unseen::{Unseen, unseen};
-pub use write::{WriteError, write};
+pub use write::{Statement, WriteError, write};

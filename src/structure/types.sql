@@ -26,21 +26,25 @@ select
             then t.typcollation::regcollation::text end,
         'not null', case when t.typtype = 'd' then case when t.typnotnull then 'yes' else 'no' end end,
         'default', case when t.typtype = 'd' then pg_catalog.pg_get_expr(t.typdefaultbin, 0::oid) end,
-        'constraints', (
-            select pg_catalog.string_agg(
-                'constraint '::text || pg_catalog.quote_ident(k.conname::text) || ' '::text
-                    || pg_catalog.pg_get_constraintdef(k.oid),
-                ' '::text order by k.conname::text collate "C")
-            from pg_catalog.pg_constraint k
-            where k.contypid = t.oid and k.contype <> 'n'
-        ),
         'subtype', pg_catalog.format_type(g.rngsubtype, null),
+        'subtype collation', case when g.rngcollation <> sub.typcollation then g.rngcollation::regcollation::text end,
+        'subtype operator class', case when not o.opcdefault
+            then pg_catalog.quote_ident(ns.nspname::text) || '.'::text || pg_catalog.quote_ident(o.opcname::text) end,
+        'multirange', pg_catalog.quote_ident(m.typname::text),
         'comment', pg_catalog.obj_description(t.oid, 'pg_type'::name)
-    )) as properties
+    ) || coalesce((
+        select pg_catalog.jsonb_object_agg('constraint '::text || k.conname::text, pg_catalog.pg_get_constraintdef(k.oid))
+        from pg_catalog.pg_constraint k
+        where k.contypid = t.oid and k.contype <> 'n'
+    ), '{}'::jsonb)) as properties
 from pg_catalog.pg_type t
 left join pg_catalog.pg_class r on r.oid = t.typrelid
 left join pg_catalog.pg_type base on base.oid = t.typbasetype
 left join pg_catalog.pg_range g on g.rngtypid = t.oid
+left join pg_catalog.pg_type sub on sub.oid = g.rngsubtype
+left join pg_catalog.pg_type m on m.oid = g.rngmultitypid
+left join pg_catalog.pg_opclass o on o.oid = g.rngsubopc
+left join pg_catalog.pg_namespace ns on ns.oid = o.opcnamespace
 where t.typnamespace = any ($1)
     and (t.typtype in ('e', 'd', 'r') or r.relkind = 'c')
     and not exists (

@@ -98,7 +98,7 @@ fn cut(text: &str, schema: &Schema, reach: Reach) -> String {
 
 /// Whether the schema's name, standing between `before` and `name`, is there as the schema's.
 fn qualifies(before: &str, name: &str, reach: Reach) -> bool {
-    if before.ends_with("OPERATOR(") || before.ends_with("::") {
+    if before.ends_with("OPERATOR(") || before.ends_with("::") || follows_a_name(before) {
         return true;
     }
     let called = token_length(name);
@@ -106,8 +106,21 @@ fn qualifies(before: &str, name: &str, reach: Reach) -> bool {
     is_name && !before.ends_with('.') && (reach == Reach::All || name[called..].starts_with('('))
 }
 
+/// Whether a name stands right before, as that of a column does before its type: PostgreSQL writes its own words in
+/// capitals, and all other names with a comma or an operator between them.
+fn follows_a_name(before: &str) -> bool {
+    let Some(before) = before.strip_suffix(' ') else {
+        return false;
+    };
+    before.ends_with('"')
+        || before
+            .rsplit(|c| !is_word(c) && c != '$')
+            .next()
+            .is_some_and(|word| word.starts_with(|c: char| c.is_lowercase() || c == '_'))
+}
+
 /// How many bytes the first token has: a text in quotes, a quoted name, a word, or one character.
-fn token_length(text: &str) -> usize {
+pub(super) fn token_length(text: &str) -> usize {
     let quoted = |quote: &str| {
         text[quote.len()..]
             .find(quote)
@@ -173,6 +186,15 @@ mod tests {
         assert_eq!(
             acme(view, Kind::View),
             " SELECT acme.id, f(acme.n), 'x'::path, a OPERATOR(=) b\n   FROM acme;"
+        );
+    }
+
+    #[test]
+    fn knows_a_type_after_the_name_of_its_column() {
+        let view = " SELECT r.a\n   FROM json_to_recordset('[]'::json) r(a acme.path, \"b c\" acme.path[]), acme.other()";
+        assert_eq!(
+            acme(view, Kind::View),
+            " SELECT r.a\n   FROM json_to_recordset('[]'::json) r(a path, \"b c\" path[]), other()"
         );
     }
 

@@ -10,6 +10,11 @@ select
             select pg_catalog.string_agg(o, ', '::text order by o collate "C")
             from pg_catalog.unnest(c.reloptions) o
         ),
+        'toast storage parameters', (
+            select pg_catalog.string_agg(o, ', '::text order by o collate "C")
+            from pg_catalog.pg_class toast, pg_catalog.unnest(toast.reloptions) o
+            where toast.oid = c.reltoastrelid
+        ),
         'comment', pg_catalog.obj_description(c.oid, 'pg_class'::name)
     )) as properties
 from pg_catalog.pg_class c

@@ -3,10 +3,15 @@
 //! The statements stand in the order in which they usually can be run; which one needs which other is known to the server
 //! alone, so whoever runs them has to try. What cannot be written is refused, never left out.
 
+mod arrays;
 mod object;
 mod table;
 
-use super::{Kind, ObjectKey, Properties, Snapshot};
+use std::cmp::Reverse;
+
+use arrays::kept_whole;
+
+use super::{Kind, ObjectKey, Properties, Snapshot, names::unquoted};
 use crate::sql::{Ident, InvalidIdent, Literal, NulByte};
 
 /// What keeps a structure from being written as SQL.
@@ -28,17 +33,33 @@ pub enum WriteError {
     Text(#[from] NulByte),
 }
 
-/// One statement a text, without the semicolon at its end. Names come without the schema's.
+/// A part of a structure as SQL, without a semicolon at its end. Names come without the schema's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Its text.
+    pub sql: String,
+    /// The same in several statements, for what stands in a circle, such as a table whose default calls a function that
+    /// reads the table; empty where there is no other way to say it.
+    pub apart: Vec<String>,
+}
+
+/// The statements that make the structure.
 ///
 /// # Errors
 /// Where anything in the snapshot cannot be written.
-pub fn write(snapshot: &Snapshot) -> Result<Vec<String>, WriteError> {
+pub fn write(snapshot: &Snapshot) -> Result<Vec<Statement>, WriteError> {
     let mut writer = Writer {
         snapshot,
         phases: Default::default(),
+        references: Vec::new(),
     };
     for (key, properties) in snapshot.objects() {
         writer.object(key, properties)?;
+    }
+    // The reference of a partition first: that of the whole then takes it for its own, and makes none of another name.
+    writer.references.sort_by_key(|(depth, _)| Reverse(*depth));
+    for (_, reference) in std::mem::take(&mut writer.references) {
+        writer.add(Phase::Reference, reference);
     }
     Ok(writer.phases.into_iter().flatten().collect())
 }
@@ -52,11 +73,18 @@ enum Phase {
     Table,
     Ownership,
     Constraint,
+    /// Partitions come to their parents with all that a parent would hand down to them, but for keys and indexes: the
+    /// right ones of those are named to it.
+    Family,
+    Key,
+    KeyOfPart,
     Reference,
     View,
     Index,
-    Family,
+    IndexOfPart,
     Behaviour,
+    /// What a parent has handed down may be turned off in a partition.
+    Enabling,
     Comment,
 }
 
@@ -64,11 +92,21 @@ const PHASES: usize = Phase::Comment as usize + 1;
 
 struct Writer<'a> {
     snapshot: &'a Snapshot,
-    phases: [Vec<String>; PHASES],
+    phases: [Vec<Statement>; PHASES],
+    /// Foreign keys, with the depth of their tables.
+    references: Vec<(usize, String)>,
 }
 
 impl Writer<'_> {
-    fn add(&mut self, phase: Phase, statement: String) {
+    fn add(&mut self, phase: Phase, sql: String) {
+        self.add_or_apart(phase, sql, Vec::new());
+    }
+
+    fn add_or_apart(&mut self, phase: Phase, sql: String, apart: Vec<String>) {
+        let statement = Statement {
+            sql: kept_whole(&sql),
+            apart: apart.iter().map(|sql| kept_whole(sql)).collect(),
+        };
         self.phases[phase as usize].push(statement);
     }
 
@@ -115,13 +153,43 @@ impl Writer<'_> {
             Kind::Trigger => of_table("TRIGGER")?,
             Kind::Rule => of_table("RULE")?,
             Kind::Policy => of_table("POLICY")?,
-            Kind::Function => format!("FUNCTION {}", signature(key)?),
-            Kind::Procedure => format!("PROCEDURE {}", signature(key)?),
-            Kind::Aggregate => format!("AGGREGATE {}", signature(key)?),
+            Kind::Function => format!("FUNCTION {}", self.signature(key)?),
+            Kind::Procedure => format!("PROCEDURE {}", self.signature(key)?),
+            Kind::Aggregate => format!("AGGREGATE {}", self.signature(key)?),
         };
         let comment = Literal::new(comment)?;
         self.add(Phase::Comment, format!("COMMENT ON {what} IS {comment}"));
         Ok(())
+    }
+
+    /// Name and types of arguments, as they stand in a statement; `*` is what an aggregate without arguments takes.
+    fn signature(&self, key: &ObjectKey) -> Result<String, WriteError> {
+        let properties = self.snapshot.get(key);
+        let arguments = properties.and_then(|p| p.get("arguments"));
+        let name = arguments.and_then(|arguments| {
+            let name = key
+                .name
+                .strip_suffix(')')?
+                .strip_suffix(arguments.as_str())?;
+            Some((name.strip_suffix('(')?, arguments))
+        });
+        let (name, arguments) =
+            name.ok_or_else(|| unwritable(key, "its arguments are not known"))?;
+        let name = ident(name)?;
+        Ok(match arguments.as_str() {
+            "" if key.kind == Kind::Aggregate => format!("{name}(*)"),
+            arguments => format!("{name}({arguments})"),
+        })
+    }
+
+    /// How many tables this one is a partition of, each within the next.
+    fn depth(&self, table: &str) -> usize {
+        let of = self.of(Kind::Table, None, table);
+        let part = of.filter(|of| of.contains_key("partition bound"));
+        match part.and_then(|part| part.get("parents")) {
+            Some(parent) => 1 + self.depth(&unquoted(parent)),
+            None => 0,
+        }
     }
 
     /// The properties of another object.
@@ -158,17 +226,4 @@ fn unwritable(key: &ObjectKey, why: &'static str) -> WriteError {
         object: key.clone(),
         why,
     }
-}
-
-/// Name and types of arguments, as they stand in a statement; `*` is what an aggregate without arguments takes.
-fn signature(key: &ObjectKey) -> Result<String, WriteError> {
-    let (name, arguments) = key
-        .name
-        .split_once('(')
-        .ok_or_else(|| unwritable(key, "its arguments are not known"))?;
-    let name = ident(name)?;
-    Ok(match arguments {
-        ")" if key.kind == Kind::Aggregate => format!("{name}(*)"),
-        arguments => format!("{name}({arguments}"),
-    })
 }

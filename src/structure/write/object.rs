@@ -1,10 +1,12 @@
 //! What stands beside tables: types, sequences, functions, views, triggers, policies.
 
 use super::{
-    Kind, ObjectKey, Phase, Properties, WriteError, Writer, ident, required, signature, table_of,
-    unwritable,
+    Kind, ObjectKey, Phase, Properties, WriteError, Writer, ident, required, table_of, unwritable,
 };
-use crate::sql::Literal;
+use crate::{
+    sql::Literal,
+    structure::names::{split, table_and_column},
+};
 
 /// How the schema itself is named in what a function sets.
 const OWN: &str = "<schema>";
@@ -25,26 +27,60 @@ impl Writer<'_> {
         let text = match get("kind") {
             "enum" => format!("CREATE TYPE {name} AS ENUM ({})", get("labels")),
             "composite" => format!("CREATE TYPE {name} AS ({})", get("attributes")),
-            "range" => format!("CREATE TYPE {name} AS RANGE (SUBTYPE = {})", get("subtype")),
-            "domain" => {
-                let mut text = format!("CREATE DOMAIN {name} AS {}", get("base type"));
-                if let Some(collation) = properties.get("collation") {
-                    text += &format!(" COLLATE {collation}");
+            "range" => {
+                let mut text = format!("CREATE TYPE {name} AS RANGE (SUBTYPE = {}", get("subtype"));
+                for (word, property) in [
+                    ("SUBTYPE_OPCLASS", "subtype operator class"),
+                    ("COLLATION", "subtype collation"),
+                    ("MULTIRANGE_TYPE_NAME", "multirange"),
+                ] {
+                    if let Some(value) = properties.get(property) {
+                        text += &format!(", {word} = {value}");
+                    }
                 }
-                if let Some(default) = properties.get("default") {
-                    text += &format!(" DEFAULT {default}");
-                }
-                if get("not null") == "yes" {
-                    text += " NOT NULL";
-                }
-                if let Some(constraints) = properties.get("constraints") {
-                    text += &format!(" {constraints}");
-                }
-                text
+                text + ")"
             }
+            "domain" => return self.domain(key, properties),
             _ => return Err(unwritable(key, "it is a type of another kind")),
         };
         self.add(Phase::Type, text);
+        Ok(())
+    }
+
+    fn domain(&mut self, key: &ObjectKey, properties: &Properties) -> Result<(), WriteError> {
+        let name = ident(&key.name)?;
+        let base = required(key, properties, "base type")?;
+        let mut text = format!("CREATE DOMAIN {name} AS {base}");
+        if let Some(collation) = properties.get("collation") {
+            text += &format!(" COLLATE {collation}");
+        }
+        let mut apart = vec![text.clone()];
+        if let Some(default) = properties.get("default") {
+            text += &format!(" DEFAULT {default}");
+            apart.push(format!("ALTER DOMAIN {name} SET DEFAULT {default}"));
+        }
+        if properties.get("not null").is_some_and(|is| is == "yes") {
+            text += " NOT NULL";
+            apart.push(format!("ALTER DOMAIN {name} SET NOT NULL"));
+        }
+        let mut later = Vec::new();
+        for (property, definition) in properties {
+            let Some(constraint) = property.strip_prefix("constraint ") else {
+                continue;
+            };
+            let constraint = format!("CONSTRAINT {} {definition}", ident(constraint)?);
+            let added = format!("ALTER DOMAIN {name} ADD {constraint}");
+            if definition.ends_with(" NOT VALID") {
+                later.push(added);
+            } else {
+                text += &format!(" {constraint}");
+                apart.push(added);
+            }
+        }
+        self.add_or_apart(Phase::Type, text, apart);
+        for statement in later {
+            self.add(Phase::Constraint, statement);
+        }
         Ok(())
     }
 
@@ -56,17 +92,17 @@ impl Writer<'_> {
         let name = ident(&key.name)?;
         let owner = properties
             .get("owned by")
-            .and_then(|owner| owner.rsplit_once('.'));
+            .and_then(|owner| table_and_column(owner));
         if let Some((table, column)) = owner {
-            let column_of = self.of(Kind::Column, Some(table), column);
+            let column_of = self.of(Kind::Column, Some(&table), &column);
             if column_of.is_some_and(|column| column.contains_key("identity")) {
                 // Made with its column.
                 return Ok(());
             }
             let owned = format!(
                 "ALTER SEQUENCE {name} OWNED BY {}.{}",
-                ident(table)?,
-                ident(column)?
+                ident(&table)?,
+                ident(&column)?
             );
             self.add(Phase::Ownership, owned);
         }
@@ -93,16 +129,20 @@ impl Writer<'_> {
         let body = body.iter().filter_map(|begin| definition.find(begin)).min();
         let (head, body) = definition.split_at(body.unwrap_or(definition.len()));
         let is_own = |line: &&str| line.starts_with(" SET search_path TO ") && line.contains(OWN);
-        let Some(path) = head.lines().find(is_own) else {
+        if !head.lines().any(|line| is_own(&line)) {
             self.add(Phase::Routine, definition.to_owned());
             return Ok(());
-        };
-        // The name of the schema is known only where the file is run.
-        let kept: Vec<_> = head.lines().filter(|line| !is_own(line)).collect();
+        }
+        // The name of the schema is known only where the file is run. All that is set is set then, as its order counts.
+        let (set, kept): (Vec<_>, Vec<_>) =
+            head.lines().partition(|line| line.starts_with(" SET "));
         self.add(Phase::Routine, format!("{}{body}", kept.join("\n")));
         let kind = key.kind.to_string().to_uppercase();
-        let path = path.replace('%', "%%").replace(OWN, "%1$I");
-        let text = format!("ALTER {kind} {}{path}", signature(key)?.replace('%', "%%"));
+        let set = set.concat().replace('%', "%%").replace(OWN, "%1$I");
+        let text = format!(
+            "ALTER {kind} {}{set}",
+            self.signature(key)?.replace('%', "%%")
+        );
         self.add(
             Phase::Behaviour,
             format!("DO $do$ BEGIN EXECUTE pg_catalog.format({}, pg_catalog.current_schema()); END $do$", Literal::new(&text)?),
@@ -118,11 +158,7 @@ impl Writer<'_> {
         // Functions are known with their arguments, and named here without.
         let function = |property: &str| {
             let function = properties.get(property)?;
-            Some(
-                function
-                    .split_once('(')
-                    .map_or(function.as_str(), |(name, _)| name),
-            )
+            split(function, "(").first().copied()
         };
         let transition = function("transition function");
         let transition = transition.ok_or_else(|| unwritable(key, "its function is not known"))?;
@@ -141,7 +177,7 @@ impl Writer<'_> {
         }
         let text = format!(
             "CREATE AGGREGATE {} ({})",
-            signature(key)?,
+            self.signature(key)?,
             parts.join(", ")
         );
         self.add(Phase::Routine, text);
@@ -161,8 +197,17 @@ impl Writer<'_> {
         } else {
             "MATERIALIZED VIEW"
         };
-        let options = properties.get("options").map(|o| format!(" WITH ({o})"));
-        let options = options.unwrap_or_default();
+        let toast = properties.get("toast storage parameters").into_iter();
+        let toast = toast
+            .flat_map(|all| all.split(", "))
+            .map(|one| format!("toast.{one}"));
+        let own = properties.get("options").cloned().into_iter();
+        let options: Vec<_> = own.chain(toast).collect();
+        let options = if options.is_empty() {
+            String::new()
+        } else {
+            format!(" WITH ({})", options.join(", "))
+        };
         self.add(
             Phase::View,
             format!("CREATE {kind} {name}{options} AS\n{definition}"),
@@ -176,18 +221,18 @@ impl Writer<'_> {
         properties: &Properties,
     ) -> Result<(), WriteError> {
         let table = table_of(key)?;
-        if key.kind == Kind::Trigger && self.comes_from_parent(table, key) {
-            return Ok(());
+        // A partition gets those of its parent when they are made there.
+        if !properties.contains_key("from parent") {
+            let definition = required(key, properties, "definition")?;
+            self.add(
+                Phase::Behaviour,
+                definition.trim_end_matches(';').to_owned(),
+            );
         }
-        let definition = required(key, properties, "definition")?;
-        self.add(
-            Phase::Behaviour,
-            definition.trim_end_matches(';').to_owned(),
-        );
-        let word = if key.kind == Kind::Trigger {
-            "TRIGGER"
+        let (only, word) = if key.kind == Kind::Trigger {
+            ("ONLY ", "TRIGGER")
         } else {
-            "RULE"
+            ("", "RULE")
         };
         let how = match properties.get("enabled").map(String::as_str) {
             Some("no") => "DISABLE",
@@ -196,25 +241,12 @@ impl Writer<'_> {
             _ => return Ok(()),
         };
         let text = format!(
-            "ALTER TABLE {} {how} {word} {}",
+            "ALTER TABLE {only}{} {how} {word} {}",
             ident(table)?,
             ident(&key.name)?
         );
-        self.add(Phase::Behaviour, text);
+        self.add(Phase::Enabling, text);
         Ok(())
-    }
-
-    /// A partition gets the triggers of its parent when it is attached.
-    fn comes_from_parent(&self, table: &str, trigger: &ObjectKey) -> bool {
-        let parents = self
-            .of(Kind::Table, None, table)
-            .filter(|table| table.contains_key("partition bound"))
-            .and_then(|table| table.get("parents"));
-        parents.is_some_and(|parent| {
-            let parent = parent.trim_matches('"').replace("\"\"", "\"");
-            self.of(Kind::Trigger, Some(&parent), &trigger.name)
-                .is_some()
-        })
     }
 
     pub(super) fn policy(

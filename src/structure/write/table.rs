@@ -4,6 +4,10 @@ use super::{
     Kind, ObjectKey, Phase, Properties, WriteError, Writer, ident, object::sequence_options,
     required, table_of, unwritable,
 };
+use crate::{
+    sql::Ident,
+    structure::names::{split, table_and_column},
+};
 
 impl Writer<'_> {
     pub(super) fn table(
@@ -25,12 +29,27 @@ impl Writer<'_> {
             ""
         };
         let columns = self.columns(&key.name)?;
-        let columns = if columns.is_empty() {
-            String::new()
-        } else {
-            format!("\n    {}\n", columns.join(",\n    "))
+        let (mut whole, mut without) = (Vec::new(), Vec::new());
+        let mut defaults = Vec::new();
+        for column in &columns {
+            whole.push(column.text(true));
+            without.push(column.text(false));
+            if let Some(default) = column.default {
+                let column = &column.name;
+                defaults.push(format!(
+                    "ALTER TABLE ONLY {name} ALTER COLUMN {column} SET DEFAULT {default}"
+                ));
+            }
+        }
+        let head = |columns: Vec<String>| {
+            let columns = if columns.is_empty() {
+                String::new()
+            } else {
+                format!("\n    {}\n", columns.join(",\n    "))
+            };
+            format!("CREATE {unlogged}TABLE {name} ({columns})")
         };
-        let mut text = format!("CREATE {unlogged}TABLE {name} ({columns})");
+        let mut text = String::new();
         if let Some(partition_key) = get("partition key") {
             text += &format!(" PARTITION BY {partition_key}");
         }
@@ -46,7 +65,12 @@ impl Writer<'_> {
         if !parameters.is_empty() {
             text += &format!(" WITH ({})", parameters.join(", "));
         }
-        self.add(Phase::Table, text);
+        let apart = if defaults.is_empty() {
+            Vec::new()
+        } else {
+            [vec![head(without) + &text], defaults].concat()
+        };
+        self.add_or_apart(Phase::Table, head(whole) + &text, apart);
         self.family(key, properties)?;
         for (property, value, change) in [
             ("row security", "on", "ENABLE ROW LEVEL SECURITY"),
@@ -70,7 +94,7 @@ impl Writer<'_> {
                 self.add(Phase::Family, text);
             }
             (Some(parents), None) => {
-                for parent in parents.split(", ") {
+                for parent in split(parents, ", ") {
                     self.add(
                         Phase::Family,
                         format!("ALTER TABLE {name} INHERIT {parent}"),
@@ -85,8 +109,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// The columns of a table, in their order, each as it stands in `CREATE TABLE`.
-    fn columns(&self, table: &str) -> Result<Vec<String>, WriteError> {
+    /// The columns of a table, in their order.
+    fn columns(&self, table: &str) -> Result<Vec<Column<'_>>, WriteError> {
         let columns = self
             .snapshot
             .objects()
@@ -100,17 +124,17 @@ impl Writer<'_> {
                 ))
             })
             .collect::<Result<_, WriteError>>()?;
-        columns.sort();
-        Ok(columns.into_iter().map(|(_, text)| text).collect())
+        columns.sort_by_key(|(position, _)| *position);
+        Ok(columns.into_iter().map(|(_, column)| column).collect())
     }
 
-    fn column(&self, key: &ObjectKey, properties: &Properties) -> Result<String, WriteError> {
+    fn column<'p>(
+        &self,
+        key: &ObjectKey,
+        properties: &'p Properties,
+    ) -> Result<Column<'p>, WriteError> {
         let get = |property: &str| properties.get(property).map(String::as_str);
-        let mut text = format!(
-            "{} {}",
-            ident(&key.name)?,
-            required(key, properties, "type")?
-        );
+        let mut text = required(key, properties, "type")?.to_owned();
         if let Some(compression) = get("compression") {
             text += &format!(" COMPRESSION {compression}");
         }
@@ -122,9 +146,6 @@ impl Writer<'_> {
             Some("no") => {}
             _ => return Err(unwritable(key, "its NOT NULL has not been validated")),
         }
-        if let Some(default) = get("default") {
-            text += &format!(" DEFAULT {default}");
-        }
         if let Some((expression, how)) = get("generated").and_then(|g| g.rsplit_once(' ')) {
             text += &format!(" GENERATED ALWAYS AS ({expression}) {}", how.to_uppercase());
         }
@@ -135,14 +156,20 @@ impl Writer<'_> {
                 identity.to_uppercase()
             );
         }
-        Ok(text)
+        Ok(Column {
+            name: ident(&key.name)?,
+            rest: text,
+            default: properties.get("default"),
+        })
     }
 
     /// The sequence behind an identity column.
     fn identity(&self, key: &ObjectKey) -> Result<String, WriteError> {
-        let owner = format!("{}.{}", table_of(key)?, key.name);
+        let owner = (table_of(key)?.to_owned(), key.name.clone());
         let mut sequences = self.snapshot.objects().filter(|(object, properties)| {
-            object.kind == Kind::Sequence && properties.get("owned by") == Some(&owner)
+            let owned_by = properties.get("owned by");
+            object.kind == Kind::Sequence
+                && owned_by.and_then(|path| table_and_column(path)).as_ref() == Some(&owner)
         });
         let Some((sequence, properties)) = sequences.next() else {
             // That of a partition is its parent's.
@@ -179,9 +206,16 @@ impl Writer<'_> {
                 .map(|s| format!("SET STORAGE {s}")),
         );
         changes.extend(properties.get("options").map(|o| format!("SET ({o})")));
+        if self.of(Kind::MaterializedView, None, table).is_some() {
+            let compression = properties.get("compression");
+            changes.extend(compression.map(|c| format!("SET COMPRESSION {c}")));
+        }
+        // A partition may have it otherwise.
+        let is_table = self.of(Kind::Table, None, table).is_some();
+        let only = if is_table { "ONLY " } else { "" };
         for change in changes {
             let table = ident(table)?;
-            let text = format!("ALTER TABLE {table} ALTER COLUMN {column} {change}");
+            let text = format!("ALTER TABLE {only}{table} ALTER COLUMN {column} {change}");
             self.add(Phase::Behaviour, text);
         }
         Ok(())
@@ -197,15 +231,32 @@ impl Writer<'_> {
             Some("no") => " NOT VALID",
             _ => "",
         };
-        let phase = if definition.starts_with("FOREIGN KEY") {
-            Phase::Reference
+        let table = table_of(key)?;
+        let (phase, only, options) = if definition.starts_with("FOREIGN KEY") {
+            let text = format!(
+                "ALTER TABLE {} ADD CONSTRAINT {} {definition}{not_valid}",
+                ident(table)?,
+                ident(&key.name)?
+            );
+            self.references.push((self.depth(table), text));
+            return Ok(());
+        } else if definition.starts_with("CHECK") {
+            (Phase::Constraint, "", None)
         } else {
-            Phase::Constraint
+            let index = self.of(Kind::Index, Some(table), &key.name);
+            let options = index.and_then(|index| options_of(index.get("definition")?));
+            (Phase::Key, "ONLY ", options)
+        };
+        let options = options.filter(|_| !definition.starts_with("EXCLUDE"));
+        let (definition, deferred) = match definition.find(" DEFERRABLE") {
+            Some(at) if options.is_some() => definition.split_at(at),
+            _ => (definition, ""),
         };
         let text = format!(
-            "ALTER TABLE {} ADD CONSTRAINT {} {definition}{not_valid}",
-            ident(table_of(key)?)?,
-            ident(&key.name)?
+            "ALTER TABLE {only}{} ADD CONSTRAINT {} {definition}{}{deferred}{not_valid}",
+            ident(table)?,
+            ident(&key.name)?,
+            options.unwrap_or_default(),
         );
         self.add(phase, text);
         Ok(())
@@ -217,19 +268,37 @@ impl Writer<'_> {
         properties: &Properties,
     ) -> Result<(), WriteError> {
         let table = table_of(key)?;
-        if properties.get("valid").is_some_and(|valid| valid != "yes") {
+        let of_table = self.of(Kind::Table, None, table);
+        let is_partitioned = of_table.is_some_and(|table| table.contains_key("partition key"));
+        // That of a partitioned table is valid once all partitions have theirs.
+        if !is_partitioned && properties.get("valid").is_some_and(|valid| valid != "yes") {
             return Err(unwritable(
                 key,
                 "it is not valid; `tenantry doctor` says how to mend it",
             ));
         }
         // That of a constraint is made with it.
-        if self.of(Kind::Constraint, Some(table), &key.name).is_none() {
+        let constraint = self.of(Kind::Constraint, Some(table), &key.name);
+        let definition = constraint.and_then(|constraint| constraint.get("definition"));
+        let is_made = definition.is_some_and(|definition| {
+            !definition.starts_with("CHECK") && !definition.starts_with("FOREIGN KEY")
+        });
+        if !is_made {
             let definition = required(key, properties, "definition")?;
-            // Partitions are attached later: there is nobody yet who would have to be left out.
-            self.add(Phase::Index, definition.replacen(" ON ONLY ", " ON ", 1));
+            self.add(Phase::Index, definition.to_owned());
         }
         let (table, name) = (ident(table)?, ident(&key.name)?);
+        if let Some(whole) = properties.get("part of") {
+            let phase = if is_made {
+                Phase::KeyOfPart
+            } else {
+                Phase::IndexOfPart
+            };
+            self.add(
+                phase,
+                format!("ALTER INDEX {whole} ATTACH PARTITION {name}"),
+            );
+        }
         if properties.contains_key("clustered") {
             self.add(
                 Phase::Behaviour,
@@ -242,6 +311,35 @@ impl Writer<'_> {
         }
         Ok(())
     }
+}
+
+/// A column as it stands in `CREATE TABLE`.
+struct Column<'p> {
+    name: Ident,
+    /// What follows the name, but for the default.
+    rest: String,
+    default: Option<&'p String>,
+}
+
+impl Column<'_> {
+    fn text(&self, with_default: bool) -> String {
+        let Self {
+            name,
+            rest,
+            default,
+        } = self;
+        match default.filter(|_| with_default) {
+            Some(default) => format!("{name} {rest} DEFAULT {default}"),
+            None => format!("{name} {rest}"),
+        }
+    }
+}
+
+/// ` WITH (fillfactor='70')`, from the definition of an index without a condition.
+fn options_of(definition: &str) -> Option<String> {
+    let parts = split(definition, " WITH (");
+    let options = parts.get(1)?;
+    Some(format!(" WITH ({options}"))
 }
 
 /// Whether a sequence is as PostgreSQL makes one where nothing is said of it.
