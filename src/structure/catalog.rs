@@ -2,6 +2,8 @@
 //!
 //! Leaves the connection as it was: what it sets, it sets in a transaction that it rolls back.
 
+use std::collections::BTreeSet;
+
 use sqlx::{Connection, FromRow, PgConnection, postgres::types::Oid, query, query_as, types::Json};
 
 use super::{
@@ -71,7 +73,9 @@ pub async fn snapshot(conn: &mut PgConnection, schema: &Ident) -> Result<Snapsho
         .map_err(failed("read the name"))?
         .ok_or_else(|| StructureError::NoSchema(schema.as_str().to_owned()))?;
 
-    let schema = Schema::new(schema.as_str(), &namespace.identifier);
+    let shadows = Shadows::read(&mut transaction, namespace.oid).await;
+    let shadows = shadows.map_err(failed("read the names that PostgreSQL has too"))?;
+    let schema = Schema::new(schema.as_str(), &namespace.identifier, shadows.all());
     let mut objects = Vec::new();
     for (doing, sql) in QUERIES {
         let rows: Vec<Row> = query_as(sql)
@@ -80,7 +84,10 @@ pub async fn snapshot(conn: &mut PgConnection, schema: &Ident) -> Result<Snapsho
             .fetch_all(&mut *transaction)
             .await
             .map_err(failed(doing))?;
-        objects.extend(rows.into_iter().map(|row| row.into_object(&schema)));
+        objects.extend(
+            rows.into_iter()
+                .map(|row| row.into_object(&schema, &shadows)),
+        );
     }
     transaction
         .rollback()
@@ -89,8 +96,51 @@ pub async fn snapshot(conn: &mut PgConnection, schema: &Ident) -> Result<Snapsho
     Ok(objects.into_iter().collect())
 }
 
+/// Names that `pg_catalog` has, too.
+struct Shadows {
+    types: BTreeSet<String>,
+    functions: BTreeSet<String>,
+    relations: BTreeSet<String>,
+}
+
+impl Shadows {
+    async fn read(conn: &mut PgConnection, namespace: Oid) -> sqlx::Result<Self> {
+        let rows: Vec<(String, String)> = query_as(include_str!("shadows.sql"))
+            .bind(namespace)
+            .persistent(false)
+            .fetch_all(conn)
+            .await?;
+        let of = |kind: &str| {
+            let rows = rows.iter().filter(|(of, _)| of == kind);
+            rows.map(|(_, name)| name.clone()).collect()
+        };
+        Ok(Self {
+            types: of("type"),
+            functions: of("function"),
+            relations: of("relation"),
+        })
+    }
+
+    fn all(&self) -> BTreeSet<String> {
+        let sets = [&self.types, &self.functions, &self.relations];
+        sets.into_iter().flatten().cloned().collect()
+    }
+
+    /// Whether `name` means another object of the same kind where it is not qualified.
+    fn has(&self, kind: Kind, name: &str) -> bool {
+        match kind {
+            Kind::Type => self.types.contains(name),
+            Kind::Function | Kind::Procedure | Kind::Aggregate => self.functions.contains(name),
+            Kind::Table | Kind::View | Kind::MaterializedView | Kind::Sequence | Kind::Index => {
+                self.relations.contains(name)
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Row {
-    fn into_object(self, schema: &Schema) -> (ObjectKey, Properties) {
+    fn into_object(self, schema: &Schema, shadows: &Shadows) -> (ObjectKey, Properties) {
         let Self {
             kind,
             table,
@@ -101,6 +151,9 @@ impl Row {
             if !AS_IT_IS.contains(&property.as_str()) {
                 *value = unqualify(value, kind, schema);
             }
+        }
+        if shadows.has(kind, &name) {
+            properties.insert("shadows".to_owned(), "yes".to_owned());
         }
         let name = match kind {
             Kind::Function | Kind::Procedure | Kind::Aggregate => {

@@ -131,7 +131,7 @@ async fn attempt(
     statement: &str,
 ) -> Result<Option<ServerError>, DumpError> {
     let message = format!(
-        "BEGIN; SET LOCAL search_path = {schema}, pg_catalog; SET LOCAL check_function_bodies = off; {statement}; COMMIT"
+        "BEGIN; SET LOCAL search_path = {schema}, pg_temp; SET LOCAL check_function_bodies = off; {statement}; COMMIT"
     );
     run(session, &message).await
 }
@@ -163,7 +163,7 @@ fn text(subject: &Subject, statements: &[String], major: i32) -> String {
         text += &format!("-- Not in here: {}.\n", left_out.join(", "));
     }
     text += "\nSELECT pg_catalog.set_config('search_path',\n    \
-             pg_catalog.quote_ident(pg_catalog.current_schema()) || ', pg_catalog', false);\n\
+             pg_catalog.quote_ident(pg_catalog.current_schema()) || ', pg_temp', false);\n\
              SET check_function_bodies = off;\n";
     for statement in statements {
         text += &format!("\n{};\n", statement.trim_end());

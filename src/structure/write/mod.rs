@@ -5,13 +5,15 @@
 
 mod arrays;
 mod object;
+mod own;
 mod table;
 
 use std::cmp::Reverse;
 
 use arrays::kept_whole;
+use own::with_name;
 
-use super::{Kind, ObjectKey, Properties, Snapshot, names::unquoted};
+use super::{Kind, ObjectKey, Properties, Snapshot, names::unquoted, unqualified::OWN};
 use crate::sql::{Ident, InvalidIdent, Literal, NulByte};
 
 /// What keeps a structure from being written as SQL.
@@ -59,7 +61,7 @@ pub fn write(snapshot: &Snapshot) -> Result<Vec<Statement>, WriteError> {
     // The reference of a partition first: that of the whole then takes it for its own, and makes none of another name.
     writer.references.sort_by_key(|(depth, _)| Reverse(*depth));
     for (_, reference) in std::mem::take(&mut writer.references) {
-        writer.add(Phase::Reference, reference);
+        writer.add(Phase::Reference, reference)?;
     }
     Ok(writer.phases.into_iter().flatten().collect())
 }
@@ -97,20 +99,49 @@ struct Writer<'a> {
     references: Vec<(usize, String)>,
 }
 
-impl Writer<'_> {
-    fn add(&mut self, phase: Phase, sql: String) {
-        self.add_or_apart(phase, sql, Vec::new());
+impl<'a> Writer<'a> {
+    fn add(&mut self, phase: Phase, sql: String) -> Result<(), WriteError> {
+        self.add_or_apart(phase, sql, Vec::new())
     }
 
-    fn add_or_apart(&mut self, phase: Phase, sql: String, apart: Vec<String>) {
+    fn add_or_apart(
+        &mut self,
+        phase: Phase,
+        sql: String,
+        apart: Vec<String>,
+    ) -> Result<(), WriteError> {
+        let finished = |sql: String| with_name(kept_whole(&sql));
         let statement = Statement {
-            sql: kept_whole(&sql),
-            apart: apart.iter().map(|sql| kept_whole(sql)).collect(),
+            sql: finished(sql)?,
+            apart: apart.into_iter().map(finished).collect::<Result<_, _>>()?,
         };
         self.phases[phase as usize].push(statement);
+        Ok(())
+    }
+
+    /// The name of a type or function in a statement that looks for it.
+    fn named(&self, key: &ObjectKey, name: &str) -> Result<String, WriteError> {
+        let properties = self.snapshot.get(key);
+        let shadows = properties.is_some_and(|p| p.contains_key("shadows"));
+        let name = ident(name)?;
+        Ok(if shadows {
+            format!("{OWN}.{name}")
+        } else {
+            name.to_string()
+        })
     }
 
     fn object(&mut self, key: &ObjectKey, properties: &Properties) -> Result<(), WriteError> {
+        let is_type_or_routine = matches!(
+            key.kind,
+            Kind::Type | Kind::Function | Kind::Procedure | Kind::Aggregate
+        );
+        if !is_type_or_routine && properties.contains_key("shadows") {
+            return Err(unwritable(
+                key,
+                "it has the name of one of PostgreSQL's own",
+            ));
+        }
         match key.kind {
             Kind::Type => self.a_type(key, properties)?,
             Kind::Sequence => self.sequence(key, properties)?,
@@ -121,7 +152,7 @@ impl Writer<'_> {
             Kind::Index => self.index(key, properties)?,
             Kind::Statistics => {
                 let definition = required(key, properties, "definition")?;
-                self.add(Phase::Index, definition.to_owned());
+                self.add(Phase::Index, definition.to_owned())?;
             }
             Kind::Function | Kind::Procedure => self.routine(key, properties)?,
             Kind::Aggregate => self.aggregate(key, properties)?,
@@ -135,30 +166,29 @@ impl Writer<'_> {
     }
 
     fn comment(&mut self, key: &ObjectKey, comment: &str) -> Result<(), WriteError> {
-        let name = ident(&key.name)?;
-        let of_table = |word: &str| -> Result<String, WriteError> {
-            Ok(format!("{word} {name} ON {}", ident(table_of(key)?)?))
-        };
+        let what = key.kind.to_string().to_uppercase();
         let what = match key.kind {
-            Kind::Type if self.is_domain(key) => format!("DOMAIN {name}"),
-            Kind::Type => format!("TYPE {name}"),
-            Kind::Sequence => format!("SEQUENCE {name}"),
-            Kind::Table => format!("TABLE {name}"),
-            Kind::View => format!("VIEW {name}"),
-            Kind::MaterializedView => format!("MATERIALIZED VIEW {name}"),
-            Kind::Column => format!("COLUMN {}.{name}", ident(table_of(key)?)?),
-            Kind::Index => format!("INDEX {name}"),
-            Kind::Statistics => format!("STATISTICS {name}"),
-            Kind::Constraint => of_table("CONSTRAINT")?,
-            Kind::Trigger => of_table("TRIGGER")?,
-            Kind::Rule => of_table("RULE")?,
-            Kind::Policy => of_table("POLICY")?,
-            Kind::Function => format!("FUNCTION {}", self.signature(key)?),
-            Kind::Procedure => format!("PROCEDURE {}", self.signature(key)?),
-            Kind::Aggregate => format!("AGGREGATE {}", self.signature(key)?),
+            Kind::Type if self.is_domain(key) => {
+                format!("DOMAIN {}", self.named(key, &key.name)?)
+            }
+            Kind::Type => format!("TYPE {}", self.named(key, &key.name)?),
+            Kind::Column => format!("COLUMN {}.{}", ident(table_of(key)?)?, ident(&key.name)?),
+            Kind::Constraint | Kind::Trigger | Kind::Rule | Kind::Policy => {
+                let table = ident(table_of(key)?)?;
+                format!("{what} {} ON {table}", ident(&key.name)?)
+            }
+            Kind::Function | Kind::Procedure | Kind::Aggregate => {
+                format!("{what} {}", self.signature(key)?)
+            }
+            Kind::Sequence
+            | Kind::Table
+            | Kind::View
+            | Kind::MaterializedView
+            | Kind::Index
+            | Kind::Statistics => format!("{what} {}", ident(&key.name)?),
         };
         let comment = Literal::new(comment)?;
-        self.add(Phase::Comment, format!("COMMENT ON {what} IS {comment}"));
+        self.add(Phase::Comment, format!("COMMENT ON {what} IS {comment}"))?;
         Ok(())
     }
 
@@ -175,7 +205,7 @@ impl Writer<'_> {
         });
         let (name, arguments) =
             name.ok_or_else(|| unwritable(key, "its arguments are not known"))?;
-        let name = ident(name)?;
+        let name = self.named(key, name)?;
         Ok(match arguments.as_str() {
             "" if key.kind == Kind::Aggregate => format!("{name}(*)"),
             arguments => format!("{name}({arguments})"),
@@ -193,7 +223,7 @@ impl Writer<'_> {
     }
 
     /// The properties of another object.
-    fn of(&self, kind: Kind, table: Option<&str>, name: &str) -> Option<&Properties> {
+    fn of(&self, kind: Kind, table: Option<&str>, name: &str) -> Option<&'a Properties> {
         self.snapshot.get(&ObjectKey {
             kind,
             table: table.map(str::to_owned),

@@ -5,11 +5,11 @@ use super::{
 };
 use crate::{
     sql::Literal,
-    structure::names::{split, table_and_column},
+    structure::{
+        names::{split, table_and_column},
+        unqualified::OWN,
+    },
 };
-
-/// How the schema itself is named in what a function sets.
-const OWN: &str = "<schema>";
 
 impl Writer<'_> {
     pub(super) fn is_domain(&self, key: &ObjectKey) -> bool {
@@ -43,14 +43,14 @@ impl Writer<'_> {
             "domain" => return self.domain(key, properties),
             _ => return Err(unwritable(key, "it is a type of another kind")),
         };
-        self.add(Phase::Type, text);
+        self.add(Phase::Type, text)?;
         Ok(())
     }
 
     fn domain(&mut self, key: &ObjectKey, properties: &Properties) -> Result<(), WriteError> {
-        let name = ident(&key.name)?;
         let base = required(key, properties, "base type")?;
-        let mut text = format!("CREATE DOMAIN {name} AS {base}");
+        let mut text = format!("CREATE DOMAIN {} AS {base}", ident(&key.name)?);
+        let name = self.named(key, &key.name)?;
         if let Some(collation) = properties.get("collation") {
             text += &format!(" COLLATE {collation}");
         }
@@ -77,9 +77,9 @@ impl Writer<'_> {
                 apart.push(added);
             }
         }
-        self.add_or_apart(Phase::Type, text, apart);
+        self.add_or_apart(Phase::Type, text, apart)?;
         for statement in later {
-            self.add(Phase::Constraint, statement);
+            self.add(Phase::Constraint, statement)?;
         }
         Ok(())
     }
@@ -95,16 +95,15 @@ impl Writer<'_> {
             .and_then(|owner| table_and_column(owner));
         if let Some((table, column)) = owner {
             let column_of = self.of(Kind::Column, Some(&table), &column);
-            if column_of.is_some_and(|column| column.contains_key("identity")) {
-                // Made with its column.
-                return Ok(());
+            if let Some(column) = column_of.filter(|column| column.contains_key("identity")) {
+                return self.sequence_of_identity(key, properties, column);
             }
             let owned = format!(
                 "ALTER SEQUENCE {name} OWNED BY {}.{}",
                 ident(&table)?,
                 ident(&column)?
             );
-            self.add(Phase::Ownership, owned);
+            self.add(Phase::Ownership, owned)?;
         }
         let unlogged = match properties.get("persistence").map(String::as_str) {
             Some("unlogged") => "UNLOGGED ",
@@ -115,8 +114,27 @@ impl Writer<'_> {
         self.add(
             Phase::Sequence,
             format!("CREATE {unlogged}SEQUENCE {name} AS {kind} {options}"),
-        );
+        )?;
         Ok(())
+    }
+
+    /// It is made with its column, and then of the same type; one that came with a copy of a table may be of another.
+    fn sequence_of_identity(
+        &mut self,
+        key: &ObjectKey,
+        properties: &Properties,
+        column: &Properties,
+    ) -> Result<(), WriteError> {
+        let kind = required(key, properties, "type")?;
+        if column.get("type").is_some_and(|of| of == kind) {
+            return Ok(());
+        }
+        let options = sequence_options(key, properties)?;
+        let name = ident(&key.name)?;
+        self.add(
+            Phase::Ownership,
+            format!("ALTER SEQUENCE {name} AS {kind} {options}"),
+        )
     }
 
     pub(super) fn routine(
@@ -130,24 +148,16 @@ impl Writer<'_> {
         let (head, body) = definition.split_at(body.unwrap_or(definition.len()));
         let is_own = |line: &&str| line.starts_with(" SET search_path TO ") && line.contains(OWN);
         if !head.lines().any(|line| is_own(&line)) {
-            self.add(Phase::Routine, definition.to_owned());
+            self.add(Phase::Routine, definition.to_owned())?;
             return Ok(());
         }
-        // The name of the schema is known only where the file is run. All that is set is set then, as its order counts.
+        // All that is set is set then, as its order counts.
         let (set, kept): (Vec<_>, Vec<_>) =
             head.lines().partition(|line| line.starts_with(" SET "));
-        self.add(Phase::Routine, format!("{}{body}", kept.join("\n")));
+        self.add(Phase::Routine, format!("{}{body}", kept.join("\n")))?;
         let kind = key.kind.to_string().to_uppercase();
-        let set = set.concat().replace('%', "%%").replace(OWN, "%1$I");
-        let text = format!(
-            "ALTER {kind} {}{set}",
-            self.signature(key)?.replace('%', "%%")
-        );
-        self.add(
-            Phase::Behaviour,
-            format!("DO $do$ BEGIN EXECUTE pg_catalog.format({}, pg_catalog.current_schema()); END $do$", Literal::new(&text)?),
-        );
-        Ok(())
+        let text = format!("ALTER {kind} {}{}", self.signature(key)?, set.concat());
+        self.add(Phase::Behaviour, text)
     }
 
     pub(super) fn aggregate(
@@ -180,7 +190,7 @@ impl Writer<'_> {
             self.signature(key)?,
             parts.join(", ")
         );
-        self.add(Phase::Routine, text);
+        self.add(Phase::Routine, text)?;
         Ok(())
     }
 
@@ -208,10 +218,18 @@ impl Writer<'_> {
         } else {
             format!(" WITH ({})", options.join(", "))
         };
+        let (columns, query) = match only_values(definition) {
+            Some(values) => {
+                let columns = self.columns(&key.name)?;
+                let columns: Vec<_> = columns.iter().map(|c| c.name.to_string()).collect();
+                (format!(" ({})", columns.join(", ")), values)
+            }
+            None => (String::new(), definition),
+        };
         self.add(
             Phase::View,
-            format!("CREATE {kind} {name}{options} AS\n{definition}"),
-        );
+            format!("CREATE {kind} {name}{columns}{options} AS\n{query}"),
+        )?;
         Ok(())
     }
 
@@ -227,7 +245,7 @@ impl Writer<'_> {
             self.add(
                 Phase::Behaviour,
                 definition.trim_end_matches(';').to_owned(),
-            );
+            )?;
         }
         let (only, word) = if key.kind == Kind::Trigger {
             ("ONLY ", "TRIGGER")
@@ -245,7 +263,7 @@ impl Writer<'_> {
             ident(table)?,
             ident(&key.name)?
         );
-        self.add(Phase::Enabling, text);
+        self.add(Phase::Enabling, text)?;
         Ok(())
     }
 
@@ -272,9 +290,19 @@ impl Writer<'_> {
                 text += &format!(" {word} ({condition})");
             }
         }
-        self.add(Phase::Behaviour, text);
+        self.add(Phase::Behaviour, text)?;
         Ok(())
     }
+}
+
+/// The list, where the query of a view is nothing but one, to which PostgreSQL adds the names of the columns. Read again, it
+/// would be a list within a query, and written otherwise.
+fn only_values(query: &str) -> Option<&str> {
+    let query = query.strip_prefix(r#" SELECT "*VALUES*"."#)?;
+    let (_, rest) = query.split_once("\n   FROM (VALUES ")?;
+    let values = rest.strip_suffix(r#") "*VALUES*""#)?;
+    let start = query.len() - rest.len() - "VALUES ".len();
+    Some(&query[start..start + "VALUES ".len() + values.len()])
 }
 
 /// `START WITH 1 INCREMENT BY 1 …`

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     sql::Ident,
-    structure::names::{split, table_and_column},
+    structure::names::{split, table_and_column, unquoted},
 };
 
 impl Writer<'_> {
@@ -70,7 +70,7 @@ impl Writer<'_> {
         } else {
             [vec![head(without) + &text], defaults].concat()
         };
-        self.add_or_apart(Phase::Table, head(whole) + &text, apart);
+        self.add_or_apart(Phase::Table, head(whole) + &text, apart)?;
         self.family(key, properties)?;
         for (property, value, change) in [
             ("row security", "on", "ENABLE ROW LEVEL SECURITY"),
@@ -79,7 +79,7 @@ impl Writer<'_> {
             ("replica identity", "full", "REPLICA IDENTITY FULL"),
         ] {
             if get(property) == Some(value) {
-                self.add(Phase::Behaviour, format!("ALTER TABLE {name} {change}"));
+                self.add(Phase::Behaviour, format!("ALTER TABLE {name} {change}"))?;
             }
         }
         Ok(())
@@ -91,26 +91,26 @@ impl Writer<'_> {
         match (properties.get("parents"), properties.get("partition bound")) {
             (Some(parent), Some(bound)) => {
                 let text = format!("ALTER TABLE {parent} ATTACH PARTITION {name} {bound}");
-                self.add(Phase::Family, text);
+                self.add(Phase::Family, text)?;
             }
             (Some(parents), None) => {
                 for parent in split(parents, ", ") {
                     self.add(
                         Phase::Family,
                         format!("ALTER TABLE {name} INHERIT {parent}"),
-                    );
+                    )?;
                 }
             }
             _ => {}
         }
         if let Some(of) = properties.get("of type") {
-            self.add(Phase::Family, format!("ALTER TABLE {name} OF {of}"));
+            self.add(Phase::Family, format!("ALTER TABLE {name} OF {of}"))?;
         }
         Ok(())
     }
 
     /// The columns of a table, in their order.
-    fn columns(&self, table: &str) -> Result<Vec<Column<'_>>, WriteError> {
+    pub(super) fn columns(&self, table: &str) -> Result<Vec<Column<'_>>, WriteError> {
         let columns = self
             .snapshot
             .objects()
@@ -143,6 +143,10 @@ impl Writer<'_> {
         }
         match get("not null") {
             Some("yes") => text += " NOT NULL",
+            // Taken back when it belongs to its parent.
+            Some("no") if self.parent_is_not_null(table_of(key)?, &key.name) => {
+                text += " NOT NULL";
+            }
             Some("no") => {}
             _ => return Err(unwritable(key, "its NOT NULL has not been validated")),
         }
@@ -160,6 +164,18 @@ impl Writer<'_> {
             name: ident(&key.name)?,
             rest: text,
             default: properties.get("default"),
+        })
+    }
+
+    /// Whether a table that this one inherits from, or one above that, holds the column to be NOT NULL.
+    fn parent_is_not_null(&self, table: &str, column: &str) -> bool {
+        let of = self.of(Kind::Table, None, table);
+        let parents = of.and_then(|of| of.get("parents"));
+        let parents = parents.map_or_else(Vec::new, |parents| split(parents, ", "));
+        parents.into_iter().map(unquoted).any(|parent| {
+            let of_parent = self.of(Kind::Column, Some(&parent), column);
+            of_parent.is_some_and(|of| of.get("not null").is_some_and(|is| is == "yes"))
+                || self.parent_is_not_null(&parent, column)
         })
     }
 
@@ -200,6 +216,12 @@ impl Writer<'_> {
                     .map(|d| format!("SET DEFAULT {d}")),
             );
         }
+        if self.of(Kind::Table, None, table).is_some()
+            && properties.get("not null").is_some_and(|is| is == "no")
+            && self.parent_is_not_null(table, &key.name)
+        {
+            changes.push("DROP NOT NULL".to_owned());
+        }
         changes.extend(
             properties
                 .get("storage")
@@ -216,7 +238,7 @@ impl Writer<'_> {
         for change in changes {
             let table = ident(table)?;
             let text = format!("ALTER TABLE {only}{table} ALTER COLUMN {column} {change}");
-            self.add(Phase::Behaviour, text);
+            self.add(Phase::Behaviour, text)?;
         }
         Ok(())
     }
@@ -258,7 +280,7 @@ impl Writer<'_> {
             ident(&key.name)?,
             options.unwrap_or_default(),
         );
-        self.add(phase, text);
+        self.add(phase, text)?;
         Ok(())
     }
 
@@ -285,7 +307,7 @@ impl Writer<'_> {
         });
         if !is_made {
             let definition = required(key, properties, "definition")?;
-            self.add(Phase::Index, definition.to_owned());
+            self.add(Phase::Index, definition.to_owned())?;
         }
         let (table, name) = (ident(table)?, ident(&key.name)?);
         if let Some(whole) = properties.get("part of") {
@@ -297,25 +319,25 @@ impl Writer<'_> {
             self.add(
                 phase,
                 format!("ALTER INDEX {whole} ATTACH PARTITION {name}"),
-            );
+            )?;
         }
         if properties.contains_key("clustered") {
             self.add(
                 Phase::Behaviour,
                 format!("ALTER TABLE {table} CLUSTER ON {name}"),
-            );
+            )?;
         }
         if properties.contains_key("replica identity") {
             let text = format!("ALTER TABLE {table} REPLICA IDENTITY USING INDEX {name}");
-            self.add(Phase::Behaviour, text);
+            self.add(Phase::Behaviour, text)?;
         }
         Ok(())
     }
 }
 
 /// A column as it stands in `CREATE TABLE`.
-struct Column<'p> {
-    name: Ident,
+pub(super) struct Column<'p> {
+    pub(super) name: Ident,
     /// What follows the name, but for the default.
     rest: String,
     default: Option<&'p String>,

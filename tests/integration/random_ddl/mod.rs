@@ -70,6 +70,9 @@ fn still_valid(tried: &Tried, cases: u32) {
     }
     let (taken, all): (Vec<_>, Vec<_>) = told.values().copied().unzip();
     let (taken, all): (u32, u32) = (taken.iter().sum(), all.iter().sum());
+    std::io::stderr()
+        .write_all(format!("{taken} of {all} {told:#?}\n").as_bytes())
+        .unwrap();
     assert!(taken * 2 > all, "only {taken} of {all} are valid: {told:?}");
     let never: Vec<_> = told.iter().filter(|(_, (taken, _))| *taken == 0).collect();
     assert!(cases < 500 || never.is_empty(), "{never:?}");

@@ -30,6 +30,11 @@ pub(super) fn table(model: &mut Model, dice: &mut Dice) -> Option<Step> {
         " WITH (autovacuum_enabled = off, fillfactor = 50, toast.autovacuum_enabled = false)",
         " WITH (user_catalog_table = true, parallel_workers = 2, toast.vacuum_truncate = on, toast_tuple_target = 256)",
     ]);
+    let mut columns = columns;
+    if options.contains("toast.") {
+        // Where no column needs it any more, nothing of it is seen.
+        columns.push("\"for toast\" text".to_owned());
+    }
     let sql = format!(
         "CREATE {unlogged}TABLE {} ({}){options}",
         q(&table.name),
