@@ -42,6 +42,8 @@ pub struct Dumped {
     pub statements: usize,
     /// What is not in it, because it belongs to a server rather than to a structure.
     pub left_out: Vec<String>,
+    /// What PostgreSQL says in other words once it has read its own, so that only the second copy is equal to the first.
+    pub reworded: Vec<String>,
 }
 
 /// Why a structure cannot be written down.

@@ -33,10 +33,12 @@ pub async fn write_down(
         }
     }
     let major = major(session).await?;
+    let reworded: Vec<_> = differences.iter().map(|d| d.object.to_string()).collect();
     Ok(Dumped {
-        text: text(subject, &statements, major),
+        text: text(subject, &statements, &reworded, major),
         statements: statements.len(),
         left_out: subject.unseen.circumstances.clone(),
+        reworded,
     })
 }
 
@@ -152,7 +154,7 @@ async fn major(session: &mut Session) -> Result<i32, DumpError> {
         .map_err(|error| VerifyError::Prepare(ServerError::of(&error)).into())
 }
 
-fn text(subject: &Subject, statements: &[String], major: i32) -> String {
+fn text(subject: &Subject, statements: &[String], reworded: &[String], major: i32) -> String {
     let mut text = format!(
         "-- The structure of {}, as PostgreSQL {major} writes it. Made by `tenantry dump`: do not edit.\n\
          -- To run it in an empty schema: PGOPTIONS='-c search_path=SCHEMA' psql -v ON_ERROR_STOP=1 -f FILE\n",
@@ -161,6 +163,12 @@ fn text(subject: &Subject, statements: &[String], major: i32) -> String {
     let left_out = &subject.unseen.circumstances;
     if !left_out.is_empty() {
         text += &format!("-- Not in here: {}.\n", left_out.join(", "));
+    }
+    if !reworded.is_empty() {
+        text += &format!(
+            "-- The same in other words, once PostgreSQL has read its own: {}.\n",
+            reworded.join(", ")
+        );
     }
     text += "\nSELECT pg_catalog.set_config('search_path',\n    \
              pg_catalog.quote_ident(pg_catalog.current_schema()) || ', pg_temp', false);\n\

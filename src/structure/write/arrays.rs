@@ -11,12 +11,12 @@ pub(super) fn kept_whole(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
     while !rest.is_empty() {
-        if let Some(array) = rest.strip_prefix("(ARRAY[")
+        if let Some(array) = rest.strip_prefix("ARRAY[")
             && let Some((inside, after)) = inside_of(array)
-            && after.starts_with("])::")
+            && (after.starts_with("])::") || after.starts_with("]::"))
             && let Some(of) = type_of(inside)
         {
-            kept += &format!("((ARRAY[{inside}])::{of}[]");
+            kept += &format!("ARRAY[{inside}]::{of}[]");
             rest = &after[1..];
         } else {
             let (token, after) = rest.split_at(token_length(rest));
@@ -92,11 +92,16 @@ mod tests {
         let check = "CHECK (((status)::text = ANY ((ARRAY['new'::character varying, 'a, ]b'::character varying])::text[])))";
         assert_eq!(
             kept_whole(check),
-            "CHECK (((status)::text = ANY (((ARRAY['new'::character varying, 'a, ]b'::character varying])::character varying[])::text[])))"
+            "CHECK (((status)::text = ANY ((ARRAY['new'::character varying, 'a, ]b'::character varying]::character varying[])::text[])))"
         );
         assert_eq!(
             kept_whole("n = ANY ((ARRAY[1, '-2'::integer])::numeric[])"),
-            "n = ANY (((ARRAY[1, '-2'::integer])::integer[])::numeric[])"
+            "n = ANY ((ARRAY[1, '-2'::integer]::integer[])::numeric[])"
+        );
+        // As it stands in triggers and rules.
+        assert_eq!(
+            kept_whole("n <> ALL (ARRAY[1, 2]::numeric[])"),
+            "n <> ALL (ARRAY[1, 2]::integer[]::numeric[])"
         );
     }
 

@@ -90,6 +90,15 @@ impl Operation {
         }
     }
 
+    /// One of a kind.
+    pub(super) fn of(name: &str, seed: u64) -> Self {
+        let kind = OPERATIONS.iter().position(|(other, _, _)| *other == name);
+        Self {
+            kind: kind.unwrap(),
+            seed,
+        }
+    }
+
     /// Its statement; none where nothing stands there that it could be about.
     pub(super) fn step(&self, model: &mut Model) -> Option<Step> {
         let (_, _, make) = OPERATIONS[self.kind];
