@@ -7,7 +7,7 @@ use crate::{
     plan::Goal,
     postgres::ServerError,
     sql::Ident,
-    structure::{Difference, Snapshot, Unseen, WriteError, unseen},
+    structure::{Difference, Snapshot, Unseen, WriteError, snapshot, unseen},
 };
 
 /// What is to be written down.
@@ -113,11 +113,11 @@ async fn subject(trial: &mut Trial, scope: Scope) -> Result<Subject, DumpError> 
         Scope::Tenant => "the tenants' set",
     };
     let schema = trial.schema().clone();
-    let snapshot = trial.snapshot().await?;
     let session = trial.session().await?;
+    let snapshot = snapshot(session.connection(), &schema).await;
     let unseen = unseen(session.connection(), &schema).await;
     Ok(Subject {
-        snapshot,
+        snapshot: snapshot.map_err(VerifyError::from)?,
         unseen: unseen.map_err(VerifyError::from)?,
         title: title(set, latest),
     })

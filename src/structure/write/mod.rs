@@ -3,10 +3,15 @@
 //! The statements stand in the order in which they usually can be run; which one needs which other is known to the server
 //! alone, so whoever runs them has to try. What cannot be written is refused, never left out.
 
+mod aggregate;
 mod arrays;
+mod called;
+mod column;
 mod object;
 mod own;
+mod rare;
 mod table;
+mod types;
 
 use std::cmp::Reverse;
 
@@ -69,9 +74,11 @@ pub fn write(snapshot: &Snapshot) -> Result<Vec<Statement>, WriteError> {
 /// In which order the statements are tried.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
+    Extension,
     Type,
     Sequence,
     Routine,
+    Operator,
     Table,
     Ownership,
     Constraint,
@@ -143,6 +150,7 @@ impl<'a> Writer<'a> {
             ));
         }
         match key.kind {
+            Kind::Schema => return Err(unwritable(key, "its name is not known here")),
             Kind::Type => self.a_type(key, properties)?,
             Kind::Sequence => self.sequence(key, properties)?,
             Kind::Table => self.table(key, properties)?,
@@ -153,11 +161,25 @@ impl<'a> Writer<'a> {
             Kind::Statistics => {
                 let definition = required(key, properties, "definition")?;
                 self.add(Phase::Index, definition.to_owned())?;
+                if let Some(target) = properties.get("statistics target") {
+                    let name = ident(&key.name)?;
+                    let text = format!("ALTER STATISTICS {name} SET STATISTICS {target}");
+                    self.add(Phase::Behaviour, text)?;
+                }
             }
             Kind::Function | Kind::Procedure => self.routine(key, properties)?,
             Kind::Aggregate => self.aggregate(key, properties)?,
             Kind::Trigger | Kind::Rule => self.trigger_or_rule(key, properties)?,
             Kind::Policy => self.policy(key, properties)?,
+            Kind::Extension
+            | Kind::Collation
+            | Kind::Operator
+            | Kind::OperatorFamily
+            | Kind::OperatorClass
+            | Kind::Cast
+            | Kind::TextSearchDictionary
+            | Kind::TextSearchConfiguration
+            | Kind::Conversion => self.rare(key, properties)?,
         }
         match properties.get("comment") {
             Some(comment) => self.comment(key, comment),
@@ -166,50 +188,9 @@ impl<'a> Writer<'a> {
     }
 
     fn comment(&mut self, key: &ObjectKey, comment: &str) -> Result<(), WriteError> {
-        let what = key.kind.to_string().to_uppercase();
-        let what = match key.kind {
-            Kind::Type if self.is_domain(key) => {
-                format!("DOMAIN {}", self.named(key, &key.name)?)
-            }
-            Kind::Type => format!("TYPE {}", self.named(key, &key.name)?),
-            Kind::Column => format!("COLUMN {}.{}", ident(table_of(key)?)?, ident(&key.name)?),
-            Kind::Constraint | Kind::Trigger | Kind::Rule | Kind::Policy => {
-                let table = ident(table_of(key)?)?;
-                format!("{what} {} ON {table}", ident(&key.name)?)
-            }
-            Kind::Function | Kind::Procedure | Kind::Aggregate => {
-                format!("{what} {}", self.signature(key)?)
-            }
-            Kind::Sequence
-            | Kind::Table
-            | Kind::View
-            | Kind::MaterializedView
-            | Kind::Index
-            | Kind::Statistics => format!("{what} {}", ident(&key.name)?),
-        };
-        let comment = Literal::new(comment)?;
+        let (what, comment) = (self.called(key)?, Literal::new(comment)?);
         self.add(Phase::Comment, format!("COMMENT ON {what} IS {comment}"))?;
         Ok(())
-    }
-
-    /// Name and types of arguments, as they stand in a statement; `*` is what an aggregate without arguments takes.
-    fn signature(&self, key: &ObjectKey) -> Result<String, WriteError> {
-        let properties = self.snapshot.get(key);
-        let arguments = properties.and_then(|p| p.get("arguments"));
-        let name = arguments.and_then(|arguments| {
-            let name = key
-                .name
-                .strip_suffix(')')?
-                .strip_suffix(arguments.as_str())?;
-            Some((name.strip_suffix('(')?, arguments))
-        });
-        let (name, arguments) =
-            name.ok_or_else(|| unwritable(key, "its arguments are not known"))?;
-        let name = self.named(key, name)?;
-        Ok(match arguments.as_str() {
-            "" if key.kind == Kind::Aggregate => format!("{name}(*)"),
-            arguments => format!("{name}({arguments})"),
-        })
     }
 
     /// How many tables this one is a partition of, each within the next.

@@ -1,89 +1,9 @@
 //! What stands beside tables: types, sequences, functions, views, triggers, policies.
 
-use super::{
-    Kind, ObjectKey, Phase, Properties, WriteError, Writer, ident, required, table_of, unwritable,
-};
-use crate::{
-    sql::Literal,
-    structure::{
-        names::{split, table_and_column},
-        unqualified::OWN,
-    },
-};
+use super::{Kind, ObjectKey, Phase, Properties, WriteError, Writer, ident, required, table_of};
+use crate::structure::{names::table_and_column, unqualified::OWN};
 
 impl Writer<'_> {
-    pub(super) fn is_domain(&self, key: &ObjectKey) -> bool {
-        let properties = self.snapshot.get(key);
-        properties.is_some_and(|p| p.get("kind").is_some_and(|kind| kind == "domain"))
-    }
-
-    pub(super) fn a_type(
-        &mut self,
-        key: &ObjectKey,
-        properties: &Properties,
-    ) -> Result<(), WriteError> {
-        let name = ident(&key.name)?;
-        let get = |property: &str| properties.get(property).map_or("", String::as_str);
-        let text = match get("kind") {
-            "enum" => format!("CREATE TYPE {name} AS ENUM ({})", get("labels")),
-            "composite" => format!("CREATE TYPE {name} AS ({})", get("attributes")),
-            "range" => {
-                let mut text = format!("CREATE TYPE {name} AS RANGE (SUBTYPE = {}", get("subtype"));
-                for (word, property) in [
-                    ("SUBTYPE_OPCLASS", "subtype operator class"),
-                    ("COLLATION", "subtype collation"),
-                    ("MULTIRANGE_TYPE_NAME", "multirange"),
-                ] {
-                    if let Some(value) = properties.get(property) {
-                        text += &format!(", {word} = {value}");
-                    }
-                }
-                text + ")"
-            }
-            "domain" => return self.domain(key, properties),
-            _ => return Err(unwritable(key, "it is a type of another kind")),
-        };
-        self.add(Phase::Type, text)?;
-        Ok(())
-    }
-
-    fn domain(&mut self, key: &ObjectKey, properties: &Properties) -> Result<(), WriteError> {
-        let base = required(key, properties, "base type")?;
-        let mut text = format!("CREATE DOMAIN {} AS {base}", ident(&key.name)?);
-        let name = self.named(key, &key.name)?;
-        if let Some(collation) = properties.get("collation") {
-            text += &format!(" COLLATE {collation}");
-        }
-        let mut apart = vec![text.clone()];
-        if let Some(default) = properties.get("default") {
-            text += &format!(" DEFAULT {default}");
-            apart.push(format!("ALTER DOMAIN {name} SET DEFAULT {default}"));
-        }
-        if properties.get("not null").is_some_and(|is| is == "yes") {
-            text += " NOT NULL";
-            apart.push(format!("ALTER DOMAIN {name} SET NOT NULL"));
-        }
-        let mut later = Vec::new();
-        for (property, definition) in properties {
-            let Some(constraint) = property.strip_prefix("constraint ") else {
-                continue;
-            };
-            let constraint = format!("CONSTRAINT {} {definition}", ident(constraint)?);
-            let added = format!("ALTER DOMAIN {name} ADD {constraint}");
-            if definition.ends_with(" NOT VALID") {
-                later.push(added);
-            } else {
-                text += &format!(" {constraint}");
-                apart.push(added);
-            }
-        }
-        self.add_or_apart(Phase::Type, text, apart)?;
-        for statement in later {
-            self.add(Phase::Constraint, statement)?;
-        }
-        Ok(())
-    }
-
     pub(super) fn sequence(
         &mut self,
         key: &ObjectKey,
@@ -160,40 +80,6 @@ impl Writer<'_> {
         self.add(Phase::Behaviour, text)
     }
 
-    pub(super) fn aggregate(
-        &mut self,
-        key: &ObjectKey,
-        properties: &Properties,
-    ) -> Result<(), WriteError> {
-        // Functions are known with their arguments, and named here without.
-        let function = |property: &str| {
-            let function = properties.get(property)?;
-            split(function, "(").first().copied()
-        };
-        let transition = function("transition function");
-        let transition = transition.ok_or_else(|| unwritable(key, "its function is not known"))?;
-        let mut parts = vec![
-            format!("SFUNC = {transition}"),
-            format!("STYPE = {}", required(key, properties, "state type")?),
-        ];
-        if let Some(state) = properties.get("initial state") {
-            parts.push(format!("INITCOND = {}", Literal::new(state)?));
-        }
-        for (word, property) in [
-            ("FINALFUNC", "final function"),
-            ("COMBINEFUNC", "combine function"),
-        ] {
-            parts.extend(function(property).map(|function| format!("{word} = {function}")));
-        }
-        let text = format!(
-            "CREATE AGGREGATE {} ({})",
-            self.signature(key)?,
-            parts.join(", ")
-        );
-        self.add(Phase::Routine, text)?;
-        Ok(())
-    }
-
     pub(super) fn view(
         &mut self,
         key: &ObjectKey,
@@ -207,17 +93,6 @@ impl Writer<'_> {
         } else {
             "MATERIALIZED VIEW"
         };
-        let toast = properties.get("toast storage parameters").into_iter();
-        let toast = toast
-            .flat_map(|all| all.split(", "))
-            .map(|one| format!("toast.{one}"));
-        let own = properties.get("options").cloned().into_iter();
-        let options: Vec<_> = own.chain(toast).collect();
-        let options = if options.is_empty() {
-            String::new()
-        } else {
-            format!(" WITH ({})", options.join(", "))
-        };
         let (columns, query) = match only_values(definition) {
             Some(values) => {
                 let columns = self.columns(&key.name)?;
@@ -226,9 +101,10 @@ impl Writer<'_> {
             }
             None => (String::new(), definition),
         };
+        let storage = self.storage(properties, "options")?;
         self.add(
             Phase::View,
-            format!("CREATE {kind} {name}{columns}{options} AS\n{query}"),
+            format!("CREATE {kind} {name}{columns}{storage} AS\n{query}"),
         )?;
         Ok(())
     }

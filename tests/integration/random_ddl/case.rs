@@ -96,6 +96,18 @@ impl Ground {
         })
     }
 
+    /// Why what these statements make is no good.
+    pub(super) async fn made_by(&mut self, statements: &str) -> Result<(), String> {
+        let schema = Ident::new("found").unwrap();
+        let connection = self.session.connection();
+        let begin = "DROP SCHEMA IF EXISTS found, \"found copy\" CASCADE; CREATE SCHEMA found; SET search_path = found, pg_catalog";
+        self.count += 1;
+        run(connection, &format!("{begin}; {statements}; RESET ALL"))
+            .await
+            .unwrap();
+        self.compare(&schema, true).await
+    }
+
     /// Runs the operations in a new schema; what was taken of them.
     async fn make(&mut self, schema: &Ident, operations: &[Operation]) -> Vec<String> {
         let connection = self.session.connection();
