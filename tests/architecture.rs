@@ -27,7 +27,7 @@ const BUILD_SQL: &[&str] = &[
     "src/provision/rename.rs",
     "src/provision/retire/drop.rs",
     "src/provision/schema.rs",
-    "src/verify/dump.rs",
+    "src/verify/write_down.rs",
     "src/verify/scratch/database.rs",
     "src/verify/trial.rs",
 ];

@@ -177,7 +177,7 @@ async fn ways_back(corpus: &Corpus, files: &Files) -> ScopeReport {
 }
 
 /// A database with what the set takes for granted.
-async fn prepared(corpus: &Corpus) -> Database {
+pub(super) async fn prepared(corpus: &Corpus) -> Database {
     let database = database().await;
     let mut connection = database.connect().await;
     execute(&mut connection, "CREATE SCHEMA extensions").await;
@@ -194,7 +194,7 @@ async fn execute(connection: &mut PgConnection, sql: &str) {
 }
 
 /// The set as that of the tenants, and no shared one.
-fn settings(home: Option<&Database>, files: &Files) -> Settings {
+pub(super) fn settings(home: Option<&Database>, files: &Files) -> Settings {
     let directories: Vec<_> = files
         .directories
         .iter()

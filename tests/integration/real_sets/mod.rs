@@ -5,6 +5,7 @@
 
 mod carried;
 mod corpus;
+mod dumped;
 mod page;
 mod psql;
 mod statements;
