@@ -1,8 +1,7 @@
 //! Owners and privileges as SQL: what leads to those that are told from those that PostgreSQL gives by itself.
 
-use super::{
-    Kind, OWN, ObjectKey, Phase, Properties, WriteError, Writer, at_schema, ident, table_of,
-};
+use super::{Kind, ObjectKey, Phase, Properties, WriteError, Writer, ident, table_of};
+use crate::structure::unqualified::OWN;
 
 impl Writer<'_> {
     pub(super) fn privileges(
@@ -25,7 +24,10 @@ impl Writer<'_> {
             let has =
                 |privilege: &&str| is.is_some_and(|is| is.split(", ").any(|one| one == *privilege));
             if self.tells_privileges && !usual.iter().all(has) {
-                self.add(Phase::Privilege, format!("REVOKE ALL ON {on} FROM {}", who(role)))?;
+                self.add(
+                    Phase::Privilege,
+                    format!("REVOKE ALL ON {on} FROM {}", who(role)),
+                )?;
             }
         }
         let columns = match key.kind {

@@ -83,6 +83,7 @@ async fn written(corpus: &Corpus, files: &Files) -> Written {
         scope: Scope::Tenant,
         prepare: Some(corpus.prepare),
         from: None,
+        privileges: false,
     };
     let dumped = dump(server().await, &request).await;
     let dumped = dumped.unwrap_or_else(|error| panic!("{}: {error}", corpus.name));
