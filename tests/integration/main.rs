@@ -35,6 +35,7 @@ mod pooler;
 mod protocol;
 mod provision;
 mod random_ddl;
+mod raised;
 mod real_sets;
 mod record;
 mod refusals;
