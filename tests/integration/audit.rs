@@ -135,6 +135,7 @@ async fn what_stays_at_home_is_not() {
         ("create view v as select r.name from shared.regions r; create materialized view m as select * from v", "drop view v cascade"),
         ("create table copy (like shared.regions including all); insert into copy select * from shared.regions", "drop table copy"),
         ("drop table t1", "create table t1 ()"),
+        ("create type pair as (a int, b text); create type gone as (a int); drop type gone", "drop type pair"),
         ("select * from shared.regions for update", "select 1"),
         ("create temp table x (t text); create table y ()", "drop table y"),
     ] {

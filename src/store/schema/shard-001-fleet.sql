@@ -309,7 +309,8 @@ $$;
 -- The audit: which relations outside its schema did a script change? Told by the locks of its own transaction, so it sees
 -- tables, indexes, sequences and views; not functions, types, privileges, nor what was only read.
 
--- What belongs to the schema, with indexes and TOAST; by what depends on it, for which there is an index.
+-- What belongs to the schema, with indexes, TOAST and what stands behind composite types; by what depends on it, for which
+-- there is an index.
 create function tenantry.relations_of(p_schema oid) returns setof oid
 language sql stable as $$
     with listed as (
@@ -323,6 +324,11 @@ language sql stable as $$
     select oid from tables
     union all
     select i.indexrelid from tables join pg_catalog.pg_index i on i.indrelid = tables.oid
+    union all
+    select t.typrelid
+      from pg_catalog.pg_depend d join pg_catalog.pg_type t on t.oid = d.objid
+     where d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass and d.refobjid = p_schema
+       and d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass and t.typrelid <> 0
 $$;
 
 -- Adds to the tables that the schema's foreign keys refer to, or did when this was called before. The first key that

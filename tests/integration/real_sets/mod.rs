@@ -5,6 +5,10 @@
 
 mod carried;
 mod corpus;
+mod formats;
 mod page;
 mod psql;
+mod sets;
 mod statements;
+mod verdicts;
+mod verified;
