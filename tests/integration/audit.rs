@@ -189,11 +189,14 @@ async fn a_key_made_and_lost_within_one_message_is_no_change_of_what_it_refers_t
 #[tokio::test]
 async fn a_schema_that_tenants_may_change_is_named_in_the_settings() {
     let mut small = fleet(
-        "insert into shared.regions values (1) on conflict do nothing",
-        "select 1",
+        "insert into shared.regions values (1) on conflict do nothing;
+         create table if not exists elsewhere.ours (id int primary key)",
+        "drop table if exists elsewhere.ours",
     )
     .await;
-    small.fleet.limits.also_writes = vec![Ident::new("shared").unwrap()];
+    small.fleet.limits.also_writes = ["shared", "elsewhere"]
+        .map(|schema| Ident::new(schema).unwrap())
+        .to_vec();
     let report = up(&small).await;
     assert!(report.is_complete(), "{report:#?}");
     let mut connection = small.connect().await;
@@ -202,5 +205,8 @@ async fn a_schema_that_tenants_may_change_is_named_in_the_settings() {
         .await
         .unwrap();
     assert_eq!(regions, 1);
+    // What it drops there is known to belong there, though it is gone.
+    let report = small.go(Goal::Down(1)).await;
+    assert!(report.is_complete(), "{report:#?}");
     connection.close().await.unwrap();
 }

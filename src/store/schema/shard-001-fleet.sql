@@ -347,10 +347,10 @@ begin
 end
 $$;
 
--- Before the scripts: what belongs to the schema, else what they drop could not be told from what others lose. The OID of
--- a large object that is gone at once marks where new ones begin (until the counter wraps around, after four thousand
--- million): a rewrite drops tables that it has made itself.
-create procedure tenantry.watch(p_schema oid, p_name text)
+-- Before the scripts: what belongs to the schema and to those that may be changed too, else what they drop could not be told
+-- from what others lose. The OID of a large object that is gone at once marks where new ones begin (until the counter wraps
+-- around, after four thousand million): a rewrite drops tables that it has made itself.
+create procedure tenantry.watch(p_schema oid, p_name text, p_writable text[])
 language plpgsql as $$
 declare
     mark oid := pg_catalog.lo_create(0);
@@ -358,7 +358,8 @@ begin
     perform pg_catalog.lo_unlink(mark);
     perform pg_catalog.set_config('tenantry.known', mark::text, true),
             pg_catalog.set_config('tenantry.own', coalesce(pg_catalog.string_agg(r.oid::text, ' '), ''), true)
-      from tenantry.relations_of(p_schema) as r(oid);
+      from (select p_schema union select n.oid from pg_catalog.pg_namespace n where n.nspname = any (p_writable)) as s(oid),
+           tenantry.relations_of(s.oid) as r(oid);
     call tenantry.note_parents(p_schema);
 end
 $$;

@@ -35,11 +35,21 @@ const fn workspace(file: &'static str) -> Edit {
     }
 }
 
-/// What `pg_dump` writes at the top for the session: the defaults.
-const fn header(statement: &'static str) -> Edit {
+/// A setting for the script, not for the session.
+const fn local(file: &'static str) -> Edit {
     Edit {
-        file: "2023-10-16-133815_context-aware-config-init/up.sql",
-        from: statement,
+        file,
+        from: "SET timezone",
+        to: "SET LOCAL timezone",
+        times: 1,
+    }
+}
+
+/// What `pg_dump` writes for its session; it says what is so anyway.
+const fn header(file: &'static str) -> Edit {
+    Edit {
+        file,
+        from: "SET default_tablespace = '';\nSET default_table_access_method = heap;\n",
         to: "",
         times: 1,
     }
@@ -89,15 +99,17 @@ pub(crate) static CORPORA: &[Corpus] = &[
         prepare: "CREATE EXTENSION pgcrypto SCHEMA extensions; CREATE EXTENSION pg_trgm SCHEMA extensions; CREATE EXTENSION ltree SCHEMA extensions",
         edits: &[
             without("CREATE EXTENSION IF NOT EXISTS vector;"),
-            without("ALTER TABLE clips ADD COLUMN embedding vector(768);"),
+            Edit {
+                file: "000019_add_embeddings.up.sql",
+                from: "vector(768);",
+                to: "real[];",
+                times: 1,
+            },
             without(
                 "CREATE INDEX idx_clips_embedding_hnsw ON clips\nUSING hnsw (embedding vector_cosine_ops)\nWITH (m = 16, ef_construction = 64);",
             ),
             without(
                 "COMMENT ON INDEX idx_clips_embedding_hnsw IS\n'HNSW index for fast vector similarity search using cosine distance. Used for semantic search re-ranking.';",
-            ),
-            without(
-                "COMMENT ON COLUMN clips.embedding IS\n'Vector embedding of clip content (title + tags + metadata) for semantic search. 768 dimensions.';",
             ),
             granted(
                 "toxicity_predictions TO clipper",
@@ -141,12 +153,16 @@ pub(crate) static CORPORA: &[Corpus] = &[
         directories: &["migrations"],
         // Its scripts make their extensions there, and take them away.
         path: &["public"],
-        edits: &[Edit {
-            file: "2024-04-12-144536_remove-downloads-column/down.sql",
-            from: START,
-            to: "-- tenantry: no-transaction\n",
-            times: 1,
-        }],
+        edits: &[
+            Edit {
+                file: "2024-04-12-144536_remove-downloads-column/down.sql",
+                from: START,
+                to: "-- tenantry: no-transaction\n",
+                times: 1,
+            },
+            local("2025-02-17-133723_timezones/up.sql"),
+            local("2025-02-17-133723_timezones/down.sql"),
+        ],
         ..PLAIN
     },
     Corpus {
@@ -159,8 +175,8 @@ pub(crate) static CORPORA: &[Corpus] = &[
         edits: &[
             workspace("2025-10-28-070717_functions-modifications/up.sql"),
             workspace("2025-10-28-070717_functions-modifications/down.sql"),
-            header("SET default_tablespace = '';"),
-            header("SET default_table_access_method = heap;"),
+            header("2023-10-16-133815_context-aware-config-init/up.sql"),
+            header("2023-10-16-134612_experimentation-init/up.sql"),
         ],
         ..PLAIN
     },

@@ -19,6 +19,7 @@ const AT_ONCE: usize = 3;
 async fn verdicts_are_those_of_psql_and_pg_dump() {
     let Some(folder) = folder() else { return };
     let sets = CORPORA.iter().filter_map(|corpus| {
+        if let Ok(only) = std::env::var("ONLY") { if !only.split(',').any(|o| corpus.name.contains(o)) { return None } }
         let files = corpus.files(&folder)?;
         Some((corpus, files))
     });
@@ -64,11 +65,12 @@ async fn verdicts_are_those_of_psql_and_pg_dump() {
 }
 
 async fn ways_back(corpus: &Corpus, files: &Files) -> ScopeReport {
+    let t = std::time::Instant::now();
     let request = Request {
         settings: &corpus.settings(files, None),
         scopes: &[corpus.scope()],
         prepare: Some(corpus.prepare),
-        observe: &|_, _| {},
+        observe: &|_, proof| if std::env::var("ONLY").is_ok() { eprintln!("{:?} {:?} {} {:?}", t.elapsed(), proof.version, proof.name, proof.verdict) },
     };
     let report = verify(server().await, &request).await.unwrap();
     report.scopes.into_iter().next().unwrap()
