@@ -2,10 +2,14 @@
 
 use std::{env, fs, path::Path, sync::Mutex};
 
+use tenantry::verify::{Finding, Outcome, Proof, Verdict};
+
 use super::{
     carried::Carried,
+    classes::CLASSES,
     corpus::{Corpus, skipped},
     statements,
+    verified::Verified,
 };
 use crate::support::database;
 
@@ -82,4 +86,83 @@ fn row(folder: &Path, corpus: &Corpus, carried: &Carried) -> String {
         "| {} | `{}` | {} | {} | {} | {structure} | {split} |\n",
         corpus.name, corpus.commit, carried.migrations, carried.migrations, carried.schemas,
     )
+}
+
+/// The part about ways back.
+pub(crate) fn verified(sets: &[Verified]) -> String {
+    let mut part = VERIFIED_HEAD[0].to_owned();
+    part.extend(CLASSES.map(|class| format!(" {} |", class.title())));
+    part += &format!("\n{}{}\n", VERIFIED_HEAD[1], "--:|".repeat(CLASSES.len()));
+    part.extend(sets.iter().map(verified_row));
+    part += "\nWhere the two disagree, it is about:\n\n";
+    part.extend(CLASSES.map(|class| format!("* **{}**: {}\n", class.title(), class.meaning())));
+    part += "\nNo disagreement is left unexplained.\n\nWhat was found on the way back, and in a second tenant's schema:\n";
+    for set in sets {
+        let proofs = set.report.proofs().filter(|proof| !proof.is_ok());
+        let lines: String = proofs.map(|proof| line(set, proof)).collect();
+        if !lines.is_empty() {
+            part += &format!("\n**{}**\n\n{lines}", set.corpus.name);
+        }
+    }
+    part
+}
+
+/// What the table says of each set, before the classes.
+const VERIFIED_HEAD: [&str; 2] = [
+    "| set | ways back that are exact | that differ | that fail | that are not there | judged by `pg_dump` too | agree |",
+    "|---|--:|--:|--:|--:|--:|--:|",
+];
+
+fn verified_row(set: &Verified) -> String {
+    let theirs = |proof: &&Proof| set.label(proof).is_some();
+    let counts = [
+        Verdict::Exact,
+        Verdict::Differs,
+        Verdict::Fails,
+        Verdict::Irreversible,
+    ]
+    .map(|verdict| {
+        let proofs = set.report.migrations.iter().filter(theirs);
+        proofs.filter(|proof| proof.verdict == verdict).count()
+    });
+    let mut cells = vec![set.corpus.name.to_owned()];
+    cells.extend(counts.map(|count| count.to_string()));
+    let agree = set.judged - set.classes.len() - set.unexplained.len();
+    cells.extend([set.judged, agree].map(|count| count.to_string()));
+    cells.extend(CLASSES.map(|class| {
+        let of_it = set.classes.iter().filter(|of| **of == class);
+        of_it.count().to_string()
+    }));
+    format!("| {} |\n", cells.join(" | "))
+}
+
+/// One proof, and how much was wrong; of many differences the first.
+fn line(set: &Verified, proof: &Proof) -> String {
+    let name = match set.label(proof) {
+        Some(label) => format!("`{label}`"),
+        None => proof.name.clone(),
+    };
+    let findings: Vec<_> = proof.findings.iter().map(told).collect();
+    format!("* {name}: {}\n", findings.join("; "))
+}
+
+fn told(finding: &Finding) -> String {
+    let stage = finding.stage;
+    match &finding.outcome {
+        Outcome::Differs { differences } => {
+            let first = &differences[0];
+            let text = format!("`{}`", first.to_string().replace('`', "'"));
+            let text = if text.len() > 160 {
+                format!("`{}`, …", first.object)
+            } else {
+                text
+            };
+            match differences.len() - 1 {
+                0 => format!("{stage} leaves {text}"),
+                more => format!("{stage} leaves {text} and {more} more"),
+            }
+        }
+        Outcome::Fails { failure } => format!("{stage} fails: {}", failure.error),
+        Outcome::Refused { refusal } => format!("{stage} is refused: {refusal}"),
+    }
 }
