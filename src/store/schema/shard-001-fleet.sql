@@ -385,9 +385,10 @@ declare
     mark oid := pg_catalog.current_setting('tenantry.known');
     foreigners text;
 begin
-    select pg_catalog.string_agg(distinct case when c.oid is null
-               then pg_catalog.format('a relation that is gone now (OID %s)', l.relation)
-               else pg_catalog.format('%I.%I', n.nspname, c.relname) end, ', ') into foreigners
+    select nullif(pg_catalog.concat_ws(', ',
+               pg_catalog.string_agg(distinct pg_catalog.format('%I.%I', n.nspname, c.relname), ', ') filter (where c.oid is not null),
+               'relations that are gone now (OID '
+                   || pg_catalog.string_agg(distinct l.relation::text, ', ') filter (where c.oid is null) || ')'), '') into foreigners
       from pg_catalog.pg_locks l
       left join pg_catalog.pg_class c on c.oid = l.relation
       left join pg_catalog.pg_namespace n on n.oid = c.relnamespace

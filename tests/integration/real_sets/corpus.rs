@@ -57,6 +57,21 @@ pub(crate) fn folder() -> Option<PathBuf> {
     folder.map(PathBuf::from)
 }
 
+/// Where the files of a set are; none, with a word about it, where they are not there.
+pub(crate) fn folder_of(corpora: &Path, set: &str) -> Option<PathBuf> {
+    let name = set.replace('/', "__");
+    // Some write the dot in a name as a dash.
+    let names = [name.replace('.', "-"), name];
+    let found = names
+        .map(|name| corpora.join(name))
+        .into_iter()
+        .find(|folder| folder.is_dir());
+    if found.is_none() {
+        skipped(&format!("{set} is not in {}", corpora.display()));
+    }
+    found
+}
+
 /// Says why something was not tested, past the test runner, which would keep it to itself.
 pub(crate) fn skipped(why: &str) {
     let line = format!("skipped: {why}\n");
@@ -66,11 +81,7 @@ pub(crate) fn skipped(why: &str) {
 impl Corpus {
     /// Its files as they are carried, in a folder of their own; none, with a word about it, where they are not there.
     pub(crate) fn files(&self, folder: &Path) -> Option<Files> {
-        let source = folder.join(self.name.replace('/', "__"));
-        if !source.is_dir() {
-            skipped(&format!("{} is not in {}", self.name, folder.display()));
-            return None;
-        }
+        let source = folder_of(folder, self.name)?;
         let copy = tempfile::tempdir().unwrap();
         let (mut directories, mut pairs, mut edited) = (Vec::new(), Vec::new(), 0);
         let mut edit = |file: &str, mut text: String| {

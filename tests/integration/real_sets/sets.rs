@@ -147,7 +147,7 @@ pub(crate) static CORPORA: &[Corpus] = &[
         ..PLAIN
     },
     Corpus {
-        name: "rust-lang/crates-io",
+        name: "rust-lang/crates.io",
         commit: "57fa000662f5",
         format: Format::Diesel,
         directories: &["migrations"],
