@@ -18,7 +18,7 @@ use crate::{
     provision::{self, ProvisionError},
     sql::{Ident, InvalidIdent},
     store::{heads, history, scripts, tenants::Labels},
-    structure::{Snapshot, snapshot},
+    structure::{Detail, Snapshot, detailed, snapshot},
     tenant::{ShardName, Target, TenantName},
 };
 
@@ -69,7 +69,7 @@ impl Trial {
         Ok(self)
     }
 
-    /// Adds a tenant to the database, with everything applied; its structure, or what was wrong.
+    /// Adds a tenant to the database, with everything applied; its structure alone, or what was wrong.
     pub(super) async fn another(
         &mut self,
         name: &TenantName,
@@ -132,11 +132,16 @@ impl Trial {
         &self.schema
     }
 
-    /// What the schema looks like now.
+    /// What the schema looks like now, with all that can be known of it.
     pub(super) async fn snapshot(&mut self) -> Result<Snapshot, VerifyError> {
         let schema = self.schema.clone();
+        let detail = Detail {
+            // Those of the database are the shared set's to make and to drop: to a tenant they are of use to others too.
+            extensions: self.scope == Scope::Shared,
+            ..Detail::EVERYTHING
+        };
         let session = self.session().await?;
-        Ok(snapshot(session.connection(), &schema).await?)
+        Ok(detailed(session.connection(), &schema, detail).await?)
     }
 
     /// Ends the session, so that nothing keeps the database busy.
