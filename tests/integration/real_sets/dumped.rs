@@ -1,7 +1,6 @@
 //! Sets that others wrote, as one file of SQL each: run in an empty schema, it makes what their migrations make.
 
-use std::{env, fs, path::Path};
-
+use futures::{StreamExt as _, stream};
 use sqlx::{AssertSqlSafe, raw_sql};
 use tenantry::{
     fleet::Fleet,
@@ -11,29 +10,35 @@ use tenantry::{
     store::tenants::Labels,
     structure::{diff, snapshot},
     tenant::{ShardName, TenantName},
-    verify::{DumpRequest, dump},
+    verify::{DumpError, DumpRequest, Dumped, dump},
 };
 
 use super::{
-    carried::{prepared, settings},
-    corpus::{CORPORA, Corpus, Files, folder, skipped},
+    carried::prepared,
+    corpus::{Corpus, Files, folder},
+    page,
+    sets::CORPORA,
 };
-use crate::support::{database, server};
+use crate::support::{Database, server};
 
-const BEGIN: &str = "<!-- The dumps: made by a test from here on. -->\n";
-const END: &str = "<!-- The dumps: up to here. -->\n";
+/// What begins the part of the page.
+const DUMPED: &str = "<!-- The dumps: made by a test from here on. -->\n";
 const HEAD: &str = "\
-| set | objects | statements | the structure that they leave | left out |
+| set | objects | statements | the structure that they leave | not in them |
 |---|--:|--:|---|---|
 ";
 
+/// How many sets are written at once.
+const AT_ONCE: usize = 3;
+
 /// What came of writing one set down.
+#[derive(Default)]
 struct Written {
     objects: usize,
     statements: usize,
     left_out: Vec<String>,
-    /// In what the restored structure differs from the one that the migrations made.
-    differences: Vec<String>,
+    /// Why there is no file, or in what the structure that it leaves differs from the one that the migrations made.
+    wrong: Vec<String>,
 }
 
 #[tokio::test]
@@ -41,32 +46,38 @@ async fn structures_are_restored_from_what_dump_writes() {
     let Some(folder) = folder() else {
         return;
     };
-    let (mut part, mut wrong) = (format!("\n{HEAD}"), Vec::new());
-    let mut all = true;
-    for corpus in CORPORA {
-        let Some(files) = corpus.files(&folder) else {
-            all = false;
-            continue;
-        };
-        let written = written(corpus, &files).await;
-        part += &written.row(corpus);
-        let differences = written.differences.iter();
-        wrong.extend(differences.map(|difference| format!("{}: {difference}", corpus.name)));
-    }
+    let sets = CORPORA.iter().filter_map(|corpus| {
+        let files = corpus.files(&folder)?;
+        Some((corpus, files))
+    });
+    let rows: Vec<_> = stream::iter(sets)
+        .map(async |(corpus, files)| (corpus, written(corpus, &files).await))
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    assert!(!rows.is_empty(), "no set is in {folder:?}");
+    let wrong: Vec<_> = rows
+        .iter()
+        .flat_map(|(corpus, written)| {
+            let wrong = written.wrong.iter();
+            wrong.map(|wrong| format!("{}: {wrong}", corpus.name))
+        })
+        .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    if all {
-        check(&part).await;
+    if rows.len() == CORPORA.len() {
+        let rows = rows.iter().map(|(corpus, written)| written.row(corpus));
+        page::check(DUMPED, &(HEAD.to_owned() + &rows.collect::<String>())).await;
     }
 }
 
 impl Written {
     fn row(&self, corpus: &Corpus) -> String {
-        let structure = match &self.differences[..] {
+        let structure = match &self.wrong[..] {
             [] => "the same".to_owned(),
-            differences => differences.join("; "),
+            wrong => wrong.join("; "),
         };
         let left_out = match &self.left_out[..] {
-            [] => "nothing".to_owned(),
+            [] => "nothing is missing".to_owned(),
             left_out => left_out.join(", "),
         };
         format!(
@@ -76,67 +87,71 @@ impl Written {
     }
 }
 
-/// Brings the set up in a tenant, writes it down, and runs that beside the tenant.
+/// Brings the set up in a schema, writes it down, and runs that in another one beside it.
 async fn written(corpus: &Corpus, files: &Files) -> Written {
-    let request = DumpRequest {
-        settings: &settings(None, files),
-        scope: Scope::Tenant,
-        prepare: Some(corpus.prepare),
-        from: None,
-        privileges: false,
+    let dumped = match dumped(corpus, files).await {
+        Ok(dumped) => dumped,
+        Err(error) => {
+            return Written {
+                wrong: vec![error.to_string()],
+                ..Written::default()
+            };
+        }
     };
-    let dumped = dump(server().await, &request).await;
-    let dumped = dumped.unwrap_or_else(|error| panic!("{}: {error}", corpus.name));
-    let ours = prepared(corpus).await;
-    let fleet = Fleet::open(&settings(Some(&ours), files)).unwrap();
-    let name = TenantName::new("acme").unwrap();
-    let added = provision::add(&fleet, &name, &ShardName::new("main"), &Labels::new()).await;
-    added.unwrap();
+    let (ours, schema) = up(corpus, files).await;
     let mut connection = ours.connect().await;
+    let before = snapshot(&mut connection, &schema).await.unwrap();
+    assert!(!before.is_empty());
+    let mut written = Written {
+        objects: before.objects().count(),
+        statements: dumped.statements,
+        left_out: dumped.left_out,
+        wrong: dumped.reworded,
+    };
     let restore = format!(
         "CREATE SCHEMA restored; SET search_path = restored;\n{}",
         dumped.text
     );
-    let restored = raw_sql(AssertSqlSafe(restore))
+    if let Err(error) = raw_sql(AssertSqlSafe(restore))
         .execute(&mut connection)
-        .await;
-    restored.unwrap();
-    let before = snapshot(&mut connection, name.schema()).await.unwrap();
+        .await
+    {
+        written
+            .wrong
+            .push(format!("the file does not run: {error}"));
+        return written;
+    }
     let restored = Ident::new("restored").unwrap();
     let after = snapshot(&mut connection, &restored).await.unwrap();
     let differences = diff(&before, &after);
-    let is_equal = differences.is_empty();
-    assert_eq!(is_equal, before.fingerprint() == after.fingerprint());
-    Written {
-        objects: before.objects().count(),
-        statements: dumped.statements,
-        left_out: dumped.left_out,
-        differences: differences.iter().map(ToString::to_string).collect(),
-    }
+    let is_equal = before.fingerprint() == after.fingerprint();
+    assert_eq!(differences.is_empty(), is_equal, "{}", corpus.name);
+    let differences = differences.iter().map(ToString::to_string);
+    written.wrong.extend(differences);
+    written
 }
 
-/// Writes the part of the page where `TENANTRY_WRITE_DOCS` is set; else it must say the same.
-async fn check(part: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/real-sets.md");
-    let page = fs::read_to_string(&path).unwrap();
-    let (before, rest) = page.split_once(BEGIN).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    let mut connection = database().await.connect().await;
-    let version: String = sqlx::query_scalar("SHOW server_version")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
-    let (major, _) = version.split_once('.').unwrap();
-    let made_with = format!("\nMade with PostgreSQL {major}.\n");
-    let made = format!("{before}{BEGIN}{made_with}{part}\n{END}{after}");
-    if env::var_os("TENANTRY_WRITE_DOCS").is_some() {
-        fs::write(path, made).unwrap();
-    } else if !rest.starts_with(&made_with) {
-        skipped("the dumps of docs/real-sets.md were made with another PostgreSQL");
-    } else {
-        assert_eq!(
-            page, made,
-            "docs/real-sets.md is stale: TENANTRY_WRITE_DOCS=1 writes it"
-        );
+async fn dumped(corpus: &Corpus, files: &Files) -> Result<Dumped, DumpError> {
+    let request = DumpRequest {
+        settings: &corpus.settings(files, None),
+        scope: corpus.scope(),
+        prepare: Some(corpus.prepare),
+        from: None,
+        privileges: false,
+    };
+    dump(server().await, &request).await
+}
+
+/// A database in which the set was carried, and the schema that holds it.
+async fn up(corpus: &Corpus, files: &Files) -> (Database, Ident) {
+    let ours = prepared(corpus).await;
+    let fleet = Fleet::open(&corpus.settings(files, Some(&ours.url))).unwrap();
+    fleet.up().await.unwrap().complete().unwrap();
+    let schema = corpus.schemas()[0];
+    if corpus.scope() == Scope::Tenant {
+        let name = TenantName::new(schema).unwrap();
+        let added = provision::add(&fleet, &name, &ShardName::new("main"), &Labels::new()).await;
+        added.unwrap();
     }
+    (ours, Ident::new(schema).unwrap())
 }
