@@ -6,16 +6,16 @@ use super::{RehearseError, source::Key};
 use crate::{
     postgres::{Message, Outcome, ServerError, Session},
     sql::Ident,
-    structure::{Kind, Snapshot, write},
+    structure::{Kind, Snapshot, Statement, write},
 };
 
 /// The statements that make a structure.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     /// Before the rows.
-    pub(super) early: Vec<String>,
+    pub(super) early: Vec<Statement>,
     /// After them.
-    pub(super) late: Vec<String>,
+    pub(super) late: Vec<Statement>,
 }
 
 /// What a table is by its family or by who may see its rows is said once it has them.
@@ -78,30 +78,28 @@ fn comes_early(kind: Kind) -> bool {
 /// A statement that does not run yet.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    pub(super) statement: String,
+    pub(super) statement: Statement,
     pub(super) error: ServerError,
 }
 
-/// Runs statements in a schema, again and again as long as more of them run; what still does not is returned.
+/// Runs statements in a schema, again and again as long as more of them run; what stands in a circle is taken apart. What
+/// still does not run is returned.
 pub(super) async fn build(
     session: &mut Session,
     schema: &Ident,
-    statements: Vec<String>,
+    statements: Vec<Statement>,
 ) -> Result<Vec<Waiting>, RehearseError> {
     let mut left = statements;
     loop {
         let (before, mut waiting) = (left.len(), Vec::new());
         for statement in left {
-            let message = format!(
-                "BEGIN; SET LOCAL search_path = {schema}, pg_catalog; SET LOCAL check_function_bodies = off; \
-                 {statement}\n; COMMIT"
-            );
-            if let Outcome::Refused { error, .. } = session.send(&Message::vouched(message)).await?
-            {
+            if let Some(error) = attempt(session, schema, &statement.sql).await? {
                 waiting.push(Waiting { statement, error });
             }
         }
-        if waiting.is_empty() || waiting.len() == before {
+        if waiting.is_empty()
+            || waiting.len() == before && !open_circle(session, schema, &mut waiting).await?
+        {
             return Ok(waiting);
         }
         left = waiting
@@ -109,4 +107,46 @@ pub(super) async fn build(
             .map(|waiting| waiting.statement)
             .collect();
     }
+}
+
+/// Takes one of the statements apart and runs its first part; the other parts wait. False where that helps with none.
+async fn open_circle(
+    session: &mut Session,
+    schema: &Ident,
+    waiting: &mut Vec<Waiting>,
+) -> Result<bool, RehearseError> {
+    for number in 0..waiting.len() {
+        let Waiting { statement, error } = &waiting[number];
+        let Some((first, others)) = statement.apart.split_first() else {
+            continue;
+        };
+        if attempt(session, schema, first).await?.is_none() {
+            let part = |sql: &String| Waiting {
+                statement: Statement {
+                    sql: sql.clone(),
+                    apart: Vec::new(),
+                },
+                error: error.clone(),
+            };
+            let others: Vec<_> = others.iter().map(part).collect();
+            waiting.splice(number..=number, others);
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Runs one statement; what the server said against it, if it did.
+async fn attempt(
+    session: &mut Session,
+    schema: &Ident,
+    statement: &str,
+) -> Result<Option<ServerError>, RehearseError> {
+    let message = format!(
+        "BEGIN; SET LOCAL search_path = {schema}, pg_catalog; SET LOCAL check_function_bodies = off; {statement}\n; COMMIT"
+    );
+    Ok(match session.send(&Message::vouched(message)).await? {
+        Outcome::Refused { error, .. } => Some(error),
+        Outcome::Done => None,
+    })
 }

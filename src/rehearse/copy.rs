@@ -13,7 +13,7 @@ use super::{
 use crate::{
     postgres::{Message, Outcome, Session},
     sql::Ident,
-    structure::{Snapshot, diff, snapshot, unseen},
+    structure::{Snapshot, Statement, diff, snapshot, unseen},
     verify::is_rewording,
 };
 
@@ -79,12 +79,12 @@ async fn dress(
     to: &mut Session,
     copying: &Copying<'_>,
     structure: &Snapshot,
-    statements: Vec<String>,
+    statements: Vec<Statement>,
 ) -> Result<Vec<String>, RehearseError> {
     let waiting = build(to, copying.copy, statements).await?;
     if let Some(first) = waiting.into_iter().next() {
         return Err(RehearseError::Stuck {
-            statement: first.statement,
+            statement: first.statement.sql,
             error: first.error,
         });
     }

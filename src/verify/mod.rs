@@ -9,9 +9,11 @@ mod roundtrip;
 pub mod scratch;
 mod trial;
 mod words;
+mod write_down;
 
-pub(crate) use dump::is_rewording;
 pub use dump::{DumpError, DumpRequest, Dumped, Subject, dump, title};
 pub use error::VerifyError;
 pub use report::{Finding, Outcome, Proof, Report, ScopeReport, Stage, Verdict};
 pub use roundtrip::{Request, verify};
+pub(crate) use write_down::is_rewording;
+pub use write_down::write_down;

@@ -110,10 +110,7 @@ async fn everything_is_restored_from_a_tenant() {
         Detail::STRUCTURE,
     )
     .await;
-    // PostgreSQL has other words for a list of varchar once it has read its own; nothing else may differ.
-    assert_eq!(differences.len(), 1, "{differences:?}");
-    let words = "constraint orders_status_check on orders: definition";
-    assert!(differences[0].starts_with(words), "{differences:?}");
+    assert_eq!(differences, [""; 0]);
 }
 
 #[tokio::test]
@@ -247,11 +244,7 @@ async fn privileges_are_written_where_they_are_asked_for() {
     };
     let file = shop.path().join("acme.sql");
     let differences = restored(&shop.database, &file, "acme", detail).await;
-    assert_eq!(differences.len(), 1, "{differences:?}");
-    assert!(
-        differences[0].contains("orders_status_check"),
-        "{differences:?}"
-    );
+    assert_eq!(differences, [""; 0]);
 }
 
 #[tokio::test]

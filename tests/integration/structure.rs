@@ -214,7 +214,7 @@ async fn owners_and_the_comment_on_the_schema_are_written() {
         .unwrap();
     create(&mut conn, &copy, "").await;
     for statement in write(&original).unwrap() {
-        change(&mut conn, &statement).await;
+        change(&mut conn, &statement.sql).await;
     }
     let copied = detailed(&mut conn, &copy, Detail::EVERYTHING)
         .await

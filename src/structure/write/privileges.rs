@@ -1,8 +1,7 @@
 //! Owners and privileges as SQL: what leads to those that are told from those that PostgreSQL gives by itself.
 
-use super::{
-    Kind, OWN, ObjectKey, Phase, Properties, WriteError, Writer, at_schema, ident, table_of,
-};
+use super::{Kind, ObjectKey, Phase, Properties, WriteError, Writer, ident, table_of};
+use crate::structure::unqualified::OWN;
 
 impl Writer<'_> {
     pub(super) fn privileges(
@@ -16,7 +15,7 @@ impl Writer<'_> {
                 self.default_privileges(whose, privileges)?;
             }
         }
-        let Some(on) = on_what(key)? else {
+        let Some(on) = self.on_what(key)? else {
             return Ok(());
         };
         let given = given(key.kind);
@@ -25,7 +24,10 @@ impl Writer<'_> {
             let has =
                 |privilege: &&str| is.is_some_and(|is| is.split(", ").any(|one| one == *privilege));
             if self.tells_privileges && !usual.iter().all(has) {
-                self.grant(key, format!("REVOKE ALL ON {on} FROM {}", who(role)))?;
+                self.add(
+                    Phase::Privilege,
+                    format!("REVOKE ALL ON {on} FROM {}", who(role)),
+                )?;
             }
         }
         let columns = match key.kind {
@@ -48,8 +50,8 @@ impl Writer<'_> {
             for (list, option) in by_option(&all) {
                 let list: Vec<_> = list.iter().map(|one| format!("{one}{columns}")).collect();
                 let list = list.join(", ");
-                self.grant(
-                    key,
+                self.add(
+                    Phase::Privilege,
                     format!("GRANT {list} ON {on} TO {}{option}", who(role)),
                 )?;
             }
@@ -65,13 +67,8 @@ impl Writer<'_> {
             // It goes with its table.
             return Ok(());
         }
-        let owner = ident(owner)?;
-        let text = match key.kind {
-            Kind::Schema => at_schema(&format!("ALTER SCHEMA {OWN} OWNER TO {owner}"))?,
-            _ => format!("ALTER {} OWNER TO {owner}", self.called(key)?),
-        };
-        self.add(Phase::Owner, text);
-        Ok(())
+        let text = format!("ALTER {} OWNER TO {}", self.called(key)?, ident(owner)?);
+        self.add(Phase::Owner, text)
     }
 
     /// `reader on tables made by app`
@@ -90,20 +87,31 @@ impl Writer<'_> {
                     kind.to_uppercase(),
                     who(role)
                 );
-                self.add(Phase::Privilege, at_schema(&text)?);
+                self.add(Phase::Privilege, text)?;
             }
             break;
         }
         Ok(())
     }
 
-    fn grant(&mut self, key: &ObjectKey, text: String) -> Result<(), WriteError> {
-        let text = match key.kind {
-            Kind::Schema => at_schema(&text)?,
-            _ => text,
+    /// What stands after `ON`; nothing where there are no privileges.
+    fn on_what(&self, key: &ObjectKey) -> Result<Option<String>, WriteError> {
+        let routine = |word: &str| -> Result<String, WriteError> {
+            let (name, types) = self.name_and_types(key)?;
+            Ok(format!("{word} {name}({types})"))
         };
-        self.add(Phase::Privilege, text);
-        Ok(())
+        Ok(Some(match key.kind {
+            Kind::Schema => format!("SCHEMA {OWN}"),
+            Kind::Table | Kind::View | Kind::MaterializedView => {
+                format!("TABLE {}", ident(&key.name)?)
+            }
+            Kind::Column => format!("TABLE {}", ident(table_of(key)?)?),
+            Kind::Sequence => format!("SEQUENCE {}", ident(&key.name)?),
+            Kind::Type => format!("TYPE {}", self.named(key, &key.name)?),
+            Kind::Function | Kind::Aggregate => routine("FUNCTION")?,
+            Kind::Procedure => routine("PROCEDURE")?,
+            _ => return Ok(None),
+        }))
     }
 }
 
@@ -134,26 +142,6 @@ fn given(kind: Kind) -> Given {
         _ => (&[], &[]),
     };
     Given { public, owner }
-}
-
-/// What stands after `ON`; nothing where there are no privileges.
-fn on_what(key: &ObjectKey) -> Result<Option<String>, WriteError> {
-    let routine = |word: &str| -> Result<String, WriteError> {
-        let (name, types) = key.name.split_once('(').unwrap_or((&key.name, ")"));
-        Ok(format!("{word} {}({types}", ident(name)?))
-    };
-    Ok(Some(match key.kind {
-        Kind::Schema => format!("SCHEMA {OWN}"),
-        Kind::Table | Kind::View | Kind::MaterializedView => {
-            format!("TABLE {}", ident(&key.name)?)
-        }
-        Kind::Column => format!("TABLE {}", ident(table_of(key)?)?),
-        Kind::Sequence => format!("SEQUENCE {}", ident(&key.name)?),
-        Kind::Type => format!("TYPE {}", ident(&key.name)?),
-        Kind::Function | Kind::Aggregate => routine("FUNCTION")?,
-        Kind::Procedure => routine("PROCEDURE")?,
-        _ => return Ok(None),
-    }))
 }
 
 fn who(role: &str) -> &str {
