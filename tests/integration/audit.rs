@@ -54,11 +54,11 @@ async fn what_changes_another_schema_is_refused_and_taken_back() {
         ("truncate elsewhere.items", "elsewhere.items"),
         (
             "drop table elsewhere.items",
-            ": relations that are gone now (OID ",
+            "relations that are gone now (OID ",
         ),
         (
             "drop index elsewhere.items_by_id",
-            ": relations that are gone now (OID ",
+            "relations that are gone now (OID ",
         ),
         ("create index on elsewhere.items (t)", "elsewhere.items"),
         ("select nextval('elsewhere.numbers')", "elsewhere.numbers"),

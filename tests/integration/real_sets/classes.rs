@@ -3,7 +3,7 @@
 
 use tenantry::{
     sql,
-    structure::{Change, Difference},
+    structure::{Change, Difference, Kind},
     verify::{Outcome, Proof},
 };
 
@@ -32,16 +32,12 @@ impl Class {
         let (up, down) = (statements(&pair.up), statements(pair.down.as_deref()?));
         let begins = |texts: &[String], words: &str| texts.iter().any(|t| t.starts_with(words));
         let exact = [Way::Exact, Way::Exact];
-        let left = line.down == "extension left"
-            && line.ways()[1] == Way::Exact
-            && ours == exact
-            && begins(&up, "create extension");
-        let moved = line.ways() == exact
+        let left = line.down == "extension left" && ours == exact;
+        let moved = ["exact", "extension left"].contains(&line.down)
             && ours == [Way::Exact, Way::Differs]
-            && begins(&up, "create extension")
             && begins(&down, "drop extension")
             && differences(proof).all(is_of_moved_extension);
-        if left || moved {
+        if (left || moved) && line.ways()[1] == Way::Exact && begins(&up, "create extension") {
             return Some(Self::Extension);
         }
         let is_elsewhere = |text: &String| {
@@ -66,8 +62,8 @@ impl Class {
             Self::Extension => {
                 "`pg_dump` of the database sees that the down leaves the extension that the up made. For `verify` the \
                  extension was there before, as extensions are the database's and not a tenant's. Where a down drops \
-                 one all the same, the up makes it anew in another schema, and `verify` sees that what uses it names \
-                 another one."
+                 one all the same, the up makes it anew in the schema that is migrated, and `verify` sees it there, and \
+                 that what uses it names another schema."
             }
             Self::OtherSchema => {
                 "All statements are about tables in a schema of their own, which is not the one that is migrated; \
@@ -98,9 +94,10 @@ fn differences(proof: &Proof) -> impl Iterator<Item = &Difference> {
     })
 }
 
-/// Whether both values are the same but for the schema `extensions`, in which the extension was at first.
+/// Whether it is an extension that was made, or what names it by another schema than `extensions`, where it was at first.
 fn is_of_moved_extension(difference: &Difference) -> bool {
     match &difference.change {
+        Change::Added => difference.object.kind == Kind::Extension,
         Change::Property {
             before: Some(before),
             after: Some(after),

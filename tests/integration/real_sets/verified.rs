@@ -16,7 +16,7 @@ use super::{
 use crate::support::server;
 
 /// How many sets are verified at once.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 4;
 
 /// What `verify` says of one set, beside what was said before.
 pub(crate) struct Verified {
