@@ -209,7 +209,7 @@ fn recorded(origin: &Origin, done: usize, limits: &Limits, audit: bool) -> Templ
         .own(BEGIN)
         .guard("enter_statement", &format!(", {done}"));
     if audit {
-        template.call("watch", "");
+        template.watch(limits);
     }
     template
         .search_path(&limits.extra_search_path)
