@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, ObjectKey, Properties, Snapshot};
+use super::{Kind, ObjectKey, Properties, Snapshot, names::table_and_column};
 
 /// A column's place: told of the table as a whole, since one moved column moves all that follow.
 const POSITION: &str = "position";
@@ -98,11 +98,11 @@ fn told_with_another(object: &ObjectKey, one: &Snapshot, other: &Snapshot) -> bo
 
 /// The column that a sequence belongs to.
 fn owning_column(sequence: &ObjectKey, snapshot: &Snapshot) -> Option<ObjectKey> {
-    let (table, name) = snapshot.get(sequence)?.get("owned by")?.rsplit_once('.')?;
+    let (table, name) = table_and_column(snapshot.get(sequence)?.get("owned by")?)?;
     Some(ObjectKey {
         kind: Kind::Column,
-        table: Some(table.to_owned()),
-        name: name.to_owned(),
+        table: Some(table),
+        name,
     })
 }
 

@@ -27,6 +27,7 @@ impl Writer<'_> {
                 format!("{name} USING {method}")
             }
             Kind::Cast => format!("({})", key.name),
+            Kind::Type => self.named(key, &key.name)?,
             _ => ident(&key.name)?.to_string(),
         };
         Ok(format!("{word} {name}"))
@@ -35,15 +36,17 @@ impl Writer<'_> {
     /// Name and arguments of a routine. Those that an aggregate orders by stand apart, and `*` is what one without arguments
     /// takes.
     pub(super) fn signature(&self, key: &ObjectKey) -> Result<String, WriteError> {
-        let (name, types) = key
-            .name
-            .split_once('(')
-            .ok_or_else(|| unwritable(key, "its arguments are not known"))?;
-        let name = ident(name)?;
-        if key.kind != Kind::Aggregate {
-            return Ok(format!("{name}({types}"));
-        }
         let properties = self.snapshot.get(key);
+        let known = properties.and_then(|properties| {
+            let types = properties.get("types")?;
+            let name = key.name.strip_suffix(')')?.strip_suffix(types.as_str())?;
+            Some((name.strip_suffix('(')?, types))
+        });
+        let (name, types) = known.ok_or_else(|| unwritable(key, "its arguments are not known"))?;
+        let name = self.named(key, name)?;
+        if key.kind != Kind::Aggregate {
+            return Ok(format!("{name}({types})"));
+        }
         let arguments = properties.and_then(|properties| properties.get("arguments"));
         Ok(match arguments.map(String::as_str) {
             None | Some("") => format!("{name}(*)"),
