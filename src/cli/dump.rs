@@ -49,6 +49,7 @@ struct Shown<'a> {
     file: Option<String>,
     statements: usize,
     left_out: &'a [String],
+    reworded: &'a [String],
     /// Whether the file said the same before.
     current: bool,
     /// What differs, where that was asked for.
@@ -74,6 +75,11 @@ impl Dump {
         if !dumped.left_out.is_empty() {
             let left_out = dumped.left_out.join(", ");
             context.output.warning(&format!("not in it: {left_out}"));
+        }
+        if !dumped.reworded.is_empty() {
+            let reworded = dumped.reworded.join(", ");
+            let what = "the same in other words, so that the fingerprints differ";
+            context.output.warning(&format!("{what}: {reworded}"));
         }
         match file {
             None => self.print(context, &dumped),
@@ -171,6 +177,7 @@ impl Dump {
             file: file.map(|file| file.display().to_string()),
             statements: dumped.statements,
             left_out: &dumped.left_out,
+            reworded: &dumped.reworded,
             current,
             difference: None,
             sql: None,

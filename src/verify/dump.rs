@@ -1,13 +1,13 @@
 //! A set's structure as one file of SQL, proven on a scratch server: run in an empty schema, it leaves the same structure.
 
-use super::{Outcome, VerifyError, scratch::Server, trial::Trial};
+use super::{Outcome, VerifyError, scratch::Server, trial::Trial, write_down};
 use crate::{
     config::Settings,
     migration::{Scope, Version},
     plan::Goal,
-    postgres::{Message, Outcome as Reply, ServerError, Session},
+    postgres::ServerError,
     sql::Ident,
-    structure::{Change, Difference, Snapshot, Unseen, WriteError, diff, snapshot, unseen, write},
+    structure::{Difference, Kind, Snapshot, Unseen, WriteError, snapshot, unseen},
 };
 
 /// What is to be written down.
@@ -42,6 +42,8 @@ pub struct Dumped {
     pub statements: usize,
     /// What is not in it, because it belongs to a server rather than to a structure.
     pub left_out: Vec<String>,
+    /// What PostgreSQL says in other words once it has read its own, so that only the second copy is equal to the first.
+    pub reworded: Vec<String>,
 }
 
 /// Why a structure cannot be written down.
@@ -91,58 +93,22 @@ pub async fn dump(server: &Server, request: &DumpRequest<'_>) -> Result<Dumped, 
             subject(&mut trial, request.scope).await?
         }
     };
-    if !subject.unseen.objects.is_empty() {
-        return Err(DumpError::Unseen(subject.unseen.objects));
-    }
-    let session = trial.session().await?;
-    let (statements, left) = copy(session, "dump_copy", &subject.snapshot).await?;
-    let differences = diff(&subject.snapshot, &left);
-    if !differences.is_empty() {
-        let (_, again) = copy(session, "dump_copy_again", &left).await?;
-        if !differences.iter().all(is_rewording) || left != again {
-            return Err(DumpError::Differs(differences));
+    // A database has an extension once.
+    let has_extension = subject
+        .snapshot
+        .objects()
+        .any(|(object, _)| object.kind == Kind::Extension);
+    if has_extension {
+        trial.close().await;
+        trial = Trial::shared(server, request.settings, request.prepare).await?;
+        if request.scope == Scope::Tenant {
+            up(&mut trial, Scope::Shared).await?;
         }
     }
-    let major = major(session).await?;
+    let copy = Ident::new("dump_copy").map_err(VerifyError::from)?;
+    let dumped = write_down(trial.session().await?, &subject, &copy).await;
     trial.close().await;
-    Ok(Dumped {
-        text: text(&subject, &statements, major),
-        statements: statements.len(),
-        left_out: subject.unseen.circumstances,
-    })
-}
-
-/// Writes a structure, makes it in a new schema, and looks at what that is like.
-async fn copy(
-    session: &mut Session,
-    name: &str,
-    original: &Snapshot,
-) -> Result<(Vec<String>, Snapshot), DumpError> {
-    let schema = Ident::new(name).map_err(VerifyError::from)?;
-    let statements = arrange(session, &schema, write(original)?).await?;
-    let left = snapshot(session.connection(), &schema).await;
-    Ok((statements, left.map_err(VerifyError::from)?))
-}
-
-/// Whether it is about nothing but the words of an expression. PostgreSQL writes some differently once it has read its own
-/// words, such as a list of `varchar`; what it writes then, stays.
-fn is_rewording(difference: &Difference) -> bool {
-    const EXPRESSIONS: [&str; 6] = [
-        "constraints",
-        "default",
-        "definition",
-        "generated",
-        "using",
-        "with check",
-    ];
-    match &difference.change {
-        Change::Property {
-            property,
-            before: Some(_),
-            after: Some(_),
-        } => EXPRESSIONS.contains(&property.as_str()),
-        _ => false,
-    }
+    dumped
 }
 
 async fn up(trial: &mut Trial, scope: Scope) -> Result<(), DumpError> {
@@ -175,71 +141,4 @@ pub fn title(what: &str, version: Option<Version>) -> String {
         Some(version) => format!("{what} at {version}"),
         None => format!("{what} with nothing applied"),
     }
-}
-
-/// Runs the statements in a new schema, those that do not run yet once more after the others: their order in the end is one
-/// in which all of them run.
-async fn arrange(
-    session: &mut Session,
-    schema: &Ident,
-    statements: Vec<String>,
-) -> Result<Vec<String>, DumpError> {
-    let (mut done, mut waiting) = (Vec::with_capacity(statements.len()), statements);
-    run(session, &format!("CREATE SCHEMA {schema}")).await?;
-    while !waiting.is_empty() {
-        let (before, mut stuck, mut left) = (done.len(), None, Vec::new());
-        for statement in waiting {
-            let message = format!(
-                "BEGIN; SET LOCAL search_path = {schema}, pg_catalog; SET LOCAL check_function_bodies = off; {statement}; COMMIT"
-            );
-            match run(session, &message).await? {
-                None => done.push(statement),
-                Some(error) => {
-                    stuck.get_or_insert(error);
-                    left.push(statement);
-                }
-            }
-        }
-        if let (Some(error), true) = (stuck, done.len() == before) {
-            let statement = left.into_iter().next().unwrap_or_default();
-            return Err(DumpError::Stuck { statement, error });
-        }
-        waiting = left;
-    }
-    Ok(done)
-}
-
-/// What the server said against it, if it did.
-async fn run(session: &mut Session, sql: &str) -> Result<Option<ServerError>, DumpError> {
-    let message = Message::vouched(sql);
-    match session.send(&message).await.map_err(VerifyError::from)? {
-        Reply::Done => Ok(None),
-        Reply::Refused { error, .. } => Ok(Some(error)),
-    }
-}
-
-async fn major(session: &mut Session) -> Result<i32, DumpError> {
-    sqlx::query_scalar("select current_setting('server_version_num')::int / 10000")
-        .fetch_one(session.connection())
-        .await
-        .map_err(|error| VerifyError::Prepare(ServerError::of(&error)).into())
-}
-
-fn text(subject: &Subject, statements: &[String], major: i32) -> String {
-    let mut text = format!(
-        "-- The structure of {}, as PostgreSQL {major} writes it. Made by `tenantry dump`: do not edit.\n\
-         -- To run it in an empty schema: PGOPTIONS='-c search_path=SCHEMA' psql -v ON_ERROR_STOP=1 -f FILE\n",
-        subject.title
-    );
-    let left_out = &subject.unseen.circumstances;
-    if !left_out.is_empty() {
-        text += &format!("-- Not in here: {}.\n", left_out.join(", "));
-    }
-    text += "\nSELECT pg_catalog.set_config('search_path',\n    \
-             pg_catalog.quote_ident(pg_catalog.current_schema()) || ', pg_catalog', false);\n\
-             SET check_function_bodies = off;\n";
-    for statement in statements {
-        text += &format!("\n{};\n", statement.trim_end());
-    }
-    text
 }

@@ -9,8 +9,10 @@ mod roundtrip;
 pub mod scratch;
 mod trial;
 mod words;
+mod write_down;
 
 pub use dump::{DumpError, DumpRequest, Dumped, Subject, dump, title};
 pub use error::VerifyError;
 pub use report::{Finding, Outcome, Proof, Report, ScopeReport, Stage, Verdict};
 pub use roundtrip::{Request, verify};
+pub use write_down::write_down;
