@@ -175,7 +175,7 @@ async fn look(database: &Database, schema: &str) -> Snapshot {
 }
 
 /// A database with what the set takes for granted.
-async fn prepared(corpus: &Corpus) -> Database {
+pub(super) async fn prepared(corpus: &Corpus) -> Database {
     let database = database().await;
     let mut connection = database.connect().await;
     execute(&mut connection, "CREATE SCHEMA extensions").await;

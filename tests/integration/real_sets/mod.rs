@@ -6,6 +6,7 @@
 mod carried;
 mod classes;
 mod corpus;
+mod dumped;
 mod formats;
 mod page;
 mod psql;
