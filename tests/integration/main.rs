@@ -35,6 +35,7 @@ mod pooler;
 mod protocol;
 mod provision;
 mod raised;
+mod random_ddl;
 mod real_sets;
 mod record;
 mod refusals;
