@@ -79,7 +79,7 @@ fn type_of_one(part: &str) -> Option<&str> {
     if part.parse::<i64>().is_ok() {
         return Some("bigint");
     }
-    let is_number = part.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let is_number = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     is_number.then_some("numeric")
 }
 
@@ -111,6 +111,7 @@ mod tests {
             "a = ANY (ARRAY[('x'::character varying)::text])",
             "'(ARRAY[1])::numeric[]'::text",
             "(ARRAY[a, b])::text[]",
+            "ARRAY[]::text[]",
             "(ARRAY[1, 2.5])::double precision[]",
             "(ARRAY[",
             "ü(ARRAY[ü",
