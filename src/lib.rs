@@ -120,6 +120,9 @@ pub mod verify;
 /// Taking the fleet to a goal.
 pub mod rollout;
 
+/// Which schemas look otherwise than their histories should have made them.
+pub mod drift;
+
 /// Large changes of data, in small batches.
 pub mod backfill;
 

@@ -11,7 +11,7 @@ use super::{
 use crate::sql::Ident;
 
 /// What is read, and where from.
-const QUERIES: [(&str, &str); 12] = [
+pub(super) const QUERIES: [(&str, &str); 12] = [
     ("read the types", include_str!("types.sql")),
     ("read the sequences", include_str!("sequences.sql")),
     ("read the tables", include_str!("tables.sql")),

@@ -6,6 +6,7 @@
 mod catalog;
 mod difference;
 mod error;
+mod fingerprint;
 mod object;
 mod snapshot;
 mod unqualified;
@@ -15,6 +16,7 @@ mod write;
 pub use catalog::snapshot;
 pub use difference::{Change, Difference, diff};
 pub use error::StructureError;
+pub use fingerprint::{Fingerprint, Limits, Looked, fingerprints, recipe, snapshot_at_once};
 pub use object::{Kind, ObjectKey};
 pub use snapshot::{Properties, Snapshot};
 pub use unseen::{Unseen, unseen};

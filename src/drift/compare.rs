@@ -1,0 +1,219 @@
+//! From fingerprints to what differs: equal ones are equal, of the others one each is looked at exactly.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Cluster, Group, GroupReport, Groups, NotLooked, Pace, Report,
+    cluster::{Alike, cluster},
+    reference::Basis,
+    sweep::{said, sweep},
+};
+use crate::{
+    fleet::{Fleet, FleetError},
+    postgres::Session,
+    store::{
+        drifted::{self, Found, News},
+        structures::Structure,
+    },
+    structure::{Fingerprint, Looked, Snapshot, diff, snapshot_at_once},
+    tenant::{ShardName, Target},
+};
+
+/// So many clusters of a group are looked at exactly; of the others is told in which kinds of objects they differ.
+const EXACT: usize = 100;
+
+/// So many members of a cluster are tried to be looked at, as any of them may be locked.
+const MEMBERS: usize = 3;
+
+/// So many lines of a difference are noted.
+const NOTED: usize = 20;
+
+/// Looks at all schemas of `groups` and says which are not as they should be, and in what. A group without a reference is
+/// compared with its majority.
+///
+/// Cancelling `stop` begins nothing more; what was not looked at then is told.
+pub async fn compare(
+    fleet: &Fleet,
+    groups: Groups,
+    pace: Pace,
+    stop: &CancellationToken,
+) -> Report {
+    let targets = groups.groups.iter().flat_map(|group| &group.targets);
+    let targets = targets.map(|(target, head)| (target.clone(), head.schema_oid));
+    let mut looked = sweep(fleet, targets, pace, stop).await;
+    let mut report = Report {
+        groups: Vec::new(),
+        not_looked: groups.not_looked,
+    };
+    let mut eyes = Eyes {
+        fleet,
+        sessions: BTreeMap::new(),
+    };
+    for group in groups.groups {
+        let of_group = group.targets.iter().map(|(target, _)| {
+            let looked = looked.remove(target);
+            let stopped = || Err("it was not its turn when this was stopped".to_owned());
+            (target.clone(), looked.unwrap_or_else(stopped))
+        });
+        let of_group: Vec<(Target, Looked)> = of_group.collect();
+        let (clusters, not) = cluster(of_group);
+        report
+            .not_looked
+            .extend(not.into_iter().map(|(target, why)| NotLooked {
+                target,
+                scope: group.scope,
+                why,
+            }));
+        if !clusters.is_empty() {
+            report.groups.push(judge(&group, clusters, &mut eyes).await);
+        }
+    }
+    for session in eyes.sessions.into_values() {
+        session.close().await;
+    }
+    report.not_looked.sort_by(|a, b| a.target.cmp(&b.target));
+    report
+}
+
+/// Notes in the home database which schemas are not as they should be, and forgets those that are again.
+///
+/// # Errors
+/// The home database.
+pub async fn note(fleet: &Fleet, report: &Report) -> Result<News, FleetError> {
+    let mut found = Vec::new();
+    for group in &report.groups {
+        for cluster in &group.odd {
+            let mut words = cluster.words();
+            let more = words.len().saturating_sub(NOTED);
+            words.truncate(NOTED);
+            words.extend((more > 0).then(|| format!("and {more} more")));
+            let summary = words.join("\n");
+            found.extend(cluster.targets.iter().map(|target| Found {
+                target,
+                version: group.version.map(|version| version.to_string()),
+                reference: group.reference(),
+                fingerprint: cluster.fingerprint,
+                summary: summary.clone(),
+            }));
+        }
+    }
+    let well: Vec<_> = report.groups.iter().flat_map(|group| &group.same).collect();
+    let mut home = fleet.home().await?;
+    let news = drifted::note(home.connection(), &found, &well, &fleet.shared_schema).await?;
+    home.close().await;
+    Ok(news)
+}
+
+async fn judge(group: &Group, mut clusters: Vec<Alike>, eyes: &mut Eyes<'_>) -> GroupReport {
+    let (mut same, mut should) = (Vec::new(), None);
+    let (by_majority, why) = match &group.basis {
+        Basis::History(structure) => {
+            should = Some(structure.clone());
+            (false, None)
+        }
+        Basis::Unknown => (
+            true,
+            Some("what their history makes is not known".to_owned()),
+        ),
+        Basis::Majority(why) => (true, why.clone()),
+    };
+    if by_majority {
+        let most = clusters.remove(0);
+        if !clusters.is_empty() {
+            let snapshot = eyes.any_of(&most.targets).await;
+            should = snapshot.map(|snapshot| {
+                Arc::new(Structure {
+                    fingerprint: most.fingerprint.clone(),
+                    snapshot,
+                })
+            });
+        }
+        same = most.targets;
+    }
+    let mut odd: Vec<(Cluster, Option<Snapshot>)> = Vec::new();
+    for (index, alike) in clusters.into_iter().enumerate() {
+        let reference = should.as_deref();
+        if reference.is_some_and(|r| r.fingerprint.digest() == alike.fingerprint.digest()) {
+            same.extend(alike.targets);
+            continue;
+        }
+        let seen = match index {
+            ..EXACT => eyes.any_of(&alike.targets).await,
+            _ => None,
+        };
+        let differences = reference
+            .zip(seen.as_ref())
+            .map(|(reference, seen)| diff(&reference.snapshot, seen));
+        // The fingerprint was too careful.
+        if differences.as_ref().is_some_and(Vec::is_empty) {
+            same.extend(alike.targets);
+            continue;
+        }
+        let twin = odd
+            .iter_mut()
+            .find(|(_, other)| seen.is_some() && *other == seen);
+        if let Some((twin, _)) = twin {
+            twin.targets.extend(alike.targets);
+            continue;
+        }
+        let nothing = Fingerprint::default();
+        let should = reference.map_or(&nothing, |reference| &reference.fingerprint);
+        let cluster = Cluster {
+            fingerprint: alike.fingerprint.digest(),
+            kinds: should.differing(&alike.fingerprint),
+            targets: alike.targets,
+            differences,
+        };
+        odd.push((cluster, seen));
+    }
+    same.sort();
+    GroupReport {
+        scope: group.scope,
+        version: group.version(),
+        name: group.name().map(str::to_owned),
+        postgres: group.postgres,
+        by_majority,
+        why,
+        same,
+        odd: odd.into_iter().map(|(cluster, _)| cluster).collect(),
+    }
+}
+
+/// Looks at single schemas, exactly.
+struct Eyes<'a> {
+    fleet: &'a Fleet,
+    sessions: BTreeMap<ShardName, Session>,
+}
+
+impl Eyes<'_> {
+    /// What one of these schemas looks like, which should all look the same; none where none can be read.
+    async fn any_of(&mut self, targets: &[Target]) -> Option<Snapshot> {
+        for target in targets.iter().take(MEMBERS) {
+            match self.look(target).await {
+                Ok(snapshot) => return Some(snapshot),
+                Err(why) => tracing::debug!(%target, "cannot be looked at exactly: {why}"),
+            }
+        }
+        None
+    }
+
+    async fn look(&mut self, target: &Target) -> Result<Snapshot, String> {
+        let mut session = match self.sessions.remove(&target.shard) {
+            Some(session) => session,
+            None => {
+                let shard = self.fleet.shards.get(&target.shard);
+                let shard = shard.ok_or_else(|| "its shard is not configured".to_owned())?;
+                let session = self.fleet.shard(shard).await;
+                session.map_err(|error| error.to_string())?
+            }
+        };
+        let seen = snapshot_at_once(session.connection(), &target.schema).await;
+        // After an error the connection may be of no more use.
+        if seen.is_ok() {
+            self.sessions.insert(target.shard.clone(), session);
+        }
+        seen.map_err(|error| said(&error))
+    }
+}
