@@ -151,6 +151,26 @@ async fn most_of_them_can_be_the_reference() {
 }
 
 #[tokio::test]
+async fn an_odd_name_is_no_drift() {
+    let shop = with_orders(&["acme", "blue", "coral"]).await;
+    shop.migration(
+        3,
+        "expensive",
+        "CREATE VIEW expensive AS SELECT orders.id FROM orders JOIN users ON users.email = orders.id::text;\n",
+        "DROP VIEW expensive;\n",
+    );
+    for name in ["orders", "it's"] {
+        let added = shop.run(&["tenant", "add", name]);
+        assert_eq!(added.code, 0, "{}", added.screen());
+    }
+    assert_eq!(shop.run(&["up"]).code, 0);
+    let well = drift(&shop, &[]).await;
+    assert_eq!(well.code, 0, "{}", well.screen());
+    let told = "tenants at 3 (expensive): 5 as the history makes them";
+    assert!(well.stdout.contains(told), "{}", well.screen());
+}
+
+#[tokio::test]
 async fn tenants_are_compared_with_those_at_the_same_place_and_what_cannot_be_compared_is_told() {
     let shop = Shop::with(&["acme", "blue", "coral", "dora"]).await;
     shop.migration(2, "more", "CREATE TABLE more ();\n", "DROP TABLE more;\n");
