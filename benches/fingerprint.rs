@@ -169,7 +169,9 @@ async fn look(fleet: &Fleet, tenants: usize) -> Report {
     let survey = Survey::take(fleet).await.unwrap();
     let mut groups = Groups::of(fleet, &survey, |_| true, true).await.unwrap();
     groups.by_majority();
-    let report = compare(fleet, groups, Pace::Full, &CancellationToken::new()).await;
+    let report = compare(fleet, groups, Pace::Full, &CancellationToken::new())
+        .await
+        .unwrap();
     assert_eq!(
         (report.groups[0].count(), report.drifted()),
         (tenants, 1),

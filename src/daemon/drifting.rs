@@ -61,7 +61,7 @@ impl Drifting {
         let mut groups = Groups::of(fleet, &survey, |_| true, true).await?;
         find(fleet, &mut groups, false).await?;
         let pace = usize::try_from(self.settings.tenants_per_second).unwrap_or(usize::MAX);
-        Ok(compare(fleet, groups, Pace::PerSecond(pace), stop).await)
+        Ok(compare(fleet, groups, Pace::PerSecond(pace), stop).await?)
     }
 }
 

@@ -12,9 +12,12 @@ use super::{
 };
 use crate::{
     fleet::{Fleet, FleetError},
+    history::Head,
     postgres::Session,
+    rollout::Survey,
     store::{
         drifted::{self, Found, News},
+        heads,
         structures::Structure,
     },
     structure::{Fingerprint, Looked, Snapshot, diff, snapshot_at_once},
@@ -27,28 +30,39 @@ const EXACT: usize = 100;
 /// So many members of a cluster are tried to be looked at, as any of them may be locked.
 const MEMBERS: usize = 3;
 
+/// What is said of a schema that somebody works on.
+const MOVED: &str = "it was moved while it was looked at";
+
 /// So many lines of a difference are noted.
 const NOTED: usize = 20;
 
 /// Looks at all schemas of `groups` and says which are not as they should be, and in what. A group without a reference is
-/// compared with its majority.
+/// compared with its majority. What is moved meanwhile is left out.
 ///
 /// Cancelling `stop` begins nothing more; what was not looked at then is told.
+///
+/// # Errors
+/// It cannot be asked any more where the fleet stands.
 pub async fn compare(
     fleet: &Fleet,
     groups: Groups,
     pace: Pace,
     stop: &CancellationToken,
-) -> Report {
+) -> Result<Report, FleetError> {
     let targets = groups.groups.iter().flat_map(|group| &group.targets);
-    let targets = targets.map(|(target, head)| (target.clone(), head.schema_oid));
-    let mut looked = sweep(fleet, targets, pace, stop).await;
+    let heads: BTreeMap<Target, Head> = targets.cloned().collect();
+    let oids = heads
+        .iter()
+        .map(|(target, head)| (target.clone(), head.schema_oid));
+    let mut looked = sweep(fleet, oids, pace, stop).await;
+    leave_out_moved(fleet, &heads, &mut looked).await?;
     let mut report = Report {
         groups: Vec::new(),
         not_looked: groups.not_looked,
     };
     let mut eyes = Eyes {
         fleet,
+        heads: &heads,
         sessions: BTreeMap::new(),
     };
     for group in groups.groups {
@@ -57,15 +71,13 @@ pub async fn compare(
             let stopped = || Err("it was not its turn when this was stopped".to_owned());
             (target.clone(), looked.unwrap_or_else(stopped))
         });
-        let of_group: Vec<(Target, Looked)> = of_group.collect();
         let (clusters, not) = cluster(of_group);
-        report
-            .not_looked
-            .extend(not.into_iter().map(|(target, why)| NotLooked {
-                target,
-                scope: group.scope,
-                why,
-            }));
+        let not = not.into_iter().map(|(target, why)| NotLooked {
+            target,
+            scope: group.scope,
+            why,
+        });
+        report.not_looked.extend(not);
         if !clusters.is_empty() {
             report.groups.push(judge(&group, clusters, &mut eyes).await);
         }
@@ -74,7 +86,29 @@ pub async fn compare(
         session.close().await;
     }
     report.not_looked.sort_by(|a, b| a.target.cmp(&b.target));
-    report
+    Ok(report)
+}
+
+/// What has another place by now was not looked at where it was thought to be.
+async fn leave_out_moved(
+    fleet: &Fleet,
+    heads: &BTreeMap<Target, Head>,
+    looked: &mut BTreeMap<Target, Looked>,
+) -> Result<(), FleetError> {
+    let survey = Survey::take(fleet).await?;
+    for standing in survey.shared.iter().chain(&survey.tenants) {
+        // A shard that went away says nothing of what was seen before.
+        if standing.away.is_some() {
+            continue;
+        }
+        let now = standing.pinned.as_ref().filter(|pinned| pinned.is_intact());
+        if let Some(looked) = looked.get_mut(&standing.target)
+            && now.map(|pinned| &pinned.head) != heads.get(&standing.target)
+        {
+            *looked = Err(MOVED.to_owned());
+        }
+    }
+    Ok(())
 }
 
 /// Notes in the home database which schemas are not as they should be, and forgets those that are again.
@@ -184,6 +218,8 @@ async fn judge(group: &Group, mut clusters: Vec<Alike>, eyes: &mut Eyes<'_>) -> 
 /// Looks at single schemas, exactly.
 struct Eyes<'a> {
     fleet: &'a Fleet,
+    /// Where they were when their fingerprints were taken.
+    heads: &'a BTreeMap<Target, Head>,
     sessions: BTreeMap<ShardName, Session>,
 }
 
@@ -210,10 +246,16 @@ impl Eyes<'_> {
             }
         };
         let seen = snapshot_at_once(session.connection(), &target.schema).await;
+        let seen = seen.map_err(|error| said(&error));
+        let now = heads::get(session.connection(), &target.schema).await;
+        let now = now.map_err(|error| error.to_string())?;
+        if now.as_ref().map(|pinned| &pinned.head) != self.heads.get(target) {
+            return Err(MOVED.to_owned());
+        }
         // After an error the connection may be of no more use.
         if seen.is_ok() {
             self.sessions.insert(target.shard.clone(), session);
         }
-        seen.map_err(|error| said(&error))
+        seen
     }
 }

@@ -278,7 +278,9 @@ async fn looking_costs_the_same_number_of_queries_for_ten_tenants_and_for_three_
         let survey = Survey::take(&fleet).await.unwrap();
         let mut groups = Groups::of(&fleet, &survey, |_| true, true).await.unwrap();
         find(&fleet, &mut groups, false).await.unwrap();
-        let report = compare(&fleet, groups, Pace::Full, &CancellationToken::new()).await;
+        let report = compare(&fleet, groups, Pace::Full, &CancellationToken::new())
+            .await
+            .unwrap();
         assert_eq!(
             (report.drifted(), report.groups[0].count()),
             (1, tenants),
@@ -340,13 +342,29 @@ async fn the_daemon_looks_now_and_then_and_notes_what_it_finds() {
 }
 
 #[tokio::test]
+async fn who_is_moved_while_all_are_looked_at_has_not_drifted() {
+    let shop = with_orders(&["acme", "blue", "coral"]).await;
+    let fleet = shop.fleet();
+    let survey = Survey::take(&fleet).await.unwrap();
+    let groups = Groups::of(&fleet, &survey, |_| true, false).await.unwrap();
+    // It stands elsewhere by now than it was seen to.
+    assert_eq!(shop.run(&["down", "blue", "--steps", "1", "--yes"]).code, 0);
+    let report = compare(&fleet, groups, Pace::Full, &CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!((report.drifted(), report.groups[0].count()), (0, 2));
+    let not: Vec<_> = report
+        .not_looked
+        .iter()
+        .map(|not| (not.target.schema.as_str(), &*not.why))
+        .collect();
+    assert_eq!(not, [("blue", "it was moved while it was looked at")]);
+}
+
+#[tokio::test]
 async fn the_daemon_looks_no_faster_than_it_may() {
     let shop = with_orders(&["acme", "blue", "coral"]).await;
-    let fleet = with_sets(
-        &shop.database.url,
-        &shop.path().join("migrations"),
-        &shop.path().join("tenant_migrations"),
-    );
+    let fleet = shop.fleet();
     let survey = Survey::take(&fleet).await.unwrap();
     let groups = Groups::of(&fleet, &survey, |_| true, false).await.unwrap();
     let begun = std::time::Instant::now();
@@ -356,7 +374,8 @@ async fn the_daemon_looks_no_faster_than_it_may() {
         Pace::PerSecond(2),
         &CancellationToken::new(),
     )
-    .await;
+    .await
+    .unwrap();
     assert_eq!(report.groups[0].count(), 3);
     assert!(
         begun.elapsed() >= Duration::from_millis(1500),

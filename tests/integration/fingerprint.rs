@@ -250,3 +250,42 @@ async fn a_locked_schema_is_left_out_and_nobody_waits() {
     .unwrap();
     assert_eq!(held, 0);
 }
+
+#[tokio::test]
+async fn locks_are_let_go_of_before_the_transaction_ends() {
+    const QUERY: &str = "select c.relnamespace as namespace, 'view' as kind, 1::bigint as objects, pg_get_viewdef(c.oid) as hash
+           from pg_class c where c.relkind = 'v' and c.relnamespace = any ($1)";
+    const HELD: &str = "select count(*) from pg_locks l join pg_class c on c.oid = l.relation
+          where c.relnamespace in (select oid from pg_namespace where nspname in ('acme', 'blue'))";
+    let database = database().await;
+    let mut conn = connect(&database).await;
+    for name in ["acme", "blue"] {
+        create(
+            &mut conn,
+            name,
+            "CREATE TABLE t (a int); CREATE VIEW v AS SELECT a FROM t",
+        )
+        .await;
+    }
+    let schemas = "array(select oid from pg_namespace where nspname in ('acme', 'blue'))";
+    let mut transaction = conn.begin().await.unwrap();
+    let rows = format!("select namespace from tenantry.fingerprints($q${QUERY}$q$, {schemas}, 1)");
+    let rows = sqlx::query(AssertSqlSafe(rows))
+        .fetch_all(&mut *transaction)
+        .await
+        .unwrap();
+    assert_eq!(rows.len(), 2);
+    let held: i64 = sqlx::query_scalar(HELD)
+        .fetch_one(&mut *transaction)
+        .await
+        .unwrap();
+    assert_eq!(held, 0);
+    // Alone, the query keeps them.
+    run(&mut transaction, &QUERY.replace("$1", schemas)).await;
+    let held: i64 = sqlx::query_scalar(HELD)
+        .fetch_one(&mut *transaction)
+        .await
+        .unwrap();
+    assert!(held >= 2, "{held}: this shows nothing");
+    transaction.rollback().await.unwrap();
+}

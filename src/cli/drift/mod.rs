@@ -90,7 +90,7 @@ impl Drift {
                 }
             }
         }
-        Ok(compare(fleet, groups, Pace::Full, stop).await)
+        Ok(compare(fleet, groups, Pace::Full, stop).await?)
     }
 
     /// What histories make of which nothing is known, tried out on a scratch server.
