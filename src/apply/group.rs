@@ -207,7 +207,12 @@ fn part(plan: &Plan, limits: &Limits) -> Template {
     for step in &plan.steps {
         part.script(Origin::of_step(step));
     }
-    part.call_by_name("assert_in_group", &format!(", {LEFT}"));
+    let limits = format!(
+        "{}, {}",
+        milliseconds(wait(limits)),
+        milliseconds(limits.statement_timeout)
+    );
+    part.call_by_name("assert_in_group", &format!(", {LEFT}, {limits}"));
     part
 }
 

@@ -18,7 +18,7 @@ use crate::{
     provision::{self, ProvisionError},
     sql::{Ident, InvalidIdent},
     store::{heads, history, scripts, tenants::Labels},
-    structure::{Snapshot, snapshot},
+    structure::{Detail, Snapshot, detailed, snapshot},
     tenant::{ShardName, Target, TenantName},
 };
 
@@ -69,7 +69,7 @@ impl Trial {
         Ok(self)
     }
 
-    /// Adds a tenant to the database, with everything applied; its structure, or what was wrong.
+    /// Adds a tenant to the database, with everything applied; its structure alone, or what was wrong.
     pub(super) async fn another(
         &mut self,
         name: &TenantName,
@@ -132,11 +132,11 @@ impl Trial {
         &self.schema
     }
 
-    /// What the schema looks like now.
+    /// What the schema looks like now, with all that can be known of it.
     pub(super) async fn snapshot(&mut self) -> Result<Snapshot, VerifyError> {
         let schema = self.schema.clone();
         let session = self.session().await?;
-        Ok(snapshot(session.connection(), &schema).await?)
+        Ok(detailed(session.connection(), &schema, Detail::EVERYTHING).await?)
     }
 
     /// Ends the session, so that nothing keeps the database busy.

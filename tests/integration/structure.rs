@@ -1,7 +1,7 @@
 use sqlx::{AssertSqlSafe, Connection, PgConnection, raw_sql};
 use tenantry::{
     sql::Ident,
-    structure::{Kind, ObjectKey, Snapshot, StructureError, diff, snapshot},
+    structure::{Detail, Kind, ObjectKey, Snapshot, StructureError, detailed, diff, snapshot},
 };
 
 use crate::support::{Database, database};
@@ -10,6 +10,9 @@ const EVERYTHING: &str = include_str!("../fixtures/structure/everything.sql");
 
 /// Paragraphs: a change of the schema with everything, then what must be said of it, as comments.
 const CHANGES: &str = include_str!("../fixtures/structure/changes.sql");
+
+/// The same of owners, privileges and the schema itself.
+const CHANGES_WITH_ROLES: &str = include_str!("../fixtures/structure/changes_with_roles.sql");
 
 /// What stands in the schema, by the number of objects of each kind.
 fn count(structure: &Snapshot, kind: Kind) -> usize {
@@ -114,19 +117,23 @@ async fn the_schemas_name_never_shows() {
     );
 }
 
-#[tokio::test]
-async fn every_change_is_found_and_told() {
+/// Makes each change of a schema with everything, and compares what is said of it with what should be.
+async fn are_told(changes: &str, detail: Detail) {
     let mut conn = database().await.connect().await;
     let acme = ident("acme");
     create(&mut conn, &acme, EVERYTHING).await;
-    let before = snapshot(&mut conn, &acme).await.unwrap();
+    let me: String = sqlx::query_scalar("SELECT quote_ident(current_user)")
+        .fetch_one(&mut conn)
+        .await
+        .unwrap();
+    let before = detailed(&mut conn, &acme, detail).await.unwrap();
     let mut wrong = Vec::new();
-    for paragraph in CHANGES.split("\n\n").skip(1) {
+    for paragraph in changes.replace("<me>", &me).split("\n\n").skip(1) {
         let (said, sql): (Vec<_>, Vec<_>) =
             paragraph.lines().partition(|line| line.starts_with("-- "));
         let mut transaction = conn.begin().await.unwrap();
         change(&mut transaction, &sql.join("\n")).await;
-        let after = snapshot(&mut transaction, &acme).await.unwrap();
+        let after = detailed(&mut transaction, &acme, detail).await.unwrap();
         transaction.rollback().await.unwrap();
         assert_ne!(before.fingerprint(), after.fingerprint(), "{paragraph}");
         let words = words(&before, &after);
@@ -140,7 +147,83 @@ async fn every_change_is_found_and_told() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    assert_eq!(snapshot(&mut conn, &acme).await.unwrap(), before);
+    assert_eq!(detailed(&mut conn, &acme, detail).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn every_change_is_found_and_told() {
+    are_told(CHANGES, Detail::STRUCTURE).await;
+}
+
+#[tokio::test]
+async fn every_change_of_owners_and_privileges_is_found_and_told() {
+    are_told(CHANGES_WITH_ROLES, Detail::EVERYTHING).await;
+}
+
+#[tokio::test]
+async fn a_grant_that_was_taken_back_leaves_no_trace() {
+    let mut conn = database().await.connect().await;
+    let acme = ident("acme");
+    create(&mut conn, &acme, EVERYTHING).await;
+    let before = detailed(&mut conn, &acme, Detail::EVERYTHING)
+        .await
+        .unwrap();
+    let there_and_back = [
+        "GRANT SELECT ON users TO PUBLIC; REVOKE SELECT ON users FROM PUBLIC",
+        "REVOKE EXECUTE ON FUNCTION touched FROM PUBLIC; GRANT EXECUTE ON FUNCTION touched TO PUBLIC",
+        "REVOKE USAGE ON TYPE mood FROM PUBLIC; GRANT USAGE ON TYPE mood TO PUBLIC",
+        "GRANT USAGE ON SCHEMA acme TO PUBLIC; REVOKE USAGE ON SCHEMA acme FROM PUBLIC",
+        "GRANT USAGE ON SEQUENCE ticket TO PUBLIC; REVOKE USAGE ON SEQUENCE ticket FROM PUBLIC",
+        "GRANT SELECT (id) ON users TO PUBLIC; REVOKE SELECT (id) ON users FROM PUBLIC",
+    ];
+    change(&mut conn, &there_and_back.join(";")).await;
+    let after = detailed(&mut conn, &acme, Detail::EVERYTHING)
+        .await
+        .unwrap();
+    assert_eq!(words(&before, &after), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_is_not_asked_for_does_not_count() {
+    let mut conn = database().await.connect().await;
+    let mut of = async |name: &str, sql: &str| {
+        let schema = ident(name);
+        create(&mut conn, &schema, sql).await;
+        let everything = detailed(&mut conn, &schema, Detail::EVERYTHING)
+            .await
+            .unwrap();
+        for detail in [Detail::STRUCTURE, Detail::LOGICAL] {
+            let taken = detailed(&mut conn, &schema, detail).await.unwrap();
+            assert_eq!(everything.clone().reduced(detail), taken);
+        }
+        everything
+    };
+    let one = of("one", "CREATE TABLE orders (a int, b int)").await;
+    let other = of(
+        "other",
+        "CREATE TABLE orders (b int, a int); GRANT SELECT ON orders TO PUBLIC; COMMENT ON SCHEMA other IS 'Other';
+         ALTER TABLE orders OWNER TO pg_monitor",
+    )
+    .await;
+    let between = |detail: Detail| {
+        let [one, other] = [&one, &other].map(|snapshot| snapshot.clone().reduced(detail));
+        assert_eq!(one == other, one.fingerprint() == other.fingerprint());
+        words(&one, &other)
+    };
+    assert_eq!(between(Detail::LOGICAL), [""; 0]);
+    assert_eq!(
+        between(Detail::STRUCTURE),
+        ["orders: column order a, b → b, a"]
+    );
+    assert_eq!(between(Detail::EVERYTHING).len(), 4);
+    let privileges = Detail {
+        privileges: true,
+        ..Detail::LOGICAL
+    };
+    assert_eq!(
+        between(privileges),
+        ["table orders: privileges of public none → SELECT"]
+    );
 }
 
 #[tokio::test]
@@ -243,11 +326,17 @@ async fn hostile_functions_and_operators_are_not_called() {
          CREATE OPERATOR = (leftarg = oid, rightarg = integer, function = fail);
          CREATE OPERATOR <> (leftarg = oid, rightarg = integer, function = fail);
          CREATE OPERATOR = (leftarg = oid, rightarg = regclass, function = fail);
+         CREATE FUNCTION longer(text, name) RETURNS text LANGUAGE sql AS $$ SELECT (1 / 0)::text $$;
+         CREATE FUNCTION pg_get_userbyid(oid) RETURNS name LANGUAGE sql AS $$ SELECT (1 / 0)::text::name $$;
+         CREATE FUNCTION acldefault(\"char\", oid) RETURNS aclitem[] LANGUAGE sql AS $$ SELECT NULL::aclitem[] WHERE 1 / 0 = 1 $$;
+         CREATE OPERATOR || (leftarg = text, rightarg = name, function = longer);
          CREATE OPERATOR = (leftarg = smallint[], rightarg = smallint[], function = fail);
          CREATE TYPE regclass AS ENUM ();",
     )
     .await;
-    let structure = snapshot(&mut conn, &acme).await.unwrap();
+    let structure = detailed(&mut conn, &acme, Detail::EVERYTHING)
+        .await
+        .unwrap();
     let id = ObjectKey {
         kind: Kind::Column,
         table: Some("orders".into()),

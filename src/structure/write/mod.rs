@@ -74,6 +74,7 @@ impl Writer<'_> {
 
     fn object(&mut self, key: &ObjectKey, properties: &Properties) -> Result<(), WriteError> {
         match key.kind {
+            Kind::Schema => return Err(unwritable(key, "its name is not known here")),
             Kind::Type => self.a_type(key, properties)?,
             Kind::Sequence => self.sequence(key, properties)?,
             Kind::Table => self.table(key, properties)?,
@@ -102,6 +103,7 @@ impl Writer<'_> {
             Ok(format!("{word} {name} ON {}", ident(table_of(key)?)?))
         };
         let what = match key.kind {
+            Kind::Schema => return Err(unwritable(key, "its name is not known here")),
             Kind::Type if self.is_domain(key) => format!("DOMAIN {name}"),
             Kind::Type => format!("TYPE {name}"),
             Kind::Sequence => format!("SEQUENCE {name}"),
