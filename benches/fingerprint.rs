@@ -26,7 +26,7 @@ use support::{
 };
 use tenantry::{
     config::MaxFailures,
-    drift::{Groups, Pace, Report, compare},
+    drift::{Course, Groups, Pace, Report, compare},
     fleet::Fleet,
     migration::Scope,
     plan::Goal,
@@ -169,9 +169,13 @@ async fn look(fleet: &Fleet, tenants: usize) -> Report {
     let survey = Survey::take(fleet).await.unwrap();
     let mut groups = Groups::of(fleet, &survey, |_| true, true).await.unwrap();
     groups.by_majority();
-    let report = compare(fleet, groups, Pace::Full, &CancellationToken::new())
-        .await
-        .unwrap();
+    let report = compare(
+        fleet,
+        groups,
+        Course::new(Pace::Full, &CancellationToken::new()),
+    )
+    .await
+    .unwrap();
     assert_eq!(
         (report.groups[0].count(), report.drifted()),
         (tenants, 1),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::{
     config::Drift,
-    drift::{Groups, Pace, Report, compare, find, note},
+    drift::{Course, Groups, Pace, Report, compare, find, note},
     fleet::Fleet,
     reconcile::{Next, Passing, Reconciler},
     rollout::Survey,
@@ -61,7 +61,7 @@ impl Drifting {
         let mut groups = Groups::of(fleet, &survey, |_| true, true).await?;
         find(fleet, &mut groups, false).await?;
         let pace = usize::try_from(self.settings.tenants_per_second).unwrap_or(usize::MAX);
-        Ok(compare(fleet, groups, Pace::PerSecond(pace), stop).await?)
+        Ok(compare(fleet, groups, Course::new(Pace::PerSecond(pace), stop)).await?)
     }
 }
 

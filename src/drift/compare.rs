@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use tokio_util::sync::CancellationToken;
-
 use super::{
-    Cluster, Group, GroupReport, Groups, NotLooked, Pace, Report,
+    Cluster, Course, Group, GroupReport, Groups, NotLooked, Report,
     cluster::{Alike, cluster},
     reference::Basis,
     sweep::{said, sweep},
@@ -39,22 +37,21 @@ const NOTED: usize = 20;
 /// Looks at all schemas of `groups` and says which are not as they should be, and in what. A group without a reference is
 /// compared with its majority. What is moved meanwhile is left out.
 ///
-/// Cancelling `stop` begins nothing more; what was not looked at then is told.
+/// What was not looked at, as `course` was stopped, is told.
 ///
 /// # Errors
 /// It cannot be asked any more where the fleet stands.
 pub async fn compare(
     fleet: &Fleet,
     groups: Groups,
-    pace: Pace,
-    stop: &CancellationToken,
+    course: Course<'_>,
 ) -> Result<Report, FleetError> {
     let targets = groups.groups.iter().flat_map(|group| &group.targets);
     let heads: BTreeMap<Target, Head> = targets.cloned().collect();
     let oids = heads
         .iter()
         .map(|(target, head)| (target.clone(), head.schema_oid));
-    let mut looked = sweep(fleet, oids, pace, stop).await;
+    let mut looked = sweep(fleet, oids, course).await;
     leave_out_moved(fleet, &heads, &mut looked).await?;
     let mut report = Report {
         groups: Vec::new(),

@@ -11,9 +11,9 @@ mod sweep;
 
 pub use compare::{compare, note};
 pub use group::{Group, Groups};
-pub use reference::{Basis, find, make};
+pub use reference::{Basis, Scratch, find, make};
 pub use report::{Cluster, GroupReport, NotLooked, Report};
-pub use sweep::Pace;
+pub use sweep::{Course, Pace};
 
 use crate::{fleet::FleetError, store::StoreError, structure::StructureError, verify::VerifyError};
 

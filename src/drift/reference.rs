@@ -53,14 +53,29 @@ pub async fn find(fleet: &Fleet, groups: &mut Groups, anew: bool) -> Result<(), 
     Ok(())
 }
 
-/// Tries out on `server` what the histories make of which nothing is known, and keeps it. A group whose history does not
+/// Where histories are tried out.
+#[derive(Clone, Copy)]
+pub struct Scratch<'a> {
+    /// Databases are made on it.
+    pub server: &'a Server,
+    /// How migrations are carried. None of the databases it names is touched.
+    pub settings: &'a Settings,
+    /// SQL for what a database has before the first migration, such as extensions.
+    pub prepare: Option<&'a str>,
+}
+
+/// Tries out on a scratch server what the histories make of which nothing is known, and keeps it. A group whose history does not
 /// come up there is compared with its majority.
 pub async fn make(
-    server: &Server,
-    (settings, prepare): (&Settings, Option<&str>),
+    scratch: Scratch<'_>,
     fleet: &Fleet,
     groups: &mut Groups,
 ) -> Result<(), DriftError> {
+    let Scratch {
+        server,
+        settings,
+        prepare,
+    } = scratch;
     for index in 0..groups.groups.len() {
         if !matches!(groups.groups[index].basis, Basis::Unknown) {
             continue;

@@ -35,13 +35,34 @@ pub enum Pace {
     PerSecond(usize),
 }
 
-/// Looks at schemas, given with the OIDs that they were pinned with. Cancelling `stop` begins no further slice: what is not
-/// in the answer was not looked at.
+/// How all of them are looked at.
+#[derive(Clone, Copy)]
+pub struct Course<'a> {
+    /// How fast.
+    pub pace: Pace,
+    /// Once it is cancelled, nothing more is begun.
+    pub stop: &'a CancellationToken,
+    /// Is told how many more were looked at.
+    pub seen: &'a dyn Fn(usize),
+}
+
+impl<'a> Course<'a> {
+    /// Nobody is told how far it has come.
+    pub fn new(pace: Pace, stop: &'a CancellationToken) -> Self {
+        Self {
+            pace,
+            stop,
+            seen: &|_| (),
+        }
+    }
+}
+
+/// Looks at schemas, given with the OIDs that they were pinned with. What is not in the answer was
+/// not looked at.
 pub(super) async fn sweep(
     fleet: &Fleet,
     targets: impl IntoIterator<Item = (Target, u32)>,
-    pace: Pace,
-    stop: &CancellationToken,
+    course: Course<'_>,
 ) -> BTreeMap<Target, Looked> {
     let mut by_shard: BTreeMap<ShardName, Vec<(Target, u32)>> = BTreeMap::new();
     for (target, oid) in targets {
@@ -52,7 +73,7 @@ pub(super) async fn sweep(
     }
     let shards = by_shard.into_iter().filter_map(|(name, targets)| {
         let shard = fleet.shards.get(&name)?;
-        Some(of_shard(fleet, shard, targets, pace, stop))
+        Some(of_shard(fleet, shard, targets, course))
     });
     join_all(shards).await.into_iter().flatten().collect()
 }
@@ -61,9 +82,9 @@ async fn of_shard(
     fleet: &Fleet,
     shard: &Shard,
     targets: Vec<(Target, u32)>,
-    pace: Pace,
-    stop: &CancellationToken,
+    course: Course<'_>,
 ) -> Vec<(Target, Looked)> {
+    let Course { pace, stop, seen } = course;
     let (slices, at_once) = match pace {
         Pace::Full => (slices(targets.len()), shard.concurrency),
         Pace::PerSecond(many) => (targets.len().div_ceil(many.max(1)), 1),
@@ -75,6 +96,7 @@ async fn of_shard(
         }
         let begun = Instant::now();
         let looked = of_slice(fleet, shard, slice).await;
+        seen(looked.len());
         if let Pace::PerSecond(many) = pace {
             let due = Duration::from_secs_f64(looked.len() as f64 / many.max(1) as f64);
             let rest = tokio::time::sleep_until(begun + due);

@@ -6,7 +6,7 @@ use sqlx::Connection;
 use tenantry::{
     config::Settings,
     daemon,
-    drift::{Groups, Pace, compare, find},
+    drift::{Course, Groups, Pace, compare, find},
     fleet::Fleet,
     rollout::Survey,
 };
@@ -137,6 +137,31 @@ async fn what_a_history_makes_is_tried_out_once() {
         "{}",
         anew.screen()
     );
+}
+
+#[tokio::test]
+async fn repeatables_belong_to_what_a_history_makes() {
+    let shop = with_orders(&["acme", "blue"]).await;
+    let file = "tenant_migrations/functions/two.sql";
+    let function = "CREATE OR REPLACE FUNCTION two() RETURNS int LANGUAGE sql AS $$ select 2 $$;\n";
+    shop.write(file, function);
+    assert_eq!(shop.run(&["up"]).code, 0);
+    let well = drift(&shop, &[]).await;
+    assert_eq!(well.code, 0, "{}", well.screen());
+    // The file is ahead of the tenants: what is kept still holds, and cannot be made anew.
+    shop.write(file, &function.replace("select 2", "select 1 + 1"));
+    let well = drift(&shop, &[]).await;
+    assert_eq!(well.code, 0, "{}", well.screen());
+    assert!(
+        well.stdout.contains("2 as the history makes them"),
+        "{}",
+        well.screen()
+    );
+    let anew = drift(&shop, &["--fresh"]).await;
+    assert_eq!(anew.code, 0, "{}", anew.screen());
+    let told =
+        "2 as most of them\n  as the repeatables in the files are not those that were applied";
+    assert!(anew.stdout.contains(told), "{}", anew.screen());
 }
 
 #[tokio::test]
@@ -278,9 +303,13 @@ async fn looking_costs_the_same_number_of_queries_for_ten_tenants_and_for_three_
         let survey = Survey::take(&fleet).await.unwrap();
         let mut groups = Groups::of(&fleet, &survey, |_| true, true).await.unwrap();
         find(&fleet, &mut groups, false).await.unwrap();
-        let report = compare(&fleet, groups, Pace::Full, &CancellationToken::new())
-            .await
-            .unwrap();
+        let report = compare(
+            &fleet,
+            groups,
+            Course::new(Pace::Full, &CancellationToken::new()),
+        )
+        .await
+        .unwrap();
         assert_eq!(
             (report.drifted(), report.groups[0].count()),
             (1, tenants),
@@ -349,9 +378,13 @@ async fn who_is_moved_while_all_are_looked_at_has_not_drifted() {
     let groups = Groups::of(&fleet, &survey, |_| true, false).await.unwrap();
     // It stands elsewhere by now than it was seen to.
     assert_eq!(shop.run(&["down", "blue", "--steps", "1", "--yes"]).code, 0);
-    let report = compare(&fleet, groups, Pace::Full, &CancellationToken::new())
-        .await
-        .unwrap();
+    let report = compare(
+        &fleet,
+        groups,
+        Course::new(Pace::Full, &CancellationToken::new()),
+    )
+    .await
+    .unwrap();
     assert_eq!((report.drifted(), report.groups[0].count()), (0, 2));
     let not: Vec<_> = report
         .not_looked
@@ -371,8 +404,7 @@ async fn the_daemon_looks_no_faster_than_it_may() {
     let report = compare(
         &fleet,
         groups,
-        Pace::PerSecond(2),
-        &CancellationToken::new(),
+        Course::new(Pace::PerSecond(2), &CancellationToken::new()),
     )
     .await
     .unwrap();

@@ -7,13 +7,14 @@ use clap::{Args, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    context::Context, error::CliError, exit::ExitCode, scratch::ScratchOptions,
+    context::Context, error::CliError, exit::ExitCode, progress::Progress, scratch::ScratchOptions,
     selection::Selection,
 };
 use crate::{
     config::Settings,
-    drift::{Basis, DriftError, Groups, Pace, Report, compare, find, make, note},
+    drift::{Basis, Course, DriftError, Groups, Pace, Report, Scratch, compare, find, make, note},
     fleet::Fleet,
+    migration::Scope,
     rollout::Survey,
     verify::{VerifyError, scratch::ScratchError},
 };
@@ -81,6 +82,8 @@ impl Drift {
                 find(fleet, &mut groups, self.fresh).await?;
                 let unknown = |group: &crate::drift::Group| matches!(group.basis, Basis::Unknown);
                 if groups.groups.iter().any(unknown) {
+                    let note = "what histories make is tried out on a scratch server, and kept";
+                    context.output.note(note);
                     let made = self.make(settings, fleet, &mut groups);
                     match stop.run_until_cancelled(made).await {
                         Some(made) => made?,
@@ -90,7 +93,18 @@ impl Drift {
                 }
             }
         }
-        Ok(compare(fleet, groups, Pace::Full, stop).await?)
+        let progress = Progress::new(context.output);
+        let all = groups.groups.iter().map(|group| group.targets.len());
+        progress.begun(Scope::Tenant, all.sum());
+        let seen = |more| (0..more).for_each(|_| progress.one_more(Scope::Tenant, false));
+        let course = Course {
+            pace: Pace::Full,
+            stop,
+            seen: &seen,
+        };
+        let report = compare(fleet, groups, course).await;
+        progress.finished();
+        Ok(report?)
     }
 
     /// What histories make of which nothing is known, tried out on a scratch server.
@@ -109,7 +123,12 @@ impl Drift {
             }
             error => error,
         })?;
-        let made = make(&server, (settings, prepare.as_deref()), fleet, groups).await;
+        let scratch = Scratch {
+            server: &server,
+            settings,
+            prepare: prepare.as_deref(),
+        };
+        let made = make(scratch, fleet, groups).await;
         let stopped = server.stop().await;
         // What went wrong first is told.
         made?;
