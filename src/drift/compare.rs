@@ -16,9 +16,8 @@ use crate::{
     store::{
         drifted::{self, Found, News},
         heads,
-        structures::Structure,
     },
-    structure::{Fingerprint, Looked, Snapshot, diff, snapshot_at_once},
+    structure::{Fingerprint, Looked, Snapshot, Structure, diff, snapshot_at_once},
     tenant::{ShardName, Target},
 };
 
@@ -138,35 +137,26 @@ pub async fn note(fleet: &Fleet, report: &Report) -> Result<News, FleetError> {
 }
 
 async fn judge(group: &Group, mut clusters: Vec<Alike>, eyes: &mut Eyes<'_>) -> GroupReport {
-    let (mut same, mut should) = (Vec::new(), None);
-    let (by_majority, why) = match &group.basis {
-        Basis::History(structure) => {
-            should = Some(structure.clone());
-            (false, None)
+    let (mut same, mut why) = (Vec::new(), None);
+    let should = match &group.basis {
+        Basis::History(structure) => Some(structure.clone()),
+        basis => {
+            why = match basis {
+                Basis::Majority(why) => why.clone(),
+                _ => Some("what their history makes is not known".to_owned()),
+            };
+            let most = clusters.remove(0);
+            same.clone_from(&most.targets);
+            match clusters.is_empty() {
+                true => None,
+                false => eyes.structure(most).await.map(Arc::new),
+            }
         }
-        Basis::Unknown => (
-            true,
-            Some("what their history makes is not known".to_owned()),
-        ),
-        Basis::Majority(why) => (true, why.clone()),
     };
-    if by_majority {
-        let most = clusters.remove(0);
-        if !clusters.is_empty() {
-            let snapshot = eyes.any_of(&most.targets).await;
-            should = snapshot.map(|snapshot| {
-                Arc::new(Structure {
-                    fingerprint: most.fingerprint.clone(),
-                    snapshot,
-                })
-            });
-        }
-        same = most.targets;
-    }
     let mut odd: Vec<(Cluster, Option<Snapshot>)> = Vec::new();
     for (index, alike) in clusters.into_iter().enumerate() {
-        let reference = should.as_deref();
-        if reference.is_some_and(|r| r.fingerprint.digest() == alike.fingerprint.digest()) {
+        let should = should.as_deref();
+        if should.is_some_and(|should| should.fingerprint.digest() == alike.fingerprint.digest()) {
             same.extend(alike.targets);
             continue;
         }
@@ -174,30 +164,19 @@ async fn judge(group: &Group, mut clusters: Vec<Alike>, eyes: &mut Eyes<'_>) -> 
             ..EXACT => eyes.any_of(&alike.targets).await,
             _ => None,
         };
-        let differences = reference
-            .zip(seen.as_ref())
-            .map(|(reference, seen)| diff(&reference.snapshot, seen));
+        let cluster = odd_one(alike, should, seen.as_ref());
         // The fingerprint was too careful.
-        if differences.as_ref().is_some_and(Vec::is_empty) {
-            same.extend(alike.targets);
+        if cluster.differences.as_ref().is_some_and(Vec::is_empty) {
+            same.extend(cluster.targets);
             continue;
         }
         let twin = odd
             .iter_mut()
             .find(|(_, other)| seen.is_some() && *other == seen);
-        if let Some((twin, _)) = twin {
-            twin.targets.extend(alike.targets);
-            continue;
+        match twin {
+            Some((twin, _)) => twin.targets.extend(cluster.targets),
+            None => odd.push((cluster, seen)),
         }
-        let nothing = Fingerprint::default();
-        let should = reference.map_or(&nothing, |reference| &reference.fingerprint);
-        let cluster = Cluster {
-            fingerprint: alike.fingerprint.digest(),
-            kinds: should.differing(&alike.fingerprint),
-            targets: alike.targets,
-            differences,
-        };
-        odd.push((cluster, seen));
     }
     same.sort();
     GroupReport {
@@ -205,10 +184,23 @@ async fn judge(group: &Group, mut clusters: Vec<Alike>, eyes: &mut Eyes<'_>) -> 
         version: group.version(),
         name: group.name().map(str::to_owned),
         postgres: group.postgres,
-        by_majority,
+        by_majority: !matches!(group.basis, Basis::History(_)),
         why,
         same,
         odd: odd.into_iter().map(|(cluster, _)| cluster).collect(),
+    }
+}
+
+fn odd_one(alike: Alike, should: Option<&Structure>, seen: Option<&Snapshot>) -> Cluster {
+    let nothing = Fingerprint::default();
+    let expected = should.map_or(&nothing, |should| &should.fingerprint);
+    Cluster {
+        fingerprint: alike.fingerprint.digest(),
+        kinds: expected.differing(&alike.fingerprint),
+        targets: alike.targets,
+        differences: should
+            .zip(seen)
+            .map(|(should, seen)| diff(&should.snapshot, seen)),
     }
 }
 
@@ -221,6 +213,15 @@ struct Eyes<'a> {
 }
 
 impl Eyes<'_> {
+    /// All of what these schemas look like.
+    async fn structure(&mut self, alike: Alike) -> Option<Structure> {
+        let snapshot = self.any_of(&alike.targets).await?;
+        Some(Structure {
+            fingerprint: alike.fingerprint,
+            snapshot,
+        })
+    }
+
     /// What one of these schemas looks like, which should all look the same; none where none can be read.
     async fn any_of(&mut self, targets: &[Target]) -> Option<Snapshot> {
         for target in targets.iter().take(MEMBERS) {

@@ -10,9 +10,9 @@ use crate::{
     migration::{Migration, MigrationSet, Scope, Script},
     store::{
         scripts,
-        structures::{self, Key, Structure},
+        structures::{self, Key},
     },
-    structure::recipe,
+    structure::{Structure, recipe},
     tenant::Target,
     verify::{Made, ReferenceRequest, VerifyError, reference, scratch::Server},
 };

@@ -68,6 +68,15 @@ pub struct Fingerprint {
     objects: u64,
 }
 
+/// All that is known of what a schema looks like.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Structure {
+    /// Its hash.
+    pub fingerprint: Fingerprint,
+    /// All of it.
+    pub snapshot: Snapshot,
+}
+
 /// What one schema looks like, or why it could not be looked at.
 pub type Looked = Result<Fingerprint, String>;
 

@@ -18,7 +18,9 @@ pub use catalog::{detailed, snapshot};
 pub use detail::Detail;
 pub use difference::{Change, Difference, diff};
 pub use error::StructureError;
-pub use fingerprint::{Fingerprint, Limits, Looked, fingerprints, recipe, snapshot_at_once};
+pub use fingerprint::{
+    Fingerprint, Limits, Looked, Structure, fingerprints, recipe, snapshot_at_once,
+};
 pub use object::{Kind, ObjectKey};
 pub use snapshot::{Properties, Snapshot};
 pub use unseen::{Unseen, unseen};

@@ -5,8 +5,8 @@ use crate::{
     config::Settings,
     migration::{MigrationSet, Scope},
     plan::Goal,
-    store::{heads, structures::Structure},
-    structure::{Limits, StructureError, fingerprints},
+    store::heads,
+    structure::{Limits, Structure, StructureError, fingerprints},
 };
 
 /// The longest that looking at one schema may take.

@@ -8,9 +8,7 @@ create table tenantry.structures (
     repeatables  bytea not null check (octet_length(repeatables) = 32),
     postgres     integer not null,
     recipe       bytea not null check (octet_length(recipe) = 32),
-    -- By kind of object, in hexadecimal.
-    fingerprint  jsonb not null,
-    snapshot     jsonb not null,
+    structure    jsonb not null,
     made_at      timestamptz not null default clock_timestamp(),
     primary key (scope, digest, repeatables, postgres, recipe)
 );
