@@ -6,7 +6,7 @@ use crate::{
     migration::{MigrationSet, Scope},
     plan::Goal,
     store::heads,
-    structure::{Limits, Structure, StructureError, fingerprints},
+    structure::{Limits, Structure, StructureError, fingerprints, snapshot},
 };
 
 /// The longest that looking at one schema may take.
@@ -69,8 +69,9 @@ pub async fn reference(
 
 async fn look(trial: &mut Trial) -> Result<Made, VerifyError> {
     let (schema, locks) = (trial.schema().clone(), 1000);
-    let snapshot = trial.snapshot().await?;
     let connection = trial.session().await?.connection();
+    // Owners and privileges are the scratch server's own.
+    let snapshot = snapshot(connection, &schema).await?;
     let oid = heads::present_oid(connection, &schema)
         .await?
         .unwrap_or_default();
