@@ -15,7 +15,9 @@ use crate::sql::Ident;
 type Query = (&'static str, &'static str);
 
 /// What is read, and where from. Each query takes the oids of schemas, and returns what is in all of them.
-pub(super) const QUERIES: [Query; 12] = [
+pub(super) const QUERIES: [Query; 20] = [
+    ("read the extensions", include_str!("extensions.sql")),
+    ("read the collations", include_str!("collations.sql")),
     ("read the types", include_str!("types.sql")),
     ("read the sequences", include_str!("sequences.sql")),
     ("read the tables", include_str!("tables.sql")),
@@ -25,16 +27,41 @@ pub(super) const QUERIES: [Query; 12] = [
     ("read the indexes", include_str!("indexes.sql")),
     ("read the statistics", include_str!("statistics.sql")),
     ("read the functions", include_str!("functions.sql")),
+    ("read the operators", include_str!("operators.sql")),
+    (
+        "read the operator families",
+        include_str!("operator_families.sql"),
+    ),
+    (
+        "read the operator classes",
+        include_str!("operator_classes.sql"),
+    ),
+    ("read the casts", include_str!("casts.sql")),
     ("read the triggers", include_str!("triggers.sql")),
     ("read the rules", include_str!("rules.sql")),
     ("read the policies", include_str!("policies.sql")),
+    ("read the text search", include_str!("text_search.sql")),
+    ("read the conversions", include_str!("conversions.sql")),
 ];
 const SCHEMA: Query = ("read the comment", include_str!("schemas.sql"));
+const EXTENSIONS_ELSEWHERE: Query = (
+    "read the extensions beside those",
+    include_str!("extensions_elsewhere.sql"),
+);
 const OWNERS: Query = ("read the owners", include_str!("owners.sql"));
 const PRIVILEGES: Query = ("read the privileges", include_str!("privileges.sql"));
 
-/// Properties that PostgreSQL never writes with the schema's name: people's text, and a column after its table.
-const AS_IT_IS: [&str; 4] = ["comment", "initial state", "options", "owned by"];
+/// Properties that PostgreSQL never writes with the schema's name: people's text, and a column after its table. So are
+/// all comments.
+pub(super) const AS_IT_IS: [&str; 7] = [
+    "foreign options",
+    "initial state",
+    "locale",
+    "moving initial state",
+    "options",
+    "owned by",
+    "rules",
+];
 
 /// An object, with some of what is known of it.
 #[derive(FromRow)]
@@ -115,8 +142,9 @@ async fn read(conn: &mut PgConnection, sql: &'static str, schema: Oid) -> sqlx::
 
 /// What finds the objects.
 fn queries(detail: Detail) -> impl Iterator<Item = Query> {
-    let schema = detail.of_schema().then_some(SCHEMA);
-    schema.into_iter().chain(QUERIES)
+    let elsewhere = detail.extensions.then_some(EXTENSIONS_ELSEWHERE);
+    let schema = detail.tells_of_schema().then_some(SCHEMA);
+    schema.into_iter().chain(QUERIES).chain(elsewhere)
 }
 
 /// What tells more of objects that were found.
@@ -144,7 +172,7 @@ impl Objects {
     fn add(&mut self, row: Row) {
         let (key, mut properties) = self.named(row);
         for (property, value) in &mut properties {
-            if !AS_IT_IS.contains(&property.as_str()) {
+            if !property.starts_with("comment") && !AS_IT_IS.contains(&property.as_str()) {
                 *value = unqualify(value, key.kind, &self.schema);
             }
         }
@@ -167,7 +195,7 @@ impl Objects {
             properties: Json(properties),
         } = row;
         let name = match kind {
-            Kind::Function | Kind::Procedure | Kind::Aggregate => {
+            Kind::Function | Kind::Procedure | Kind::Aggregate | Kind::Operator | Kind::Cast => {
                 unqualify(&name, kind, &self.schema)
             }
             _ => name,

@@ -12,3 +12,7 @@ with own as materialized (
     ) k
     where n.oid = any ($1)
 ), seen as (
+    -- The types of the columns: else the first query would decide, and with `name` would cut longer names off.
+    select null::oid as namespace, null::text as kind, null::text as "table", null::text as name, null::jsonb as properties
+    where false
+    union all

@@ -2,19 +2,22 @@
     select s.namespace, s.kind, o.prefix, o.literal,
         -- People's own words stay as they are: names, comments, options, the bodies of functions.
         pg_catalog.jsonb_build_array(
-            s."table", case when not f.is_function then s.name end,
-            s.properties -> 'comment'::text, s.properties -> 'options'::text,
-            s.properties -> 'initial state'::text, s.properties -> 'owned by'::text, b.body
+            s."table", case when not f.has_types then s.name end, c.comments, s.properties -> 'comment'::text,
+            s.properties -> 'foreign options'::text, s.properties -> 'initial state'::text, s.properties -> 'locale'::text,
+            s.properties -> 'moving initial state'::text, s.properties -> 'options'::text, s.properties -> 'owned by'::text,
+            s.properties -> 'rules'::text, b.body
         )::text as words,
         -- What PostgreSQL writes, and writes with the schema's name.
-        pg_catalog.jsonb_build_array(
-            case when f.is_function then s.name end,
-            case when b.body is null then s.properties else s.properties || pg_catalog.jsonb_build_object('definition', b.head) end
-                - array['comment', 'options', 'initial state', 'owned by']
-        )::text as written
+        case when c.comments is null then w.written else pg_catalog.jsonb_build_array(
+            case when f.has_types then s.name end,
+            w.rest - array(select k.key from pg_catalog.jsonb_object_keys(c.comments) k (key))
+        )::text end as written
     from seen s
     join own o on o.oid = s.namespace
-    cross join lateral (select s.kind in ('function', 'procedure', 'aggregate') as is_function) f
+    cross join lateral (
+        select s.kind in ('function', 'procedure', 'aggregate') as is_function,
+            s.kind in ('function', 'procedure', 'aggregate', 'operator', 'cast') as has_types
+    ) f
     cross join lateral (
         select case when f.is_function then s.properties ->> 'definition'::text end as definition
     ) d
@@ -23,6 +26,28 @@
         select case when a.starts > 0 then pg_catalog.substr(d.definition, a.starts) end as body,
             pg_catalog.substr(d.definition, 1, a.starts - 1) as head
     ) b
+    cross join lateral (
+        select r.rest, pg_catalog.jsonb_build_array(case when f.has_types then s.name end, r.rest)::text as written
+        from (
+            select case when b.body is null then s.properties
+                else s.properties || pg_catalog.jsonb_build_object('definition', b.head) end
+                - array['comment', 'foreign options', 'initial state', 'locale', 'moving initial state', 'options', 'owned by',
+                        'rules'] as rest
+            -- OFFSET 0, here and below: else each would be worked out anew wherever it is used.
+            offset 0
+        ) r
+        offset 0
+    ) w
+    -- Comments on parts of an object.
+    cross join lateral (
+        select case when pg_catalog.strpos(w.written, '"comment'::text) > 0 then (
+            select pg_catalog.jsonb_object_agg(e.key, e.value)
+            from pg_catalog.jsonb_each(w.rest) e
+            where pg_catalog.starts_with(e.key, 'comment'::text)
+        ) end as comments
+        offset 0
+    ) c
+    offset 0
 ), marked as (
     -- A function that sets the path to its own schema does the same in every schema. After the marker comes no name.
     select c.namespace, c.kind, c.words, c.written, c.prefix,
@@ -37,6 +62,7 @@
         select case when c.kind in ('function', 'procedure')
             then pg_catalog.substring(c.written, '\\n SET search_path TO ((?:[^\\"]|\\[^n])*)'::text) end as path
     ) p
+    offset 0
 )
 select m.namespace, m.kind, pg_catalog.count(*) as objects,
     pg_catalog.sha256(pg_catalog.string_agg(h.hash, ''::bytea order by h.hash)) as hash

@@ -12,7 +12,8 @@ pub struct ObjectKey {
     /// The table or view it belongs to; none for what stands on its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
-    /// Its name, unquoted; functions with the types of their arguments; the schema itself without one.
+    /// Its name, unquoted; functions and operators with the types of their
+    /// arguments; the schema itself without one.
     pub name: String,
 }
 
@@ -25,6 +26,8 @@ pub struct ObjectKey {
 #[expect(missing_docs, reason = "PostgreSQL's own words")]
 pub enum Kind {
     Schema,
+    Extension,
+    Collation,
     Type,
     Sequence,
     Table,
@@ -37,9 +40,16 @@ pub enum Kind {
     Function,
     Procedure,
     Aggregate,
+    Operator,
+    OperatorFamily,
+    OperatorClass,
+    Cast,
     Trigger,
     Rule,
     Policy,
+    TextSearchDictionary,
+    TextSearchConfiguration,
+    Conversion,
 }
 
 impl fmt::Display for ObjectKey {
@@ -59,6 +69,8 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Schema => "schema",
+            Self::Extension => "extension",
+            Self::Collation => "collation",
             Self::Type => "type",
             Self::Sequence => "sequence",
             Self::Table => "table",
@@ -71,9 +83,16 @@ impl fmt::Display for Kind {
             Self::Function => "function",
             Self::Procedure => "procedure",
             Self::Aggregate => "aggregate",
+            Self::Operator => "operator",
+            Self::OperatorFamily => "operator family",
+            Self::OperatorClass => "operator class",
+            Self::Cast => "cast",
             Self::Trigger => "trigger",
             Self::Rule => "rule",
             Self::Policy => "policy",
+            Self::TextSearchDictionary => "text search dictionary",
+            Self::TextSearchConfiguration => "text search configuration",
+            Self::Conversion => "conversion",
         })
     }
 }

@@ -37,4 +37,45 @@ from (
     from pg_catalog.pg_statistic_ext s
     join pg_catalog.pg_class c on c.oid = s.stxrelid
     where s.stxnamespace = any ($1)
+    union all
+    select e.extnamespace, 'extension', null, e.extname::text, e.extowner
+    from pg_catalog.pg_extension e
+    where e.extnamespace = any ($1)
+    union all
+    select
+        p.oprnamespace,
+        'operator',
+        null,
+        p.oprname::text || '('::text
+            || case when p.oprleft = 0::oid then 'NONE'::text else pg_catalog.format_type(p.oprleft, null) end || ', '::text
+            || pg_catalog.format_type(p.oprright, null) || ')'::text,
+        p.oprowner
+    from pg_catalog.pg_operator p
+    where p.oprnamespace = any ($1)
+    union all
+    select f.opfnamespace, 'operator_family', null, f.opfname::text || ' using '::text || a.amname::text, f.opfowner
+    from pg_catalog.pg_opfamily f
+    join pg_catalog.pg_am a on a.oid = f.opfmethod
+    where f.opfnamespace = any ($1)
+    union all
+    select c.opcnamespace, 'operator_class', null, c.opcname::text || ' using '::text || a.amname::text, c.opcowner
+    from pg_catalog.pg_opclass c
+    join pg_catalog.pg_am a on a.oid = c.opcmethod
+    where c.opcnamespace = any ($1)
+    union all
+    select c.collnamespace, 'collation', null, c.collname::text, c.collowner
+    from pg_catalog.pg_collation c
+    where c.collnamespace = any ($1)
+    union all
+    select c.connamespace, 'conversion', null, c.conname::text, c.conowner
+    from pg_catalog.pg_conversion c
+    where c.connamespace = any ($1)
+    union all
+    select d.dictnamespace, 'text_search_dictionary', null, d.dictname::text, d.dictowner
+    from pg_catalog.pg_ts_dict d
+    where d.dictnamespace = any ($1)
+    union all
+    select c.cfgnamespace, 'text_search_configuration', null, c.cfgname::text, c.cfgowner
+    from pg_catalog.pg_ts_config c
+    where c.cfgnamespace = any ($1)
 ) o

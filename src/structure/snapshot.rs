@@ -47,7 +47,7 @@ impl Snapshot {
     /// The same with no more detail than this: for comparing with one that has not been taken with more.
     pub fn reduced(mut self, detail: Detail) -> Self {
         self.objects
-            .retain(|object, _| detail.of_schema() || object.kind != Kind::Schema);
+            .retain(|object, properties| detail.knows(object, properties));
         for (object, properties) in &mut self.objects {
             let of_schema = object.kind == Kind::Schema;
             properties.retain(|property, _| detail.tells(property, of_schema));

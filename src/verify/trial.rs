@@ -135,8 +135,13 @@ impl Trial {
     /// What the schema looks like now, with all that can be known of it.
     pub(super) async fn snapshot(&mut self) -> Result<Snapshot, VerifyError> {
         let schema = self.schema.clone();
+        let detail = Detail {
+            // Those of the database are the shared set's to make and to drop: to a tenant they are of use to others too.
+            extensions: self.scope == Scope::Shared,
+            ..Detail::EVERYTHING
+        };
         let session = self.session().await?;
-        Ok(detailed(session.connection(), &schema, Detail::EVERYTHING).await?)
+        Ok(detailed(session.connection(), &schema, detail).await?)
     }
 
     /// Ends the session, so that nothing keeps the database busy.

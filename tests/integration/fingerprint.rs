@@ -14,6 +14,9 @@ use crate::support::{Database, database};
 
 const EVERYTHING: &str = include_str!("../fixtures/structure/everything.sql");
 
+/// What a database needs to have before.
+const PREPARE: &str = include_str!("../fixtures/structure/prepare.sql");
+
 /// Paragraphs: a change of the schema with everything, then what must be said of it, as comments.
 const CHANGES: &str = include_str!("../fixtures/structure/changes.sql");
 
@@ -30,7 +33,9 @@ fn ident(name: &str) -> Ident {
 async fn connect(database: &Database) -> PgConnection {
     let mut ours = Ours::from(database.connect().await);
     install(&mut ours, &[Part::Shard]).await.unwrap();
-    database.connect().await
+    let mut conn = database.connect().await;
+    run(&mut conn, PREPARE).await;
+    conn
 }
 
 async fn run(conn: &mut PgConnection, sql: &str) {
@@ -160,7 +165,7 @@ async fn every_change_that_a_snapshot_sees_changes_the_fingerprint() {
 }
 
 /// What one tenant has and the other has with its own name in it, where the name is no schema's: `{name}` is replaced.
-const TRAPS: [&str; 12] = [
+const TRAPS: [&str; 14] = [
     "CREATE TABLE t (mail text DEFAULT '{name}.example')",
     "CREATE TABLE t (mail text CHECK (mail <> 'at {name}.example'))",
     "CREATE TABLE t (); COMMENT ON TABLE t IS '{name}.t'",
@@ -171,6 +176,8 @@ const TRAPS: [&str; 12] = [
     "CREATE FUNCTION f(a text DEFAULT '{name}.f') RETURNS text LANGUAGE sql AS 'select $1'",
     "CREATE VIEW v AS SELECT 'it''s {name}.x'::text AS x, \"q'\".\"q'\" FROM (SELECT 1) \"q'\" (\"q'\")",
     "CREATE TABLE t (a text); CREATE INDEX i ON t (a) WHERE a LIKE '{name}.%'",
+    "CREATE TYPE t AS (a int); COMMENT ON COLUMN t.a IS '{name}.a'",
+    "CREATE DOMAIN d AS text CONSTRAINT short CHECK (length(VALUE) < 9); COMMENT ON CONSTRAINT short ON DOMAIN d IS '{name}.d'",
     // Another schema, whose name ends as this one's does.
     "CREATE TABLE t (a other_{name}.mood DEFAULT other_{name}.f())",
     "CREATE TABLE t (a \"other {name}\".mood)",

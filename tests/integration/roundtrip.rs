@@ -232,14 +232,35 @@ async fn an_extension_lands_in_the_first_tenants_schema_unless_it_is_there_befor
     };
     let report = verify(server().await, &request).await.unwrap();
     insta::assert_snapshot!(words(report.scopes[0].proofs()), @r#"
-    tags: exact
-    the whole set: exact
+    tags: differs
+    the down leaves another structure than the first up found:
+      extension ltree: added
+    the whole set: differs
+    the down leaves another structure than the first up found:
+      extension ltree: added
     a second tenant: fails
     the up of a second tenant fails:
       /tests/fixtures/roundtrip/extension/1-tags.up.sql:2:25: type "ltree" does not exist (SQLSTATE 42704)
     "#);
     request.prepare = Some("create extension ltree schema extensions");
     let report = verify(server().await, &request).await.unwrap();
+    assert!(report.is_ok(), "{}", words(report.scopes[0].proofs()));
+}
+
+#[tokio::test]
+async fn an_extension_that_the_shared_set_leaves_in_another_schema_is_found() {
+    let (set, empty) = (
+        "tests/fixtures/roundtrip/forgotten-extension",
+        "tests/fixtures/roundtrip/empty",
+    );
+    let report = roundtrip(set, empty, &[Scope::Shared]).await;
+    insta::assert_snapshot!(words(&report.scopes[0].migrations), @r#"
+    paths: differs
+    the down leaves another structure than the first up found:
+      extension ltree: added
+    "#);
+    // To one tenant it is none of its business: others may have need of it.
+    let report = roundtrip(empty, set, &[Scope::Tenant]).await;
     assert!(report.is_ok(), "{}", words(report.scopes[0].proofs()));
 }
 

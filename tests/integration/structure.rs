@@ -8,6 +8,8 @@ use crate::support::{Database, database};
 
 const EVERYTHING: &str = include_str!("../fixtures/structure/everything.sql");
 
+const PREPARE: &str = include_str!("../fixtures/structure/prepare.sql");
+
 /// Paragraphs: a change of the schema with everything, then what must be said of it, as comments.
 const CHANGES: &str = include_str!("../fixtures/structure/changes.sql");
 
@@ -46,6 +48,7 @@ fn words(before: &Snapshot, after: &Snapshot) -> Vec<String> {
 async fn twins(database: &Database, names: [&str; 2]) -> [Snapshot; 2] {
     let mut conn = database.connect().await;
     let [one, other] = names.map(ident);
+    change(&mut conn, PREPARE).await;
     create(&mut conn, &one, EVERYTHING).await;
     create(&mut conn, &other, EVERYTHING).await;
     // Nothing may depend on what the session has set.
@@ -70,18 +73,26 @@ async fn equal_schemas_have_equal_snapshots() {
     assert_eq!(one, other);
     assert_eq!(one.fingerprint(), other.fingerprint());
     let counts = [
-        (Kind::Type, 5),
-        (Kind::Table, 8),
+        (Kind::Type, 6),
+        (Kind::Table, 9),
         (Kind::View, 1),
         (Kind::MaterializedView, 1),
-        (Kind::Function, 5),
+        (Kind::Function, 17),
         (Kind::Procedure, 1),
-        (Kind::Aggregate, 1),
+        (Kind::Aggregate, 4),
         (Kind::Trigger, 1),
         (Kind::Rule, 1),
         (Kind::Policy, 2),
         (Kind::Statistics, 1),
         (Kind::Sequence, 3),
+        (Kind::Operator, 5),
+        (Kind::OperatorFamily, 1),
+        (Kind::OperatorClass, 1),
+        (Kind::Cast, 2),
+        (Kind::Collation, 1),
+        (Kind::Conversion, 1),
+        (Kind::TextSearchDictionary, 1),
+        (Kind::TextSearchConfiguration, 1),
     ];
     for (kind, expected) in counts {
         assert_eq!(count(&one, kind), expected, "{kind}");
@@ -121,6 +132,7 @@ async fn the_schemas_name_never_shows() {
 async fn are_told(changes: &str, detail: Detail) {
     let mut conn = database().await.connect().await;
     let acme = ident("acme");
+    change(&mut conn, PREPARE).await;
     create(&mut conn, &acme, EVERYTHING).await;
     let me: String = sqlx::query_scalar("SELECT quote_ident(current_user)")
         .fetch_one(&mut conn)
@@ -164,6 +176,7 @@ async fn every_change_of_owners_and_privileges_is_found_and_told() {
 async fn a_grant_that_was_taken_back_leaves_no_trace() {
     let mut conn = database().await.connect().await;
     let acme = ident("acme");
+    change(&mut conn, PREPARE).await;
     create(&mut conn, &acme, EVERYTHING).await;
     let before = detailed(&mut conn, &acme, Detail::EVERYTHING)
         .await
@@ -247,20 +260,94 @@ async fn dropped_columns_leave_no_trace_but_order_counts() {
 }
 
 #[tokio::test]
-async fn objects_of_extensions_are_left_out() {
+async fn of_an_extension_nothing_is_told_but_its_version() {
     let mut conn = database().await.connect().await;
     let acme = ident("acme");
     create(&mut conn, &acme, "CREATE TABLE orders (id int)").await;
     let before = snapshot(&mut conn, &acme).await.unwrap();
     change(
         &mut conn,
-        "CREATE EXTENSION hstore SCHEMA acme; CREATE EXTENSION pg_stat_statements SCHEMA acme",
+        "CREATE EXTENSION hstore SCHEMA acme VERSION '1.7'; CREATE EXTENSION pg_stat_statements SCHEMA acme",
     )
     .await;
+    let installed = snapshot(&mut conn, &acme).await.unwrap();
     assert_eq!(
-        words(&before, &snapshot(&mut conn, &acme).await.unwrap()),
-        [""; 0]
+        words(&before, &installed),
+        [
+            "extension hstore: added",
+            "extension pg_stat_statements: added"
+        ]
     );
+    change(&mut conn, "ALTER EXTENSION hstore UPDATE TO '1.8'").await;
+    let updated = snapshot(&mut conn, &acme).await.unwrap();
+    assert_eq!(
+        words(&installed, &updated),
+        ["extension hstore: version 1.7 → 1.8"]
+    );
+}
+
+#[tokio::test]
+async fn extensions_in_other_schemas_are_told_where_they_are_asked_for() {
+    let mut conn = database().await.connect().await;
+    let acme = ident("acme");
+    create(&mut conn, &acme, "CREATE TABLE orders (id int)").await;
+    let detail = Detail {
+        extensions: true,
+        ..Detail::STRUCTURE
+    };
+    let before = detailed(&mut conn, &acme, detail).await.unwrap();
+    let alone = snapshot(&mut conn, &acme).await.unwrap();
+    change(&mut conn, "CREATE EXTENSION hstore SCHEMA public").await;
+    let after = detailed(&mut conn, &acme, detail).await.unwrap();
+    assert_eq!(words(&before, &after), ["extension hstore: added"]);
+    change(&mut conn, "ALTER EXTENSION hstore SET SCHEMA acme").await;
+    let moved = detailed(&mut conn, &acme, detail).await.unwrap();
+    assert_eq!(
+        words(&after, &moved),
+        ["extension hstore: schema public → none"]
+    );
+    change(&mut conn, "ALTER EXTENSION hstore SET SCHEMA public").await;
+    assert_eq!(snapshot(&mut conn, &acme).await.unwrap(), alone);
+    assert_eq!(after.reduced(Detail::STRUCTURE), alone);
+}
+
+#[tokio::test]
+async fn a_tablespace_is_told() {
+    let database = database().await;
+    let mut conn = database.connect().await;
+    let acme = ident("acme");
+    let tables =
+        "CREATE TABLE orders (id int PRIMARY KEY); CREATE MATERIALIZED VIEW totals AS SELECT 1";
+    create(&mut conn, &acme, tables).await;
+    let before = snapshot(&mut conn, &acme).await.unwrap();
+    // Only a server from 15 on makes one without a directory of its own.
+    if change_if_known(&mut conn, "SET allow_in_place_tablespaces = on").await {
+        let space = format!("tenantry_{}", std::process::id());
+        change(&mut conn, &format!("CREATE TABLESPACE {space} LOCATION ''")).await;
+        let moves = format!(
+            "ALTER TABLE orders SET TABLESPACE {space}; ALTER INDEX orders_pkey SET TABLESPACE {space};
+             ALTER MATERIALIZED VIEW totals SET TABLESPACE {space}"
+        );
+        change(&mut conn, &moves).await;
+        let after = snapshot(&mut conn, &acme).await.unwrap();
+        change(&mut conn, "DROP SCHEMA acme CASCADE").await;
+        change(&mut conn, &format!("DROP TABLESPACE {space}")).await;
+        let told = [
+            "table orders",
+            "materialized view totals",
+            "index orders_pkey",
+        ]
+        .map(|object| format!("{object}: tablespace none → {space}"));
+        assert_eq!(words(&before, &after), told);
+    }
+}
+
+/// Whether the server took it.
+async fn change_if_known(conn: &mut PgConnection, sql: &str) -> bool {
+    raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(conn)
+        .await
+        .is_ok()
 }
 
 #[tokio::test]
