@@ -26,6 +26,20 @@ pub(crate) enum CliError {
     /// A tenant cannot be made, taken over or taken away.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
+    /// A tenant was registered, and could not be built.
+    #[error(
+        "{}; tenant {name} stays in state provisioning: once that is mended, `tenantry tenant add {name} --shard {shard}` \
+         goes on with it; `tenantry tenant retire {name}` takes it away",
+        .why.message()
+    )]
+    Begun {
+        /// Its name.
+        name: String,
+        /// Where it was begun.
+        shard: String,
+        /// Why it could not be built.
+        why: Box<CliError>,
+    },
     /// A backfill cannot be begun.
     #[error(transparent)]
     Backfill(#[from] BackfillError),
@@ -67,6 +81,7 @@ impl CliError {
         match self {
             Self::Fleet(error) => of_fleet(error),
             Self::Provision(error) => of_provision(error),
+            Self::Begun { why, .. } => why.exit_code(),
             Self::Backfill(error) => of_backfill(error),
             Self::Daemon(error) => of_daemon(error),
             Self::Selector(_) | Self::Name(_) | Self::Usage(_) => ExitCode::Usage,
