@@ -418,7 +418,7 @@ mod tests {
         );
         assert_eq!(
             complaint(file("[deamon]\ngrace = \"1s\"")),
-            "`deamon.grace` (FILE): no such section; there are apply, backfill, daemon, home, log, migrations and shards"
+            "`deamon.grace` (FILE): no such section; there are apply, backfill, daemon, drift, home, log, migrations and shards"
         );
         assert_eq!(
             complaint(file("log = \"debug\"")),
