@@ -4,6 +4,7 @@
 
 mod dump;
 mod error;
+mod reference;
 mod report;
 mod roundtrip;
 pub mod scratch;
@@ -13,6 +14,7 @@ mod write_down;
 
 pub use dump::{DumpError, DumpRequest, Dumped, Subject, dump, title};
 pub use error::VerifyError;
+pub use reference::{Made, ReferenceRequest, reference};
 pub use report::{Finding, Outcome, Proof, Report, ScopeReport, Stage, Verdict};
 pub use roundtrip::{Request, verify};
 pub(crate) use write_down::is_rewording;
