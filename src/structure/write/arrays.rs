@@ -31,10 +31,10 @@ pub(super) fn kept_whole(text: &str) -> String {
 fn inside_of(text: &str) -> Option<(&str, &str)> {
     let (mut at, mut depth) = (0, 0_u32);
     while at < text.len() {
-        match &text[at..=at] {
-            "]" if depth == 0 => return Some(text.split_at(at)),
-            "[" | "(" => depth += 1,
-            "]" | ")" => depth = depth.checked_sub(1)?,
+        match text.as_bytes()[at] {
+            b']' if depth == 0 => return Some(text.split_at(at)),
+            b'[' | b'(' => depth += 1,
+            b']' | b')' => depth = depth.checked_sub(1)?,
             _ => {}
         }
         at += token_length(&text[at..]);
