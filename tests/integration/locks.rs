@@ -47,7 +47,7 @@ async fn behind(tenants: &[&str]) -> Small {
     small.write("tenant/2-t2.up.sql", "alter table t1 add column more int;");
     small.write("tenant/2-t2.down.sql", "alter table t1 drop column more;");
     let mut small = small.reopened();
-    small.fleet.limits.lock_timeout = Duration::from_millis(300);
+    small.fleet.limits.lock_timeout = Duration::from_millis(1500);
     small.fleet.limits.lock_tries = 2;
     small
 }
@@ -107,7 +107,7 @@ async fn rows_and_advisory_locks_have_holders_as_well() {
     small
         .run("alter table acme.t1 add n int; insert into acme.t1 values (1)")
         .await;
-    small.fleet.limits.lock_timeout = Duration::from_millis(300);
+    small.fleet.limits.lock_timeout = Duration::from_millis(1500);
     small.fleet.limits.lock_tries = 1;
     for (held, text, on) in [
         ("update acme.t1 set n = 2", "update t1 set n = 3;", "a row"),
