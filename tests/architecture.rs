@@ -28,7 +28,9 @@ const BUILD_SQL: &[&str] = &[
     "src/provision/retire/drop.rs",
     "src/provision/schema.rs",
     "src/verify/dump.rs",
+    "src/verify/rows.rs",
     "src/verify/scratch/database.rs",
+    "src/verify/seed/mod.rs",
     "src/verify/trial.rs",
 ];
 

@@ -1,6 +1,6 @@
 //! A set's structure as one file of SQL, proven on a scratch server: run in an empty schema, it leaves the same structure.
 
-use super::{Outcome, VerifyError, scratch::Server, trial::Trial};
+use super::{Outcome, VerifyError, ground::Ground, scratch::Server, trial::Trial};
 use crate::{
     config::Settings,
     migration::{Scope, Version},
@@ -77,7 +77,8 @@ pub enum DumpError {
 /// # Errors
 /// Also where anything of the structure could not be written.
 pub async fn dump(server: &Server, request: &DumpRequest<'_>) -> Result<Dumped, DumpError> {
-    let mut trial = Trial::shared(server, request.settings, request.prepare).await?;
+    let ground = Ground::new(server, request.settings, request.prepare)?;
+    let mut trial = Trial::shared(&ground).await?;
     up(&mut trial, Scope::Shared).await?;
     let subject = match &request.from {
         Some(subject) => subject.clone(),
@@ -104,7 +105,7 @@ pub async fn dump(server: &Server, request: &DumpRequest<'_>) -> Result<Dumped, 
         }
     }
     let major = major(session).await?;
-    trial.close().await;
+    trial.close().await?;
     Ok(Dumped {
         text: text(&subject, &statements, major),
         statements: statements.len(),
@@ -145,14 +146,14 @@ fn is_rewording(difference: &Difference) -> bool {
     }
 }
 
-async fn up(trial: &mut Trial, scope: Scope) -> Result<(), DumpError> {
+async fn up(trial: &mut Trial<'_>, scope: Scope) -> Result<(), DumpError> {
     match trial.go(Goal::Latest).await? {
         None => Ok(()),
         Some(outcome) => Err(DumpError::Up(scope, outcome)),
     }
 }
 
-async fn subject(trial: &mut Trial, scope: Scope) -> Result<Subject, DumpError> {
+async fn subject(trial: &mut Trial<'_>, scope: Scope) -> Result<Subject, DumpError> {
     let latest = trial.set().latest().map(|migration| migration.version);
     let set = match scope {
         Scope::Shared => "the shared set",

@@ -23,17 +23,16 @@ fn environment(shared: &str, tenant: &str) -> [(&'static str, String); 2] {
 }
 
 async fn roundtrip(shared: &str, tenant: &str, scopes: &[Scope]) -> Report {
+    let settings = Settings::load(None, environment(shared, tenant)).unwrap();
     let request = Request {
-        settings: &Settings::load(None, environment(shared, tenant)).unwrap(),
         scopes,
-        prepare: None,
-        observe: &|_, _| {},
+        ..Request::new(&settings)
     };
     verify(server().await, &request).await.unwrap()
 }
 
 /// A line a proof with its verdict, and what was found below it.
-fn words<'a>(proofs: impl IntoIterator<Item = &'a Proof>) -> String {
+pub(crate) fn words<'a>(proofs: impl IntoIterator<Item = &'a Proof>) -> String {
     let mut words = String::new();
     for proof in proofs {
         words += &format!("{}: {}\n", proof.name, proof.verdict);
@@ -184,10 +183,8 @@ async fn an_extension_lands_in_the_first_tenants_schema_unless_it_is_there_befor
     );
     let settings = Settings::load(None, sets.into_iter().chain([path])).unwrap();
     let mut request = Request {
-        settings: &settings,
         scopes: &[Scope::Tenant],
-        prepare: None,
-        observe: &|_, _| {},
+        ..Request::new(&settings)
     };
     let report = verify(server().await, &request).await.unwrap();
     insta::assert_snapshot!(words(report.scopes[0].proofs()), @r#"

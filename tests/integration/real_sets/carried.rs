@@ -166,11 +166,12 @@ async fn look(database: &Database, schema: &str) -> Snapshot {
 
 /// Takes each migration up, down and up again, by our own verdict.
 async fn ways_back(corpus: &Corpus, files: &Files) -> ScopeReport {
+    let settings = settings(None, files);
     let request = Request {
-        settings: &settings(None, files),
         scopes: &[Scope::Tenant],
         prepare: Some(corpus.prepare),
-        observe: &|_, _| {},
+        rows: 0,
+        ..Request::new(&settings)
     };
     let report = verify(server().await, &request).await.unwrap();
     report.scopes.into_iter().next().unwrap()
