@@ -54,11 +54,17 @@ impl fmt::Display for Finding {
             (Outcome::Differs { .. }, Stage::Repeatables | Stage::RepeatablesAgain) => {
                 write!(f, "{stage} leave another structure than before:")?;
             }
+            (Outcome::Differs { .. }, Stage::Up) if !with_rows => {
+                write!(f, "{stage} leaves another structure than the ups one by one left:")?;
+            }
             (Outcome::Differs { .. }, _) => {
                 let left = "another structure than the first up left";
                 write!(f, "{stage} leaves {left}{rows}:")?;
             }
             (Outcome::Loses { .. }, _) => write!(f, "{stage} does not bring everything back:")?,
+            (Outcome::Fails { .. }, Stage::Repeatables | Stage::RepeatablesAgain) => {
+                write!(f, "{stage} fail:")?;
+            }
             (Outcome::Fails { .. }, _) => write!(f, "{stage} fails{rows}:")?,
             (Outcome::Refused { .. }, _) => write!(f, "{stage} is refused{rows}:")?,
         }
