@@ -145,7 +145,7 @@ impl Carrier<'_> {
                 self.save_many().await;
                 Together::Done(each)
             }
-            Ok(Outcome::Refused { error, .. }) if Fault::of(&error.code) == Fault::Busy => {
+            Ok(Outcome::Refused { error, .. }) if Fault::of(&error) == Fault::Busy => {
                 let busy = error.detail.unwrap_or_default();
                 let busy = busy.split(' ').filter_map(|oid| oid.parse().ok());
                 // A script may say so as well, of anybody.
@@ -168,7 +168,7 @@ impl Carrier<'_> {
                 let is_too_large = error.code == "53200";
                 Together::Apart(match is_too_large {
                     true => Fault::Finer,
-                    false => Fault::of(&error.code),
+                    false => Fault::of(&error),
                 })
             }
             Err(_) => Together::Unsure,
@@ -207,7 +207,12 @@ fn part(plan: &Plan, limits: &Limits) -> Template {
     for step in &plan.steps {
         part.script(Origin::of_step(step));
     }
-    part.call_by_name("assert_in_group", &format!(", {LEFT}"));
+    let limits = format!(
+        "{}, {}",
+        milliseconds(wait(limits)),
+        milliseconds(limits.statement_timeout)
+    );
+    part.call_by_name("assert_in_group", &format!(", {LEFT}, {limits}"));
     part
 }
 

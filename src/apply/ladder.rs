@@ -13,6 +13,9 @@ const FIRST_TIMEOUT: Duration = Duration::from_millis(200);
 /// The pause after the first try, and the longest one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
 
+/// By so much a pause may be longer than the one before: few tries are soon over.
+const STEEPEST: f32 = 4.0;
+
 /// No try is begun later than this after the first one.
 pub(super) const LONGEST: Duration = Duration::from_secs(15 * 60);
 
@@ -60,12 +63,13 @@ impl Rung {
 /// The pauses between so many tries: growing, and never in step with those of others.
 pub(super) fn pauses(tries: usize) -> Pauses {
     let (first, longest) = (PAUSES.0.as_secs_f32(), PAUSES.1.as_secs_f32());
-    // Between n tries there are n - 1 pauses, and the last of them is the longest.
+    // Between n tries there are n - 1 pauses, and the last of them is the longest, where there are enough to get there.
     let steps = tries.saturating_sub(2).max(1) as f32;
+    let factor = (longest / first).powf(1.0 / steps).min(STEEPEST);
     let backoff = ExponentialBuilder::default()
         .with_min_delay(PAUSES.0)
         .with_max_delay(PAUSES.1)
-        .with_factor((longest / first).powf(1.0 / steps))
+        .with_factor(factor)
         .with_jitter()
         .without_max_times()
         .build();
@@ -120,6 +124,12 @@ mod tests {
         let waits: Duration = timeouts(12, Duration::from_secs(2)).iter().sum();
         let longest: Duration = pauses(12).take(11).sum();
         assert!(waits + longest < LONGEST, "{:?}", waits + longest);
+    }
+
+    #[test]
+    fn few_tries_are_soon_over() {
+        let longest: Duration = pauses(3).take(2).sum();
+        assert!(longest <= Duration::from_secs(2), "{longest:?}");
     }
 
     proptest! {

@@ -142,7 +142,7 @@ impl BatchText {
         });
         Failure {
             place,
-            ..Failure::without_place(Fault::of(&error.code), error)
+            ..Failure::without_place(Fault::of(&error), error)
         }
     }
 

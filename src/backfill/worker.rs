@@ -223,7 +223,7 @@ fn refused(error: StoreError) -> Failure {
         StoreError::Query { error, .. } if error.code.is_empty() => {
             Failure::without_place(Fault::Connection, error)
         }
-        StoreError::Query { error, .. } => Failure::without_place(Fault::of(&error.code), error),
+        StoreError::Query { error, .. } => Failure::without_place(Fault::of(&error), error),
         error => Failure::without_place(Fault::Tenant, ServerError::local(error.to_string())),
     }
 }

@@ -216,7 +216,7 @@ pub(crate) fn of_fault(fault: Fault) -> ExitCode {
 
 /// An error without a code is the driver's: the connection broke.
 fn is_unreachable(error: &ServerError) -> bool {
-    error.code.is_empty() || Fault::of(&error.code) == Fault::Connection
+    error.code.is_empty() || Fault::of(error) == Fault::Connection
 }
 
 #[cfg(test)]

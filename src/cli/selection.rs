@@ -57,7 +57,13 @@ impl Selection {
             standings.filter_map(|standing| Some((standing, standing.tenant.as_ref()?)))
         };
         let all: Vec<_> = tenants().map(|(_, tenant)| tenant.name.as_str()).collect();
-        selector.check_names(&all)?;
+        let standings = survey.shared.iter().chain(&survey.tenants);
+        let shards: BTreeSet<_> = standings.map(|s| s.target.shard.as_str()).collect();
+        selector.check_names(&all, &Vec::from_iter(shards))?;
+        let candidates: Vec<_> = tenants().map(|(s, tenant)| candidate(s, tenant)).collect();
+        for label in selector.labels_of_nobody(&candidates) {
+            output.warning(&format!("no tenant has the label {label}"));
+        }
         let chosen: Vec<_> = tenants()
             .filter(|(standing, tenant)| selector.matches(&candidate(standing, tenant)))
             .map(|(_, tenant)| tenant)
@@ -95,6 +101,11 @@ impl Selection {
         Ok(chosen
             .filter_map(|standing| standing.tenant.clone())
             .collect())
+    }
+
+    /// Whether there is nobody in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.names.as_ref().is_some_and(BTreeSet::is_empty)
     }
 
     /// Whether a tenant is one of them.

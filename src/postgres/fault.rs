@@ -1,6 +1,6 @@
 //! PostgreSQL's errors, sorted by what to do about them.
 
-use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
+use sqlx::postgres::{PgDatabaseError, PgErrorPosition, PgSeverity};
 
 use super::SessionError;
 
@@ -41,8 +41,19 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Sorts an SQLSTATE. What is not listed fails the tenant.
-    pub fn of(code: &str) -> Self {
+    /// Sorts what the server said. A state in which a connection ends counts as one only where the server ended it: a script
+    /// may reach for a server of its own, or raise whatever it likes, and its error is the script's then.
+    pub fn of(error: &ServerError) -> Self {
+        match Self::of_code(&error.code) {
+            Self::Connection if !error.ends_session => Self::Tenant,
+            // too_many_connections: said to those who ask for one.
+            Self::Shard if error.code == "53300" && !error.ends_session => Self::Tenant,
+            fault => fault,
+        }
+    }
+
+    /// Sorts an SQLSTATE, whoever said it. What is not listed fails the tenant.
+    fn of_code(code: &str) -> Self {
         match code {
             "TN001" => Self::Busy,
             "TN002" => Self::Stale,
@@ -86,9 +97,7 @@ impl Fault {
     /// Sorts any error of the driver.
     pub fn of_error(error: &sqlx::Error) -> Self {
         match error {
-            sqlx::Error::Database(database) => {
-                database.code().map_or(Self::Tenant, |code| Self::of(&code))
-            }
+            sqlx::Error::Database(_) => Self::of(&ServerError::of(error)),
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => Self::Connection,
             _ => Self::Tenant,
         }
@@ -111,6 +120,9 @@ pub struct ServerError {
     /// The character, counted from 0, of the text that was sent.
     #[serde(skip)]
     pub position: Option<usize>,
+    /// Whether the server ended the session with it, as only FATAL and PANIC do: no script can say that.
+    #[serde(skip)]
+    pub ends_session: bool,
 }
 
 impl ServerError {
@@ -123,6 +135,7 @@ impl ServerError {
             hint: None,
             context: None,
             position: None,
+            ends_session: false,
         }
     }
 
@@ -149,6 +162,7 @@ impl ServerError {
                 Some(PgErrorPosition::Original(character)) => character.checked_sub(1),
                 _ => None,
             },
+            ends_session: matches!(database.severity(), PgSeverity::Fatal | PgSeverity::Panic),
         }
     }
 }
@@ -200,8 +214,34 @@ mod tests {
         ];
         for (fault, codes) in sorted {
             for code in *codes {
-                assert_eq!(Fault::of(code), *fault, "{code}");
+                assert_eq!(Fault::of(&said(code, true)), *fault, "{code}");
             }
+        }
+    }
+
+    #[test]
+    fn a_connection_is_lost_only_with_what_ends_the_session() {
+        let broken = [
+            "08000", "08001", "08006", "08P01", "57P01", "57P02", "57P03", "57P04", "57P05",
+            "25P03", "25P04", "53300",
+        ];
+        for code in broken {
+            assert_eq!(Fault::of(&said(code, false)), Fault::Tenant, "{code}");
+        }
+        // These are said of the server to a session that goes on.
+        for code in ["53000", "53100", "53200", "25006", "58030"] {
+            assert_eq!(Fault::of(&said(code, false)), Fault::Shard, "{code}");
+        }
+        for (code, fault) in [("55P03", Fault::Retry), ("42601", Fault::Author)] {
+            assert_eq!(Fault::of(&said(code, false)), fault, "{code}");
+        }
+    }
+
+    fn said(code: &str, ends_session: bool) -> ServerError {
+        ServerError {
+            code: code.to_owned(),
+            ends_session,
+            ..ServerError::local("no".to_owned())
         }
     }
 

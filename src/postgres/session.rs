@@ -269,8 +269,10 @@ impl Session {
         let Some(error) = ended else {
             return Ok(Outcome::Done);
         };
-        if Fault::of_error(&error) == Fault::Connection {
-            return Err(SessionError::Lost(ServerError::of(&error)));
+        let fault = Fault::of_error(&error);
+        let mut error = ServerError::of(&error);
+        if error.ends_session || fault == Fault::Connection {
+            return Err(SessionError::Lost(error));
         }
         let is_idle = self.is_idle().await?;
         // A text may have ended our transaction and begun one of its own, in which the error was.
@@ -280,7 +282,6 @@ impl Session {
             true => Ended::Before,
             false => Ended::RolledBack,
         };
-        let mut error = ServerError::of(&error);
         error.position = error
             .position
             .and_then(|position| position.checked_sub(ahead.characters));

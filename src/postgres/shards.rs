@@ -107,7 +107,9 @@ impl Shard {
     /// So many statements of migrations may be begun a second; 0 for as many as can be.
     #[must_use]
     pub fn pace(self, statements: u32) -> Self {
-        let pace = NonZeroU32::new(statements).map(Quota::per_second);
+        // No burst: what has not been used of one second is not for the next.
+        let quota = |each| Quota::per_second(each).allow_burst(NonZeroU32::MIN);
+        let pace = NonZeroU32::new(statements).map(quota);
         Self {
             pace: pace.map(|pace| Arc::new(RateLimiter::direct(pace))),
             ..self

@@ -55,7 +55,7 @@ pub(super) async fn guarded(
             return Ok(row);
         };
         // The connection is whole: what is lost with one is told by whoever sends.
-        let waited = match patience.delay(Fault::of(&error.code)) {
+        let waited = match patience.delay(Fault::of(&error)) {
             Some(delay) => {
                 let sleep = tokio::time::sleep(delay);
                 session.cut().run_until_cancelled(sleep).await
@@ -117,7 +117,7 @@ pub(super) fn unreadable(what: &str) -> ProvisionError {
 
 fn refused(schema: &Ident, error: ServerError, doing: &'static str) -> ProvisionError {
     let name = || schema.as_str().to_owned();
-    match Fault::of(&error.code) {
+    match Fault::of(&error) {
         Fault::Busy | Fault::Stale => ProvisionError::Busy(name()),
         // Not one of us: whoever uses the tables holds locks on them.
         Fault::Retry => ProvisionError::InUse(name()),

@@ -200,6 +200,6 @@ fn is_refused(error: &ProvisionError) -> bool {
     matches!(
         error,
         ProvisionError::Fleet(FleetError::Store(StoreError::Query { error, .. }))
-            if !error.code.is_empty() && Fault::of(&error.code) == Fault::Tenant
+            if !error.code.is_empty() && Fault::of(error) == Fault::Tenant
     )
 }

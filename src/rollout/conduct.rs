@@ -363,7 +363,7 @@ fn not_stored(error: StoreError) -> Failure {
     let fault = match error.code.as_str() {
         // The driver's: the connection broke.
         "" => Fault::Connection,
-        code => Fault::of(code),
+        _ => Fault::of(&error),
     };
     Failure::without_place(fault, error)
 }

@@ -75,8 +75,9 @@ pub struct Record<'a> {
     pub who: &'a str,
 }
 
-/// What is applied in one schema, in ascending order of version. By OID and name: the server uses the OID of a dropped
-/// schema again. Read without a lock: whoever relies on it compares its digest with that of `head`.
+/// What was applied in one schema when it stood as `head` says, in ascending order of version, whatever was applied since. By
+/// OID and name: the server uses the OID of a dropped schema again. Read without a lock: whoever relies on it compares its
+/// digest with that of `head`.
 pub async fn applied(connection: &mut Connection, head: &Head) -> Result<Vec<Applied>, StoreError> {
     type AppliedRow = (String, String, Vec<u8>, Option<Vec<u8>>);
     let rows: Vec<AppliedRow> = sqlx::query_as(
@@ -84,11 +85,13 @@ pub async fn applied(connection: &mut Connection, head: &Head) -> Result<Vec<App
            from (select distinct on (version) version, name, up_checksum, down_checksum, state
                    from tenantry.history
                   where schema_oid = $1 and schema_name = $2 and state in ('applied', 'reverted')
+                    and revision <= $3
                   order by version, id desc) last
           where state = 'applied'",
     )
     .bind(Oid(head.schema_oid))
     .bind(&head.schema)
+    .bind(head.revision)
     .fetch_all(connection)
     .answered(StoreError::query("read a schema's history"))
     .await?;

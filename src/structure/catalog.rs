@@ -2,16 +2,22 @@
 //!
 //! Leaves the connection as it was: what it sets, it sets in a transaction that it rolls back.
 
+use std::collections::BTreeMap;
+
 use sqlx::{Connection, FromRow, PgConnection, postgres::types::Oid, query, query_as, types::Json};
 
 use super::{
-    Kind, ObjectKey, Properties, Snapshot, StructureError,
+    Detail, Kind, ObjectKey, Properties, Snapshot, StructureError,
     unqualified::{Schema, unqualify},
 };
 use crate::sql::Ident;
 
-/// What is read, and where from.
-const QUERIES: [(&str, &str); 12] = [
+type Query = (&'static str, &'static str);
+
+/// What is read, and where from. Each query takes the oids of schemas, and returns what is in all of them.
+const QUERIES: [Query; 20] = [
+    ("read the extensions", include_str!("extensions.sql")),
+    ("read the collations", include_str!("collations.sql")),
     ("read the types", include_str!("types.sql")),
     ("read the sequences", include_str!("sequences.sql")),
     ("read the tables", include_str!("tables.sql")),
@@ -21,14 +27,43 @@ const QUERIES: [(&str, &str); 12] = [
     ("read the indexes", include_str!("indexes.sql")),
     ("read the statistics", include_str!("statistics.sql")),
     ("read the functions", include_str!("functions.sql")),
+    ("read the operators", include_str!("operators.sql")),
+    (
+        "read the operator families",
+        include_str!("operator_families.sql"),
+    ),
+    (
+        "read the operator classes",
+        include_str!("operator_classes.sql"),
+    ),
+    ("read the casts", include_str!("casts.sql")),
     ("read the triggers", include_str!("triggers.sql")),
     ("read the rules", include_str!("rules.sql")),
     ("read the policies", include_str!("policies.sql")),
+    ("read the text search", include_str!("text_search.sql")),
+    ("read the conversions", include_str!("conversions.sql")),
+];
+const SCHEMA: Query = ("read the comment", include_str!("schemas.sql"));
+const EXTENSIONS_ELSEWHERE: Query = (
+    "read the extensions beside those",
+    include_str!("extensions_elsewhere.sql"),
+);
+const OWNERS: Query = ("read the owners", include_str!("owners.sql"));
+const PRIVILEGES: Query = ("read the privileges", include_str!("privileges.sql"));
+
+/// Properties that PostgreSQL never writes with the schema's name: people's text, and a column after its table. So are
+/// all comments.
+const AS_IT_IS: [&str; 7] = [
+    "foreign options",
+    "initial state",
+    "locale",
+    "moving initial state",
+    "options",
+    "owned by",
+    "rules",
 ];
 
-/// Properties that PostgreSQL never writes with the schema's name: people's text, and a column after its table.
-const AS_IT_IS: [&str; 4] = ["comment", "initial state", "options", "owned by"];
-
+/// An object, with some of what is known of it.
 #[derive(FromRow)]
 struct Row {
     kind: Kind,
@@ -43,11 +78,20 @@ struct Namespace {
     identifier: String,
 }
 
-/// Takes a snapshot of everything in `schema` but what belongs to an extension.
+/// Takes a snapshot of everything in `schema` but what belongs to an extension: of its structure, and no more.
 ///
 /// Sees what the connection's transaction has done so far. That transaction, if there is one, must have been begun
 /// through sqlx: one that sqlx does not know of would be rolled back.
 pub async fn snapshot(conn: &mut PgConnection, schema: &Ident) -> Result<Snapshot, StructureError> {
+    detailed(conn, schema, Detail::STRUCTURE).await
+}
+
+/// As [`snapshot`], with as much detail as is asked for.
+pub async fn detailed(
+    conn: &mut PgConnection,
+    schema: &Ident,
+    detail: Detail,
+) -> Result<Snapshot, StructureError> {
     let failed = |doing| {
         move |source| StructureError::Database {
             doing,
@@ -71,39 +115,89 @@ pub async fn snapshot(conn: &mut PgConnection, schema: &Ident) -> Result<Snapsho
         .map_err(failed("read the name"))?
         .ok_or_else(|| StructureError::NoSchema(schema.as_str().to_owned()))?;
 
-    let schema = Schema::new(schema.as_str(), &namespace.identifier);
-    let mut objects = Vec::new();
-    for (doing, sql) in QUERIES {
-        let rows: Vec<Row> = query_as(sql)
-            .bind(vec![namespace.oid])
-            .persistent(false)
-            .fetch_all(&mut *transaction)
-            .await
-            .map_err(failed(doing))?;
-        objects.extend(rows.into_iter().map(|row| row.into_object(&schema)));
+    let mut objects = Objects::of(Schema::new(schema.as_str(), &namespace.identifier));
+    for (doing, sql) in queries(detail) {
+        let rows = read(&mut transaction, sql, namespace.oid).await;
+        rows.map_err(failed(doing))?
+            .into_iter()
+            .for_each(|row| objects.add(row));
+    }
+    for (doing, sql) in roles(detail) {
+        let rows = read(&mut transaction, sql, namespace.oid).await;
+        rows.map_err(failed(doing))?
+            .into_iter()
+            .for_each(|row| objects.complete(row));
     }
     transaction
         .rollback()
         .await
         .map_err(failed("end reading"))?;
-    Ok(objects.into_iter().collect())
+    Ok(Snapshot::from_iter(objects.objects).reduced(detail))
 }
 
-impl Row {
-    fn into_object(self, schema: &Schema) -> (ObjectKey, Properties) {
-        let Self {
+async fn read(conn: &mut PgConnection, sql: &'static str, schema: Oid) -> sqlx::Result<Vec<Row>> {
+    let rows = query_as(sql).bind(vec![schema]).persistent(false);
+    rows.fetch_all(conn).await
+}
+
+/// What finds the objects.
+fn queries(detail: Detail) -> impl Iterator<Item = Query> {
+    let elsewhere = detail.extensions.then_some(EXTENSIONS_ELSEWHERE);
+    let schema = detail.tells_of_schema().then_some(SCHEMA);
+    schema.into_iter().chain(QUERIES).chain(elsewhere)
+}
+
+/// What tells more of objects that were found.
+fn roles(detail: Detail) -> impl Iterator<Item = Query> {
+    let owners = detail.owners.then_some(OWNERS);
+    owners
+        .into_iter()
+        .chain(detail.privileges.then_some(PRIVILEGES))
+}
+
+/// What was read so far.
+struct Objects {
+    schema: Schema,
+    objects: BTreeMap<ObjectKey, Properties>,
+}
+
+impl Objects {
+    fn of(schema: Schema) -> Self {
+        Self {
+            schema,
+            objects: BTreeMap::new(),
+        }
+    }
+
+    fn add(&mut self, row: Row) {
+        let (key, mut properties) = self.named(row);
+        for (property, value) in &mut properties {
+            if !property.starts_with("comment") && !AS_IT_IS.contains(&property.as_str()) {
+                *value = unqualify(value, key.kind, &self.schema);
+            }
+        }
+        self.objects.insert(key, properties);
+    }
+
+    /// Adds to what is known of an object. One that is not known belongs to an extension, or to another object.
+    fn complete(&mut self, row: Row) {
+        let (key, properties) = self.named(row);
+        if let Some(known) = self.objects.get_mut(&key) {
+            known.extend(properties);
+        }
+    }
+
+    fn named(&self, row: Row) -> (ObjectKey, Properties) {
+        let Row {
             kind,
             table,
             name,
-            properties: Json(mut properties),
-        } = self;
-        for (property, value) in &mut properties {
-            if !AS_IT_IS.contains(&property.as_str()) {
-                *value = unqualify(value, kind, schema);
-            }
-        }
+            properties: Json(properties),
+        } = row;
         let name = match kind {
-            Kind::Function | Kind::Procedure | Kind::Aggregate => unqualify(&name, kind, schema),
+            Kind::Function | Kind::Procedure | Kind::Aggregate | Kind::Operator | Kind::Cast => {
+                unqualify(&name, kind, &self.schema)
+            }
             _ => name,
         };
         (ObjectKey { kind, table, name }, properties)

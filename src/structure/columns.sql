@@ -21,6 +21,13 @@ select
             select pg_catalog.string_agg(o, ', '::text order by o collate "C")
             from pg_catalog.unnest(a.attoptions) o
         ),
+        'foreign options', (
+            select pg_catalog.string_agg(
+                pg_catalog.quote_ident(o.option_name) || ' '::text || pg_catalog.quote_literal(o.option_value),
+                ', '::text order by o.option_name collate "C")
+            from pg_catalog.pg_options_to_table(a.attfdwoptions) o
+        ),
+        'statistics target', case when a.attstattarget >= 0 then a.attstattarget::text end,
         'comment', pg_catalog.col_description(c.oid, a.attnum::int4)
     )) as properties
 from pg_catalog.pg_class c

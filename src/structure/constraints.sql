@@ -8,6 +8,9 @@ select
     pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
         'definition', pg_catalog.regexp_replace(pg_catalog.pg_get_constraintdef(k.oid), ' NOT VALID$'::text, ''::text),
         'validated', case when k.convalidated then 'yes' else 'no' end,
+        'triggers', case when exists (
+            select from pg_catalog.pg_trigger g where g.tgconstraint = k.oid and g.tgisinternal and g.tgenabled <> 'O'
+        ) then 'not all enabled' end,
         'comment', pg_catalog.obj_description(k.oid, 'pg_constraint'::name)
     )) as properties
 from pg_catalog.pg_constraint k

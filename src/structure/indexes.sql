@@ -13,6 +13,12 @@ select
             from pg_catalog.pg_inherits p
             where p.inhrelid = c.oid
         ),
+        'tablespace', space.spcname,
+        'statistics targets', (
+            select pg_catalog.string_agg(a.attnum::text || ': '::text || a.attstattarget::text, ', '::text order by a.attnum)
+            from pg_catalog.pg_attribute a
+            where a.attrelid = c.oid and a.attstattarget >= 0
+        ),
         'clustered', case when i.indisclustered then 'yes' end,
         'replica identity', case when i.indisreplident then 'yes' end,
         'comment', pg_catalog.obj_description(c.oid, 'pg_class'::name)
@@ -20,6 +26,7 @@ select
 from pg_catalog.pg_index i
 join pg_catalog.pg_class c on c.oid = i.indexrelid
 join pg_catalog.pg_class t on t.oid = i.indrelid
+left join pg_catalog.pg_tablespace space on space.oid = c.reltablespace
 where t.relnamespace = any ($1)
     and t.relkind in ('r', 'p', 'm')
     and not exists (

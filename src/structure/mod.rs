@@ -1,9 +1,10 @@
 //! What a schema looks like: taking a snapshot of it from the catalog, hashing it, and telling two snapshots apart.
 //!
-//! Only reads; says nothing of owners, privileges and rows. Two schemas made by the same statements have equal snapshots,
-//! whatever their names.
+//! Only reads; says nothing of rows, and of owners and privileges only where it is asked. Two schemas made by the same
+//! statements have equal snapshots, whatever their names.
 
 mod catalog;
+mod detail;
 mod difference;
 mod error;
 mod object;
@@ -12,7 +13,8 @@ mod unqualified;
 mod unseen;
 mod write;
 
-pub use catalog::snapshot;
+pub use catalog::{detailed, snapshot};
+pub use detail::Detail;
 pub use difference::{Change, Difference, diff};
 pub use error::StructureError;
 pub use object::{Kind, ObjectKey};

@@ -12,7 +12,8 @@ pub struct ObjectKey {
     /// The table or view it belongs to; none for what stands on its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
-    /// Its name, unquoted; functions with the types of their arguments.
+    /// Its name, unquoted; functions and operators with the types of their
+    /// arguments; the schema itself without one.
     pub name: String,
 }
 
@@ -24,6 +25,9 @@ pub struct ObjectKey {
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "PostgreSQL's own words")]
 pub enum Kind {
+    Schema,
+    Extension,
+    Collation,
     Type,
     Sequence,
     Table,
@@ -36,15 +40,23 @@ pub enum Kind {
     Function,
     Procedure,
     Aggregate,
+    Operator,
+    OperatorFamily,
+    OperatorClass,
+    Cast,
     Trigger,
     Rule,
     Policy,
+    TextSearchDictionary,
+    TextSearchConfiguration,
+    Conversion,
 }
 
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, table, name } = self;
         match (kind, table) {
+            (Kind::Schema, _) => f.write_str("the schema"),
             (Kind::Column, Some(table)) => write!(f, "{table}.{name}"),
             // An index is known by its name alone.
             (Kind::Index, _) | (_, None) => write!(f, "{kind} {name}"),
@@ -56,6 +68,9 @@ impl fmt::Display for ObjectKey {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Schema => "schema",
+            Self::Extension => "extension",
+            Self::Collation => "collation",
             Self::Type => "type",
             Self::Sequence => "sequence",
             Self::Table => "table",
@@ -68,9 +83,16 @@ impl fmt::Display for Kind {
             Self::Function => "function",
             Self::Procedure => "procedure",
             Self::Aggregate => "aggregate",
+            Self::Operator => "operator",
+            Self::OperatorFamily => "operator family",
+            Self::OperatorClass => "operator class",
+            Self::Cast => "cast",
             Self::Trigger => "trigger",
             Self::Rule => "rule",
             Self::Policy => "policy",
+            Self::TextSearchDictionary => "text search dictionary",
+            Self::TextSearchConfiguration => "text search configuration",
+            Self::Conversion => "conversion",
         })
     }
 }

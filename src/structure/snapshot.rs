@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::ObjectKey;
+use super::{Detail, Kind, ObjectKey};
 
 /// What is known of one object, by words a person understands: `default`, `not null`, `definition`.
 pub type Properties = BTreeMap<String, String>;
@@ -39,10 +39,24 @@ impl Snapshot {
 
     /// Whether the schema holds nothing.
     pub fn is_empty(&self) -> bool {
-        self.objects.is_empty()
+        self.objects
+            .keys()
+            .all(|object| object.kind == Kind::Schema)
     }
 
-    /// SHA-256 of the whole: equal for equal snapshots, different for others.
+    /// The same with no more detail than this: for comparing with one that has not been taken with more.
+    pub fn reduced(mut self, detail: Detail) -> Self {
+        self.objects
+            .retain(|object, properties| detail.knows(object, properties));
+        for (object, properties) in &mut self.objects {
+            let of_schema = object.kind == Kind::Schema;
+            properties.retain(|property, _| detail.tells(property, of_schema));
+        }
+        self
+    }
+
+    /// SHA-256 of the whole: equal for equal snapshots, different for others. The order of columns counts; to have it not
+    /// count, take that of [`reduced`](Self::reduced) to [`Detail::LOGICAL`].
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         for (object, properties) in &self.objects {
@@ -99,7 +113,6 @@ impl From<Vec<Object>> for Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::structure::Kind;
 
     fn one(name: &str, properties: &[(&str, &str)]) -> Snapshot {
         let key = ObjectKey {

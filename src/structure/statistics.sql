@@ -6,6 +6,7 @@ select
     s.stxname as name,
     pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
         'definition', pg_catalog.pg_get_statisticsobjdef(s.oid),
+        'statistics target', case when s.stxstattarget >= 0 then s.stxstattarget::text end,
         'comment', pg_catalog.obj_description(s.oid, 'pg_statistic_ext'::name)
     )) as properties
 from pg_catalog.pg_statistic_ext s

@@ -17,7 +17,7 @@ select
         'partition bound', pg_catalog.pg_get_expr(c.relpartbound, c.oid),
         'row security', case when c.relrowsecurity then 'on' else 'off' end,
         'forced row security', case when c.relforcerowsecurity then 'on' else 'off' end,
-        'replica identity', case c.relreplident when 'n' then 'nothing' when 'f' then 'full' when 'i' then 'index' end,
+        'replica identity', case when c.relkind <> 'f' then case c.relreplident when 'n' then 'nothing' when 'f' then 'full' when 'i' then 'index' end end,
         'access method', am.amname,
         'storage parameters', (
             select pg_catalog.string_agg(o, ', '::text order by o collate "C")
@@ -30,13 +30,17 @@ select
         ),
         'server', s.srvname,
         'options', (
-            select pg_catalog.string_agg(pg_catalog.quote_literal(o), ', '::text order by o collate "C")
-            from pg_catalog.unnest(f.ftoptions) o
+            select pg_catalog.string_agg(
+                pg_catalog.quote_ident(o.option_name) || ' '::text || pg_catalog.quote_literal(o.option_value),
+                ', '::text order by o.option_name collate "C")
+            from pg_catalog.pg_options_to_table(f.ftoptions) o
         ),
+        'tablespace', space.spcname,
         'comment', pg_catalog.obj_description(c.oid, 'pg_class'::name)
     )) as properties
 from pg_catalog.pg_class c
 left join pg_catalog.pg_am am on am.oid = c.relam
+left join pg_catalog.pg_tablespace space on space.oid = c.reltablespace
 left join pg_catalog.pg_foreign_table f on f.ftrelid = c.oid
 left join pg_catalog.pg_foreign_server s on s.oid = f.ftserver
 where c.relnamespace = any ($1)

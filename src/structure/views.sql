@@ -10,9 +10,18 @@ select
             select pg_catalog.string_agg(o, ', '::text order by o collate "C")
             from pg_catalog.unnest(c.reloptions) o
         ),
+        'toast storage parameters', (
+            select pg_catalog.string_agg(o, ', '::text order by o collate "C")
+            from pg_catalog.pg_class toast, pg_catalog.unnest(toast.reloptions) o
+            where toast.oid = c.reltoastrelid
+        ),
+        'access method', am.amname,
+        'tablespace', space.spcname,
         'comment', pg_catalog.obj_description(c.oid, 'pg_class'::name)
     )) as properties
 from pg_catalog.pg_class c
+left join pg_catalog.pg_am am on am.oid = c.relam
+left join pg_catalog.pg_tablespace space on space.oid = c.reltablespace
 where c.relnamespace = any ($1)
     and c.relkind in ('v', 'm')
     and not exists (

@@ -62,6 +62,14 @@ pub enum SelectorError {
         /// Names that look like it.
         near: Vec<String>,
     },
+    /// A shard that there is not.
+    #[error("no shard {name}; there are {shards}")]
+    UnknownShard {
+        /// The name.
+        name: String,
+        /// Those that there are.
+        shards: String,
+    },
 }
 
 /// One part of a selector.
@@ -114,12 +122,21 @@ impl Selector {
             && !self.exclude.iter().any(|term| term.matches(tenant))
     }
 
-    /// Refuses names that none of `tenants` has: a slip in what is excluded would move the very tenant that was meant.
+    /// Refuses names that none of `tenants` has, and shards that are none of `shards`: a slip in what is excluded would move
+    /// the very tenant that was meant.
     ///
     /// # Errors
     /// The first of such names.
-    pub fn check_names(&self, tenants: &[&str]) -> Result<(), SelectorError> {
-        let terms = self.include.iter().chain(&self.exclude);
+    pub fn check_names(&self, tenants: &[&str], shards: &[&str]) -> Result<(), SelectorError> {
+        let terms = || self.include.iter().chain(&self.exclude);
+        let is_no_shard =
+            |term: &&Term| matches!(term, Term::Shard(name) if !shards.contains(&name.as_str()));
+        if let Some(Term::Shard(name)) = terms().find(is_no_shard) {
+            return Err(SelectorError::UnknownShard {
+                name: name.clone(),
+                shards: shards.join(", "),
+            });
+        }
         let known: BTreeSet<&str> = tenants.iter().copied().collect();
         let is_unknown = |name: &&String| !known.contains(name.as_str());
         let unknown = |term: &'_ Term| match term {
@@ -127,13 +144,25 @@ impl Selector {
             Term::Names(names) => names.iter().find(is_unknown).cloned(),
             _ => None,
         };
-        match terms.into_iter().find_map(unknown) {
+        match terms().find_map(unknown) {
             None => Ok(()),
             Some(name) => Err(SelectorError::Unknown {
                 near: similar(&name, tenants),
                 name,
             }),
         }
+    }
+
+    /// Labels that none of `tenants` has: mostly a slip, but a label may also be one that nobody has yet.
+    pub fn labels_of_nobody(&self, tenants: &[Candidate<'_>]) -> Vec<String> {
+        let terms = self.include.iter().chain(&self.exclude);
+        let label = |term: &Term| match term {
+            Term::Label(key, value) if !tenants.iter().any(|tenant| term.matches(tenant)) => {
+                Some(format!("{key}={value}"))
+            }
+            _ => None,
+        };
+        terms.filter_map(label).collect()
     }
 }
 

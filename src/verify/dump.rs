@@ -160,11 +160,11 @@ async fn subject(trial: &mut Trial<'_>, scope: Scope) -> Result<Subject, DumpErr
         Scope::Tenant => "the tenants' set",
     };
     let schema = trial.schema().clone();
-    let snapshot = trial.snapshot().await?;
     let session = trial.session().await?;
+    let snapshot = snapshot(session.connection(), &schema).await;
     let unseen = unseen(session.connection(), &schema).await;
     Ok(Subject {
-        snapshot,
+        snapshot: snapshot.map_err(VerifyError::from)?,
         unseen: unseen.map_err(VerifyError::from)?,
         title: title(set, latest),
     })

@@ -16,7 +16,7 @@ use crate::{
     provision::{self, ProvisionError},
     sql::Ident,
     store::{heads, history, scripts, tenants::Labels},
-    structure::{Snapshot, snapshot},
+    structure::{Detail, Snapshot, detailed, snapshot},
     tenant::{ShardName, Target, TenantName},
 };
 
@@ -69,7 +69,7 @@ impl<'a> Trial<'a> {
         Ok(self)
     }
 
-    /// Adds a tenant to the database, with everything applied; its structure, or what was wrong.
+    /// Adds a tenant to the database, with everything applied; its structure alone, or what was wrong.
     pub(super) async fn another(
         &mut self,
         name: &TenantName,
@@ -166,11 +166,16 @@ impl<'a> Trial<'a> {
         &self.schema
     }
 
-    /// What the schema looks like now.
+    /// What the schema looks like now, with all that can be known of it.
     pub(super) async fn snapshot(&mut self) -> Result<Snapshot, VerifyError> {
         let schema = self.schema.clone();
+        let detail = Detail {
+            // Those of the database are the shared set's to make and to drop: to a tenant they are of use to others too.
+            extensions: self.scope == Scope::Shared,
+            ..Detail::EVERYTHING
+        };
         let session = self.session().await?;
-        Ok(Box::pin(snapshot(session.connection(), &schema)).await?)
+        Ok(Box::pin(detailed(session.connection(), &schema, detail)).await?)
     }
 
     /// Puts rows into the tables that have none.

@@ -55,7 +55,10 @@ impl fmt::Display for Finding {
                 write!(f, "{stage} leave another structure than before:")?;
             }
             (Outcome::Differs { .. }, Stage::Up) if !with_rows => {
-                write!(f, "{stage} leaves another structure than the ups one by one left:")?;
+                write!(
+                    f,
+                    "{stage} leaves another structure than the ups one by one left:"
+                )?;
             }
             (Outcome::Differs { .. }, _) => {
                 let left = "another structure than the first up left";

@@ -63,7 +63,6 @@ async fn every_selector_finds_its_tenants_for_the_commands_of_the_registry() {
         ("a*", vec!["acme", "aero"]),
         ("label:tier=free", vec!["acme", "aero"]),
         ("shard:main", vec!["acme", "aero", "bolt", "coil"]),
-        ("shard:eu9", vec![]),
         ("version<2", vec!["acme", "aero", "coil"]),
         ("version>=2", vec!["bolt"]),
         ("file:some.txt", vec!["acme", "coil"]),

@@ -6,6 +6,7 @@ use std::{
 };
 
 use insta::assert_snapshot;
+use predicates::str::contains;
 use serde_json::Value;
 
 use crate::support::{Several, Small, small, snapshots};
@@ -85,6 +86,21 @@ fn without_time(text: &str) -> String {
         false => line,
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn who_waits_for_nobody_is_not_let_through() {
+    let small = small(1).await;
+    small.add("acme").await;
+    for (selector, said) in [
+        ("shard:eu9", "no shard eu9; there are main"),
+        ("!shard:eu9", "no shard eu9; there are main"),
+        ("label:tier=free", "no tenant has the label tier=free"),
+        ("z*", "z* selects no tenant: there is nobody to wait for"),
+    ] {
+        let refused = small.tenantry(&["wait", selector]).assert();
+        refused.code(2).stderr(contains(said));
+    }
 }
 
 #[tokio::test]

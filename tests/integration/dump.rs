@@ -12,6 +12,8 @@ use crate::support::{Database, Ran, Shop, fleet, server, snapshots, tenantry};
 
 const EVERYTHING: &str = include_str!("../fixtures/structure/everything.sql");
 
+const PREPARE: &str = include_str!("../fixtures/structure/prepare.sql");
+
 /// The command on the server of the tests.
 async fn dump(shop: &Shop, arguments: &[&str]) -> Ran {
     let url = server().await.url();
@@ -78,10 +80,23 @@ async fn the_sample_sets_are_restored_from_their_files() {
 #[tokio::test]
 async fn everything_is_restored_from_a_tenant() {
     let shop = Shop::with(&[]).await;
-    let all = format!("create schema acme; set search_path = acme, pg_catalog; {EVERYTHING}");
+    let all =
+        format!("{PREPARE} create schema acme; set search_path = acme, pg_catalog; {EVERYTHING}");
     shop.sql(&all).await;
+    fs::write(shop.path().join("prepare.sql"), PREPARE).unwrap();
     assert_eq!(shop.run(&["tenant", "import", "acme"]).code, 0);
-    let dumped = dump(&shop, &["--from", "acme", "--file", "acme.sql"]).await;
+    let dumped = dump(
+        &shop,
+        &[
+            "--from",
+            "acme",
+            "--file",
+            "acme.sql",
+            "--prepare",
+            "prepare.sql",
+        ],
+    )
+    .await;
     assert_eq!(dumped.code, 0, "{}", dumped.screen());
     let text = fs::read_to_string(shop.path().join("acme.sql")).unwrap();
     assert!(
@@ -172,17 +187,16 @@ async fn what_cannot_be_written_is_refused_or_named() {
 
     shop.migration(
         3,
-        "operator",
-        "CREATE FUNCTION same(users, users) RETURNS boolean LANGUAGE sql AS 'SELECT true';\n\
-         CREATE OPERATOR === (FUNCTION = same, LEFTARG = users, RIGHTARG = users);\n",
-        "DROP OPERATOR === (users, users);\nDROP FUNCTION same;\n",
+        "template",
+        "CREATE TEXT SEARCH TEMPLATE lower (LEXIZE = dsimple_lexize);\n",
+        "DROP TEXT SEARCH TEMPLATE lower;\n",
     );
     let refused = dump(&shop, &[]).await;
     assert_eq!(refused.code, 1, "{}", refused.screen());
     assert!(
         refused
             .stderr
-            .contains("cannot be written yet: operator ==="),
+            .contains("cannot be written yet: text search template lower"),
         "{}",
         refused.screen()
     );

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     Database, database,
-    fleet::{UP, empty_tenants, go, with_sets},
+    fleet::{UP, all_to, empty_tenants, go, with_sets},
     proxy::Proxy,
     small,
 };
@@ -150,12 +150,7 @@ async fn whoever_is_locked_comes_after_all_others() {
         .unwrap();
     let mut fleet = fleet(&database.url, &files);
     fleet.limits.lock_tries = 10;
-    let request = Request {
-        goal: Goal::Latest,
-        scopes: &[Scope::Tenant],
-        select: &|_| true,
-        max_failures: MaxFailures::Count(0),
-    };
+    let request = all_to(Goal::Latest, &[Scope::Tenant]);
     let others = Ends(AtomicUsize::new(39), Notify::new());
     // The application goes on until all others are done: whoever waited behind the locked one would wait for ever.
     let free = async {
@@ -214,6 +209,73 @@ async fn one_that_does_not_take_it_leaves_the_others_of_its_group_alone() {
                          where c.relnamespace = h.schema_oid and c.relname = 'names' and c.relkind = 'r')
                      or h.revision <> (select count(*) from tenantry.history e where e.schema_oid = h.schema_oid)";
     assert_eq!(count(&database, wrong).await, 0);
+}
+
+#[tokio::test]
+async fn what_a_function_sets_does_not_reach_the_next_of_its_group() {
+    let (database, files) = tenants(
+        "create table items (id bigint);
+         create function who() returns text language plpgsql as $$
+         declare was text := current_setting('app.who', true) || current_setting('lock_timeout');
+         begin
+             perform set_config('app.who', current_schema(), true), set_config('lock_timeout', '7s', true);
+             return was;
+         end $$",
+        40,
+    )
+    .await;
+    go(&fleet(&database.url, &files), Goal::Latest, UP).await;
+    let mut connection = database.connect().await;
+    sqlx::raw_sql(
+        "do $$ declare name text; begin
+             for name in select schema_name from tenantry.heads where version is not null loop
+                 execute format('insert into %I.items values (1)', name);
+             end loop;
+         end $$",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    add(
+        &files,
+        2,
+        "alter table items add column name text default who()",
+    );
+    let report = go(&fleet(&database.url, &files), Goal::Latest, UP).await;
+    assert_eq!(report.scopes[1].done(), 40, "{report:#?}");
+    let told = "select count(*) from (select * from tenantry.heads where schema_name <> 'shared') h,
+                       xmltable('//name' passing query_to_xml(format('select name from %I.items', schema_name), true, false, '')
+                                columns name text path 'text()') t
+                 where t.name ~ 'tenant|7s'";
+    assert_eq!(count(&database, told).await, 0);
+}
+
+#[tokio::test]
+async fn what_a_function_leaves_in_the_session_is_left_alone() {
+    let (database, files) = tenants(
+        "create table items (id bigint);
+         create function left_there() returns bigint language plpgsql as $$
+         begin
+             create temp table if not exists seen (id bigint);
+             insert into seen values (1);
+             return (select count(*) from seen);
+         end $$",
+        40,
+    )
+    .await;
+    go(&fleet(&database.url, &files), Goal::Latest, UP).await;
+    add(
+        &files,
+        2,
+        "create table seen_by as select left_there() as times",
+    );
+    let report = go(&fleet(&database.url, &files), Goal::Latest, UP).await;
+    assert_eq!(report.scopes[1].done(), 40, "{report:#?}");
+    let more = "select count(*) from (select * from tenantry.heads where schema_name <> 'shared') h,
+                       xmltable('//times' passing query_to_xml(format('select times from %I.seen_by', schema_name), true, false, '')
+                                columns times bigint path 'text()') t
+                 where t.times <> 1";
+    assert_eq!(count(&database, more).await, 0);
 }
 
 #[tokio::test]

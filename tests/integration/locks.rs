@@ -5,18 +5,17 @@ use std::{sync::Mutex, time::Duration};
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tenantry::{
     apply::Failure,
-    config::MaxFailures,
     migration::Scope,
     plan::Goal,
     postgres::{Blocker, Fault, Shard, Shards},
-    rollout::{Ended, Observer, Report, Request, Run, travel},
+    rollout::{Ended, Observer, Report, Run, travel},
     tenant::ShardName,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     Small, database,
-    fleet::{empty_tenants, with_sets},
+    fleet::{all_to, empty_tenants, with_sets},
     proxy::Proxy,
     small, until,
 };
@@ -237,12 +236,7 @@ async fn what_runs_is_cancelled_on_the_server() {
     small.fleet.limits.lock_tries = 1;
     let _shop = application(&small, "select * from acme.t1").await;
     let stop = CancellationToken::new();
-    let request = Request {
-        goal: Goal::Latest,
-        scopes: &[Scope::Tenant],
-        select: &|_| true,
-        max_failures: MaxFailures::Count(0),
-    };
+    let request = all_to(Goal::Latest, &[Scope::Tenant]);
     let cut = async {
         is_waiting(&small).await;
         stop.cancel();
@@ -275,12 +269,7 @@ async fn what_takes_longer_than_its_deadline_is_ended_on_the_server() {
     small = small.reopened();
     small.fleet.limits = limits;
     let stop = CancellationToken::new();
-    let request = Request {
-        goal: Goal::Latest,
-        scopes: &[Scope::Tenant],
-        select: &|_| true,
-        max_failures: MaxFailures::Count(0),
-    };
+    let request = all_to(Goal::Latest, &[Scope::Tenant]);
     let stopped = async {
         let mut connection = small.connect().await;
         until("it sleeps", async || {
@@ -322,12 +311,7 @@ async fn a_locked_tenant_is_late_and_nobody_else_is_and_its_readers_go_on() {
     small.fleet.limits.lock_tries = 12;
     let mut shop = application(&small, "select * from acme.t1").await;
     let order = Order::default();
-    let request = Request {
-        goal: Goal::Latest,
-        scopes: &[Scope::Tenant],
-        select: &|_| true,
-        max_failures: MaxFailures::Count(0),
-    };
+    let request = all_to(Goal::Latest, &[Scope::Tenant]);
     let read = async {
         is_waiting(&small).await;
         until("the others are done", async || {
@@ -405,12 +389,7 @@ async fn into_a_black_hole(text: &str) -> Failure {
     let main = main.connect_timeout(Duration::from_millis(300));
     fleet.shards = Shards::new(main.clone(), [main]);
     let stop = CancellationToken::new();
-    let request = Request {
-        goal: Goal::Latest,
-        scopes: &[Scope::Tenant],
-        select: &|_| true,
-        max_failures: MaxFailures::Count(0),
-    };
+    let request = all_to(Goal::Latest, &[Scope::Tenant]);
     let cut_off = async {
         let mut connection = database.connect().await;
         until("it sleeps, and was seen to", async || {

@@ -34,6 +34,7 @@ mod notices;
 mod pooler;
 mod protocol;
 mod provision;
+mod raised;
 mod real_sets;
 mod record;
 mod refusals;

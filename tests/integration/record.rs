@@ -2,9 +2,11 @@
 
 use sqlx::PgConnection;
 use tenantry::{
+    history::Digest,
     migration::{Scope, Version},
     plan::{Correction, Goal, Refusal},
     rollout::{Corrected, Survey, Why, Wrong, diagnose, record, stored_texts},
+    store::history,
 };
 
 use crate::support::{Small, small};
@@ -288,4 +290,22 @@ async fn the_look_names_everything_that_is_wrong() {
     assert_eq!(found, expected);
     assert!(findings.iter().all(|f| !f.wrong.remedy().is_empty()));
     assert!(findings.iter().any(|f| f.wrong == Wrong::Stray));
+}
+
+#[tokio::test]
+async fn a_history_is_read_as_of_the_head_that_was_seen() {
+    let small = small(2).await;
+    small.import("acme").await;
+    let mut seen = vec![small.pinned("acme").await.head];
+    for goal in [Goal::Up(1), Goal::Latest, Goal::Down(1), Goal::Empty] {
+        assert!(small.go(goal).await.is_complete());
+        seen.push(small.pinned("acme").await.head);
+    }
+    // Others have moved it on since; it is told from what it was all the same.
+    for head in seen {
+        let applied = history::applied(&mut small.connect().await.into(), &head)
+            .await
+            .unwrap();
+        assert_eq!(Digest::of(&applied), head.digest, "{head:?}");
+    }
 }

@@ -103,6 +103,47 @@ async fn faulty_ways_back_are_caught() {
 }
 
 #[tokio::test]
+async fn eight_ways_back_that_are_broken_are_caught_eight_times_each_by_its_name() {
+    let empty = "tests/fixtures/roundtrip/empty";
+    let report = roundtrip(empty, "tests/fixtures/roundtrip/broken", &[Scope::Tenant]).await;
+    let [tenant] = &report.scopes[..] else {
+        panic!("{report:#?}")
+    };
+    assert_eq!(tenant.count(Verdict::Exact), 1, "the first is sound");
+    assert_eq!(tenant.count(Verdict::Differs), 8);
+    insta::assert_snapshot!(words(&tenant.migrations), @r#"
+    orders: exact
+    forgotten-index: differs
+    the down leaves another structure than the first up found:
+      index orders_by_amount: added
+    wrong-type: differs
+    the down leaves another structure than the first up found:
+      orders.amount: type integer → bigint
+    lost-default: differs
+    the down leaves another structure than the first up found:
+      orders.amount: default 1 → none
+    lost-comment: differs
+    the down leaves another structure than the first up found:
+      orders.note: comment As on the bill → none
+    enum-order: differs
+    the down leaves another structure than the first up found:
+      type mood: labels 'sad', 'ok', 'happy' → 'ok', 'sad', 'happy'
+    the second up leaves another structure than the first up left:
+      type mood: labels 'sad', 'so-so', 'ok', 'happy' → 'so-so', 'ok', 'sad', 'happy'
+    dropped-trigger: differs
+    the down leaves another structure than the first up found:
+      trigger orders_touched on orders: missing
+    privilege: differs
+    the down leaves another structure than the first up found:
+      orders.amount: privileges of pg_monitor none → SELECT
+      orders.id: privileges of pg_monitor none → SELECT
+    sequence-ownership: differs
+    the down leaves another structure than the first up found:
+      sequence ticket: owned by none → orders.id
+    "#);
+}
+
+#[tokio::test]
 async fn nothing_is_tried_where_the_ups_do_not_come_up_once_more() {
     let files = tempfile::TempDir::new().unwrap();
     let write = |name: &str, text: &str| std::fs::write(files.path().join(name), text).unwrap();
@@ -188,14 +229,35 @@ async fn an_extension_lands_in_the_first_tenants_schema_unless_it_is_there_befor
     };
     let report = verify(server().await, &request).await.unwrap();
     insta::assert_snapshot!(words(report.scopes[0].proofs()), @r#"
-    tags: exact
-    the whole set: exact
+    tags: differs
+    the down leaves another structure than the first up found:
+      extension ltree: added
+    the whole set: differs
+    the down leaves another structure than the first up found:
+      extension ltree: added
     a second tenant: fails
     the up of a second tenant fails:
       /tests/fixtures/roundtrip/extension/1-tags.up.sql:2:25: type "ltree" does not exist (SQLSTATE 42704)
     "#);
     request.prepare = Some("create extension ltree schema extensions");
     let report = verify(server().await, &request).await.unwrap();
+    assert!(report.is_ok(), "{}", words(report.scopes[0].proofs()));
+}
+
+#[tokio::test]
+async fn an_extension_that_the_shared_set_leaves_in_another_schema_is_found() {
+    let (set, empty) = (
+        "tests/fixtures/roundtrip/forgotten-extension",
+        "tests/fixtures/roundtrip/empty",
+    );
+    let report = roundtrip(set, empty, &[Scope::Shared]).await;
+    insta::assert_snapshot!(words(&report.scopes[0].migrations), @r#"
+    paths: differs
+    the down leaves another structure than the first up found:
+      extension ltree: added
+    "#);
+    // To one tenant it is none of its business: others may have need of it.
+    let report = roundtrip(empty, set, &[Scope::Tenant]).await;
     assert!(report.is_ok(), "{}", words(report.scopes[0].proofs()));
 }
 

@@ -220,9 +220,9 @@ async fn the_command_tells_of_rows_in_text_json_and_junit() {
             Some("alter table users drop column nickname; drop table shut;"),
         ),
         (
-            "no-names",
-            "alter table users drop column name;",
-            Some("alter table users add name text not null default '';"),
+            "no-nicknames",
+            "alter table users drop column nickname;",
+            Some("alter table users add nickname text;"),
         ),
         (
             "born",

@@ -32,6 +32,7 @@ async fn judged(set: &Written, since: &str) -> String {
     let scope = &report.scopes[0];
     let root = set.path().canonicalize().unwrap().display().to_string();
     let deleted = scope.deleted.join(" ").replace(&root, "");
+    let deleted = if deleted.is_empty() { "none" } else { &deleted };
     let told = words(scope.proofs()).replace(&set.path().display().to_string(), "");
     format!(
         "{} taken for granted; deleted: {deleted}\n{told}",

@@ -595,13 +595,89 @@ async fn what_nothing_tells_makes_dirty_and_names_the_statement() {
 async fn an_error_of_what_may_be_done_in_part_makes_dirty_and_clearing_begins_anew() {
     let up = UNSEEABLE.replace("pg_sleep(600)", "1 / (select count(*) - 2 from items)");
     let small = acme("(1)", &up, "select 1;").await;
-    assert_eq!(failure(&small.go(Goal::Latest).await).fault, Fault::Dirty);
+    let failure = failure(&small.go(Goal::Latest).await);
+    assert_eq!(failure.fault, Fault::Dirty, "{failure}");
+    assert_eq!(&*failure.error.code, "22012", "{failure}");
+    assert!(
+        failure
+            .error
+            .context
+            .is_some_and(|at| at.contains("slow()"))
+    );
     small.run("delete from acme.items where id = 5; drop procedure acme.slow; insert into acme.items values (2)").await;
     let cleared = small.text(&["repair", "--clear-dirty", "--yes"]);
     assert!(cleared.starts_with("exit code 0"), "{cleared}");
     assert!(small.go(Goal::Latest).await.is_complete());
     let rows = "select string_agg(id::text, ' ' order by id) from acme.items";
     assert_eq!(text(&small, rows).await, "1 2 5");
+}
+
+#[tokio::test]
+async fn a_call_that_failed_says_what_the_server_said() {
+    for (up, code, said) in [
+        (
+            "call nothing_there();",
+            "42883",
+            "procedure nothing_there() does not exist",
+        ),
+        (
+            "do $$ begin commit; raise sqlstate 'AB123'; end $$;",
+            "AB123",
+            "AB123",
+        ),
+    ] {
+        let small = acme("(1)", up, "select 1;").await;
+        let report = small.json(&["up"]);
+        let shown = [
+            report.clone(),
+            small.text(&["status"]),
+            small.text(&["tenant", "show", "acme"]),
+            small.json(&["tenant", "show", "acme"]),
+        ];
+        for text in shown {
+            assert!(text.contains(said) && text.contains(code), "{text}");
+            assert!(!text.contains("cut off"), "{text}");
+        }
+        for part in [
+            "\"fault\": \"dirty\"",
+            &format!("\"code\": \"{code}\""),
+            "the statement failed, and nothing tells how much of it was done: ",
+            "tenantry repair --clear-dirty TENANT",
+        ] {
+            assert!(report.contains(part), "{part}: {report}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_met_a_lock_names_who_held_it() {
+    let up =
+        "create procedure add() language sql as 'alter table items add more text';\ncall add();";
+    let mut small = acme("(1)", up, "select 1;").await;
+    small.fleet.limits.lock_timeout = Duration::from_millis(500);
+    let mut other = writer(&small).await;
+    let pid: i32 = sqlx::query_scalar("select pg_backend_pid()")
+        .fetch_one(&mut other)
+        .await
+        .unwrap();
+    let failure = failure(&small.go(Goal::Latest).await);
+    assert_eq!(
+        (failure.fault, failure.tries),
+        (Fault::Dirty, 1),
+        "{failure}"
+    );
+    assert_eq!(&*failure.error.code, "55P03", "{failure}");
+    let blockers: Vec<_> = failure.blockers.iter().map(|b| b.activity.pid).collect();
+    assert_eq!(blockers, [Some(pid)], "{failure}");
+    let note = small.pinned("acme").await.halfway.unwrap().note.unwrap();
+    assert!(
+        note.contains(&format!("(SQLSTATE 55P03); blocked by pid {pid} ")),
+        "{note}"
+    );
+    assert!(
+        !note.contains("insert into acme"),
+        "what others run is for the report alone: {note}"
+    );
 }
 
 #[tokio::test]

@@ -1,15 +1,20 @@
 use sqlx::{AssertSqlSafe, Connection, PgConnection, raw_sql};
 use tenantry::{
     sql::Ident,
-    structure::{Kind, ObjectKey, Snapshot, StructureError, diff, snapshot},
+    structure::{Detail, Kind, ObjectKey, Snapshot, StructureError, detailed, diff, snapshot},
 };
 
 use crate::support::{Database, database};
 
 const EVERYTHING: &str = include_str!("../fixtures/structure/everything.sql");
 
+const PREPARE: &str = include_str!("../fixtures/structure/prepare.sql");
+
 /// Paragraphs: a change of the schema with everything, then what must be said of it, as comments.
 const CHANGES: &str = include_str!("../fixtures/structure/changes.sql");
+
+/// The same of owners, privileges and the schema itself.
+const CHANGES_WITH_ROLES: &str = include_str!("../fixtures/structure/changes_with_roles.sql");
 
 /// What stands in the schema, by the number of objects of each kind.
 fn count(structure: &Snapshot, kind: Kind) -> usize {
@@ -43,6 +48,7 @@ fn words(before: &Snapshot, after: &Snapshot) -> Vec<String> {
 async fn twins(database: &Database, names: [&str; 2]) -> [Snapshot; 2] {
     let mut conn = database.connect().await;
     let [one, other] = names.map(ident);
+    change(&mut conn, PREPARE).await;
     create(&mut conn, &one, EVERYTHING).await;
     create(&mut conn, &other, EVERYTHING).await;
     // Nothing may depend on what the session has set.
@@ -67,18 +73,26 @@ async fn equal_schemas_have_equal_snapshots() {
     assert_eq!(one, other);
     assert_eq!(one.fingerprint(), other.fingerprint());
     let counts = [
-        (Kind::Type, 5),
-        (Kind::Table, 8),
+        (Kind::Type, 6),
+        (Kind::Table, 9),
         (Kind::View, 1),
         (Kind::MaterializedView, 1),
-        (Kind::Function, 5),
+        (Kind::Function, 17),
         (Kind::Procedure, 1),
-        (Kind::Aggregate, 1),
+        (Kind::Aggregate, 4),
         (Kind::Trigger, 1),
         (Kind::Rule, 1),
         (Kind::Policy, 2),
         (Kind::Statistics, 1),
         (Kind::Sequence, 3),
+        (Kind::Operator, 5),
+        (Kind::OperatorFamily, 1),
+        (Kind::OperatorClass, 1),
+        (Kind::Cast, 2),
+        (Kind::Collation, 1),
+        (Kind::Conversion, 1),
+        (Kind::TextSearchDictionary, 1),
+        (Kind::TextSearchConfiguration, 1),
     ];
     for (kind, expected) in counts {
         assert_eq!(count(&one, kind), expected, "{kind}");
@@ -114,19 +128,24 @@ async fn the_schemas_name_never_shows() {
     );
 }
 
-#[tokio::test]
-async fn every_change_is_found_and_told() {
+/// Makes each change of a schema with everything, and compares what is said of it with what should be.
+async fn are_told(changes: &str, detail: Detail) {
     let mut conn = database().await.connect().await;
     let acme = ident("acme");
+    change(&mut conn, PREPARE).await;
     create(&mut conn, &acme, EVERYTHING).await;
-    let before = snapshot(&mut conn, &acme).await.unwrap();
+    let me: String = sqlx::query_scalar("SELECT quote_ident(current_user)")
+        .fetch_one(&mut conn)
+        .await
+        .unwrap();
+    let before = detailed(&mut conn, &acme, detail).await.unwrap();
     let mut wrong = Vec::new();
-    for paragraph in CHANGES.split("\n\n").skip(1) {
+    for paragraph in changes.replace("<me>", &me).split("\n\n").skip(1) {
         let (said, sql): (Vec<_>, Vec<_>) =
             paragraph.lines().partition(|line| line.starts_with("-- "));
         let mut transaction = conn.begin().await.unwrap();
         change(&mut transaction, &sql.join("\n")).await;
-        let after = snapshot(&mut transaction, &acme).await.unwrap();
+        let after = detailed(&mut transaction, &acme, detail).await.unwrap();
         transaction.rollback().await.unwrap();
         assert_ne!(before.fingerprint(), after.fingerprint(), "{paragraph}");
         let words = words(&before, &after);
@@ -140,7 +159,84 @@ async fn every_change_is_found_and_told() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    assert_eq!(snapshot(&mut conn, &acme).await.unwrap(), before);
+    assert_eq!(detailed(&mut conn, &acme, detail).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn every_change_is_found_and_told() {
+    are_told(CHANGES, Detail::STRUCTURE).await;
+}
+
+#[tokio::test]
+async fn every_change_of_owners_and_privileges_is_found_and_told() {
+    are_told(CHANGES_WITH_ROLES, Detail::EVERYTHING).await;
+}
+
+#[tokio::test]
+async fn a_grant_that_was_taken_back_leaves_no_trace() {
+    let mut conn = database().await.connect().await;
+    let acme = ident("acme");
+    change(&mut conn, PREPARE).await;
+    create(&mut conn, &acme, EVERYTHING).await;
+    let before = detailed(&mut conn, &acme, Detail::EVERYTHING)
+        .await
+        .unwrap();
+    let there_and_back = [
+        "GRANT SELECT ON users TO PUBLIC; REVOKE SELECT ON users FROM PUBLIC",
+        "REVOKE EXECUTE ON FUNCTION touched FROM PUBLIC; GRANT EXECUTE ON FUNCTION touched TO PUBLIC",
+        "REVOKE USAGE ON TYPE mood FROM PUBLIC; GRANT USAGE ON TYPE mood TO PUBLIC",
+        "GRANT USAGE ON SCHEMA acme TO PUBLIC; REVOKE USAGE ON SCHEMA acme FROM PUBLIC",
+        "GRANT USAGE ON SEQUENCE ticket TO PUBLIC; REVOKE USAGE ON SEQUENCE ticket FROM PUBLIC",
+        "GRANT SELECT (id) ON users TO PUBLIC; REVOKE SELECT (id) ON users FROM PUBLIC",
+    ];
+    change(&mut conn, &there_and_back.join(";")).await;
+    let after = detailed(&mut conn, &acme, Detail::EVERYTHING)
+        .await
+        .unwrap();
+    assert_eq!(words(&before, &after), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_is_not_asked_for_does_not_count() {
+    let mut conn = database().await.connect().await;
+    let mut of = async |name: &str, sql: &str| {
+        let schema = ident(name);
+        create(&mut conn, &schema, sql).await;
+        let everything = detailed(&mut conn, &schema, Detail::EVERYTHING)
+            .await
+            .unwrap();
+        for detail in [Detail::STRUCTURE, Detail::LOGICAL] {
+            let taken = detailed(&mut conn, &schema, detail).await.unwrap();
+            assert_eq!(everything.clone().reduced(detail), taken);
+        }
+        everything
+    };
+    let one = of("one", "CREATE TABLE orders (a int, b int)").await;
+    let other = of(
+        "other",
+        "CREATE TABLE orders (b int, a int); GRANT SELECT ON orders TO PUBLIC; COMMENT ON SCHEMA other IS 'Other';
+         ALTER TABLE orders OWNER TO pg_monitor",
+    )
+    .await;
+    let between = |detail: Detail| {
+        let [one, other] = [&one, &other].map(|snapshot| snapshot.clone().reduced(detail));
+        assert_eq!(one == other, one.fingerprint() == other.fingerprint());
+        words(&one, &other)
+    };
+    assert_eq!(between(Detail::LOGICAL), [""; 0]);
+    assert_eq!(
+        between(Detail::STRUCTURE),
+        ["orders: column order a, b → b, a"]
+    );
+    assert_eq!(between(Detail::EVERYTHING).len(), 4);
+    let privileges = Detail {
+        privileges: true,
+        ..Detail::LOGICAL
+    };
+    assert_eq!(
+        between(privileges),
+        ["table orders: privileges of public none → SELECT"]
+    );
 }
 
 #[tokio::test]
@@ -164,20 +260,94 @@ async fn dropped_columns_leave_no_trace_but_order_counts() {
 }
 
 #[tokio::test]
-async fn objects_of_extensions_are_left_out() {
+async fn of_an_extension_nothing_is_told_but_its_version() {
     let mut conn = database().await.connect().await;
     let acme = ident("acme");
     create(&mut conn, &acme, "CREATE TABLE orders (id int)").await;
     let before = snapshot(&mut conn, &acme).await.unwrap();
     change(
         &mut conn,
-        "CREATE EXTENSION hstore SCHEMA acme; CREATE EXTENSION pg_stat_statements SCHEMA acme",
+        "CREATE EXTENSION hstore SCHEMA acme VERSION '1.7'; CREATE EXTENSION pg_stat_statements SCHEMA acme",
     )
     .await;
+    let installed = snapshot(&mut conn, &acme).await.unwrap();
     assert_eq!(
-        words(&before, &snapshot(&mut conn, &acme).await.unwrap()),
-        [""; 0]
+        words(&before, &installed),
+        [
+            "extension hstore: added",
+            "extension pg_stat_statements: added"
+        ]
     );
+    change(&mut conn, "ALTER EXTENSION hstore UPDATE TO '1.8'").await;
+    let updated = snapshot(&mut conn, &acme).await.unwrap();
+    assert_eq!(
+        words(&installed, &updated),
+        ["extension hstore: version 1.7 → 1.8"]
+    );
+}
+
+#[tokio::test]
+async fn extensions_in_other_schemas_are_told_where_they_are_asked_for() {
+    let mut conn = database().await.connect().await;
+    let acme = ident("acme");
+    create(&mut conn, &acme, "CREATE TABLE orders (id int)").await;
+    let detail = Detail {
+        extensions: true,
+        ..Detail::STRUCTURE
+    };
+    let before = detailed(&mut conn, &acme, detail).await.unwrap();
+    let alone = snapshot(&mut conn, &acme).await.unwrap();
+    change(&mut conn, "CREATE EXTENSION hstore SCHEMA public").await;
+    let after = detailed(&mut conn, &acme, detail).await.unwrap();
+    assert_eq!(words(&before, &after), ["extension hstore: added"]);
+    change(&mut conn, "ALTER EXTENSION hstore SET SCHEMA acme").await;
+    let moved = detailed(&mut conn, &acme, detail).await.unwrap();
+    assert_eq!(
+        words(&after, &moved),
+        ["extension hstore: schema public → none"]
+    );
+    change(&mut conn, "ALTER EXTENSION hstore SET SCHEMA public").await;
+    assert_eq!(snapshot(&mut conn, &acme).await.unwrap(), alone);
+    assert_eq!(after.reduced(Detail::STRUCTURE), alone);
+}
+
+#[tokio::test]
+async fn a_tablespace_is_told() {
+    let database = database().await;
+    let mut conn = database.connect().await;
+    let acme = ident("acme");
+    let tables =
+        "CREATE TABLE orders (id int PRIMARY KEY); CREATE MATERIALIZED VIEW totals AS SELECT 1";
+    create(&mut conn, &acme, tables).await;
+    let before = snapshot(&mut conn, &acme).await.unwrap();
+    // Only a server from 15 on makes one without a directory of its own.
+    if change_if_known(&mut conn, "SET allow_in_place_tablespaces = on").await {
+        let space = format!("tenantry_{}", std::process::id());
+        change(&mut conn, &format!("CREATE TABLESPACE {space} LOCATION ''")).await;
+        let moves = format!(
+            "ALTER TABLE orders SET TABLESPACE {space}; ALTER INDEX orders_pkey SET TABLESPACE {space};
+             ALTER MATERIALIZED VIEW totals SET TABLESPACE {space}"
+        );
+        change(&mut conn, &moves).await;
+        let after = snapshot(&mut conn, &acme).await.unwrap();
+        change(&mut conn, "DROP SCHEMA acme CASCADE").await;
+        change(&mut conn, &format!("DROP TABLESPACE {space}")).await;
+        let told = [
+            "table orders",
+            "materialized view totals",
+            "index orders_pkey",
+        ]
+        .map(|object| format!("{object}: tablespace none → {space}"));
+        assert_eq!(words(&before, &after), told);
+    }
+}
+
+/// Whether the server took it.
+async fn change_if_known(conn: &mut PgConnection, sql: &str) -> bool {
+    raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(conn)
+        .await
+        .is_ok()
 }
 
 #[tokio::test]
@@ -243,11 +413,17 @@ async fn hostile_functions_and_operators_are_not_called() {
          CREATE OPERATOR = (leftarg = oid, rightarg = integer, function = fail);
          CREATE OPERATOR <> (leftarg = oid, rightarg = integer, function = fail);
          CREATE OPERATOR = (leftarg = oid, rightarg = regclass, function = fail);
+         CREATE FUNCTION longer(text, name) RETURNS text LANGUAGE sql AS $$ SELECT (1 / 0)::text $$;
+         CREATE FUNCTION pg_get_userbyid(oid) RETURNS name LANGUAGE sql AS $$ SELECT (1 / 0)::text::name $$;
+         CREATE FUNCTION acldefault(\"char\", oid) RETURNS aclitem[] LANGUAGE sql AS $$ SELECT NULL::aclitem[] WHERE 1 / 0 = 1 $$;
+         CREATE OPERATOR || (leftarg = text, rightarg = name, function = longer);
          CREATE OPERATOR = (leftarg = smallint[], rightarg = smallint[], function = fail);
          CREATE TYPE regclass AS ENUM ();",
     )
     .await;
-    let structure = snapshot(&mut conn, &acme).await.unwrap();
+    let structure = detailed(&mut conn, &acme, Detail::EVERYTHING)
+        .await
+        .unwrap();
     let id = ObjectKey {
         kind: Kind::Column,
         table: Some("orders".into()),

@@ -6,7 +6,7 @@ use super::{
     super::{Carrier, Failure, Rung},
     Bare, How, Single,
     catalog::Found,
-    setback::{Setback, busy, no_name, seen, timely, unmet},
+    setback::{Setback, busy, cut_off, in_part, no_name, seen, timely, unmet},
     walk::Held,
 };
 use crate::{
@@ -41,7 +41,7 @@ impl Carrier<'_> {
         let Held { alone, head, pid } = held;
         let (done, grace) = (progress.done, self.limits.grace);
         if let Some(before) = progress.open
-            && self.settle(held, single, done, before).await?
+            && self.settle(held, (single, done), before, None).await?
         {
             return Ok(());
         }
@@ -70,6 +70,9 @@ impl Carrier<'_> {
                 .statement
                 .failure(head, rung, 0, Ended::RolledBack, error)
                 .blocked_by(&self.blockers);
+            if bare.postcondition.is_unseeable() {
+                return Err(self.dirty(held, done, in_part(failure)).await);
+            }
             if bare.postcondition.is_all_or_nothing() {
                 let connection = self.same_session()?.connection();
                 let closed = timely(grace, statements::close(connection, head, done, false)).await;
@@ -87,13 +90,14 @@ impl Carrier<'_> {
         }
     }
 
-    /// Finds out what became of a statement that was begun, and clears up after it: true when it was done, and recorded.
+    /// Finds out what became of the statement after `done` others, which was begun, and clears up after it: true when it was
+    /// done, and recorded. `why` it ended is known to whoever has sent it himself.
     pub(super) async fn settle(
         &mut self,
         held: Held<'_>,
-        single: &Single,
-        done: usize,
+        (single, done): (&Single, usize),
         before: Before,
+        why: Option<&Failure>,
     ) -> Result<bool, Setback> {
         let head = held.head;
         let How::Bare(bare) = &single.how else {
@@ -106,14 +110,10 @@ impl Carrier<'_> {
                 Ok(true)
             }
             Found::Unsure => {
-                let what = "nothing tells how much of it was done";
-                let mut failure = unmet(single, format!("the statement was cut off, and {what}"));
-                failure.fault = Fault::Dirty;
-                failure.error.hint = Some(
-                    "look at the schema, then say how it is: `tenantry force VERSION TENANT` when all of the migration is \
-                     there, `tenantry repair --clear-dirty TENANT` when nothing of it is"
-                        .to_owned(),
-                );
+                let failure = match why {
+                    Some(why) => in_part(why.clone()),
+                    None => cut_off(single),
+                };
                 Err(self.dirty(held, done, failure).await)
             }
             _ => {
@@ -142,7 +142,7 @@ impl Carrier<'_> {
                         if let Outcome::Refused { error, .. } =
                             self.within(&mend, bare, held.pid).await?
                         {
-                            let fault = Fault::of(&error.code);
+                            let fault = Fault::of(&error);
                             let failure = Failure::without_place(fault, error);
                             return Err(failure.blocked_by(&self.blockers).into());
                         }
@@ -185,7 +185,7 @@ impl Carrier<'_> {
         match self.once(&bare.settings, &settings, rung).await? {
             Outcome::Done => Ok(()),
             Outcome::Refused { error, .. } => {
-                Err(Failure::without_place(Fault::of(&error.code), error).into())
+                Err(Failure::without_place(Fault::of(&error), error).into())
             }
         }
     }

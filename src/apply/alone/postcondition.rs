@@ -75,6 +75,11 @@ impl Postcondition {
         matches!(self, Self::Repeatable | Self::Unseen)
     }
 
+    /// Whether an error of the server leaves open how much of it was done.
+    pub(super) fn is_unseeable(&self) -> bool {
+        *self == Self::Unseeable
+    }
+
     /// A name in a form that the catalog's functions do not read leaves nothing to look for.
     fn into_known(self) -> Self {
         let names: &[&str] = match &self {

@@ -75,6 +75,39 @@ pub(super) fn unmet(single: &Single, what: String) -> Failure {
     }
 }
 
+/// What a person does about a statement that may be done in part.
+const LOOK: &str = "look at the schema, then say how it is: `tenantry force VERSION TENANT` when all of the migration is there, \
+                    `tenantry repair --clear-dirty TENANT` when nothing of it is";
+
+/// A statement that nobody saw the end of, and of which nothing tells how far it came.
+pub(super) fn cut_off(single: &Single) -> Failure {
+    let what = "the statement was cut off, and nothing tells how much of it was done";
+    let mut failure = unmet(single, what.to_owned());
+    failure.fault = Fault::Dirty;
+    failure.error.hint = Some(LOOK.to_owned());
+    failure
+}
+
+/// The failure of a statement that may have done a part of its work before: with what the server said, and who was in the
+/// way.
+pub(super) fn in_part(failure: Failure) -> Failure {
+    let error = failure.error;
+    let hint = match error.hint {
+        Some(hint) => format!("{hint}\n{LOOK}"),
+        None => LOOK.to_owned(),
+    };
+    let what = "the statement failed, and nothing tells how much of it was done";
+    Failure {
+        fault: Fault::Dirty,
+        error: ServerError {
+            message: format!("{what}: {}", error.message),
+            hint: Some(hint),
+            ..error
+        },
+        ..failure
+    }
+}
+
 pub(super) fn no_name(error: InvalidIdent) -> Failure {
     Failure::without_place(Fault::Gone, ServerError::local(error.to_string()))
 }

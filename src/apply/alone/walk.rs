@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     history::Head,
-    postgres::{Fault, Outcome, ServerError, SessionError},
+    postgres::{Blocker, Fault, Outcome, ServerError, SessionError},
     store::{
         StoreError,
         statements::{self, Progress},
@@ -212,7 +212,8 @@ impl Carrier<'_> {
         let note = format!("{}: {}", alone.nth(progress.done), failure.error);
         let mut done = progress.done;
         if let (Some(single), Some(before)) = (alone.single.get(done), progress.open) {
-            match self.settle(held, single, done, before).await {
+            let settled = self.settle(held, (single, done), before, Some(failure));
+            match settled.await {
                 Ok(settled) => done += usize::from(settled),
                 Err(setback) => {
                     // Whoever comes next clears up; people are told why already now.
@@ -249,7 +250,7 @@ impl Carrier<'_> {
                     self.session = None;
                     SessionError::Lost(error).into()
                 }
-                code => Failure::without_place(Fault::of(code), error).into(),
+                _ => Failure::without_place(Fault::of(&error), error).into(),
             }
         })
     }
@@ -287,7 +288,15 @@ impl Carrier<'_> {
     pub(super) async fn dirty(&mut self, held: Held<'_>, done: usize, failure: Failure) -> Setback {
         let Held { alone, head, .. } = held;
         let grace = self.limits.grace;
-        let note = format!("{}: {}", alone.nth(done), failure.error.message);
+        // What others' sessions run may hold a tenant's data, and is for the report alone.
+        let blockers = failure.blockers.iter().map(Blocker::without_query);
+        let blockers = blockers.map(|blocker| format!("; blocked by {blocker}"));
+        let note = format!(
+            "{}: {}{}",
+            alone.nth(done),
+            failure.error,
+            blockers.collect::<String>()
+        );
         let start = Instant::now();
         let marked = loop {
             let marked = match self.same_session() {

@@ -32,7 +32,7 @@ impl Template {
         let fault = match error.code.as_str() {
             // Out of shared memory: the lock table took no more, and each of the steps may fit alone.
             "53200" if self.revisions > 1 => Fault::Finer,
-            code => Fault::of(code),
+            _ => Fault::of(&error),
         };
         Failure {
             place: place.map(|(origin, byte)| Place::of(origin, byte)),
@@ -163,7 +163,7 @@ impl Template {
 
 /// The error of a statement that ran outside our transaction.
 fn escaped(error: ServerError) -> ServerError {
-    if Fault::of(&error.code) == Fault::Escaped {
+    if Fault::of(&error) == Fault::Escaped {
         return error;
     }
     ServerError {

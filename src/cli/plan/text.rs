@@ -29,6 +29,13 @@ pub(super) fn plan(scopes: &[PlannedScope], fleet: &Fleet, sql: bool, paint: Pai
                 let title = format!("-- {example}: message {}", index + 1);
                 format!("{}\n{}", paint.faint(title), message.trim_end())
             }));
+            let others = planned.cohort.targets.len().saturating_sub(1);
+            if planned.messages.as_ref().is_some_and(|m| !m.is_empty()) && others > 0 {
+                blocks.push(shown(format!(
+                    "{} more: the same, unwatched; several in one transaction where the plan is light",
+                    human::number(others)
+                )));
+            }
         }
         if scope.cohorts.is_empty() && scope.blocked.is_empty() {
             blocks.push(shown(format!("no {} to move", things(scope.scope))));

@@ -137,6 +137,7 @@ mod tests {
                 hint: Some("Perhaps you meant \"email\".".to_owned()),
                 context: None,
                 position: Some(offset),
+                ends_session: false,
             },
             place: Some(Place {
                 version: Some(Version::new(7)),

@@ -72,6 +72,12 @@ pub(super) async fn look(
         Some(selection) => selection,
         None => Selection::of(&survey, wait.selector.as_deref(), output)?,
     };
+    // Whoever waits for nobody would go on before anybody is there.
+    if let (true, Some(selector)) = (selection.is_empty(), &wait.selector) {
+        return Err(CliError::Usage(format!(
+            "{selector} selects no tenant: there is nobody to wait for"
+        )));
+    }
     let selection = &*chosen.insert(selection);
     let mut scopes = Vec::new();
     for scope in wait.scopes() {

@@ -252,17 +252,33 @@ begin
 end
 $$;
 
--- After the scripts of each schema: still the same transaction, still the same schema. `p_path` as in `leave`.
-create procedure tenantry.assert_in_group(p_name text, p_current name, p_path text)
+-- After the scripts of each schema: still the same transaction, still the same schema. What they set by way of a function is
+-- taken back, but for the limits, in milliseconds, and so is the path; what lasts as well, a temporary table say, is an error.
+-- `p_path` as in `leave`.
+create procedure tenantry.assert_in_group(
+    p_name text, p_current name, p_path text, p_lock_timeout integer, p_statement_timeout integer
+)
 language plpgsql as $$
+declare
+    mark text := pg_catalog.current_setting('tenantry.group', true);
 begin
-    if pg_catalog.split_part(pg_catalog.current_setting('tenantry.group', true), ' ', 1)
-       is distinct from pg_catalog.pg_current_xact_id()::text then
+    if pg_catalog.split_part(mark, ' ', 1) is distinct from pg_catalog.pg_current_xact_id()::text then
         raise exception using errcode = 'TN005', message = 'the script ended the transaction that it ran in';
     end if;
     if p_current is distinct from p_name::name then
         raise exception using errcode = 'TN006', message = pg_catalog.format('the script left its schema for %s', coalesce(p_current::text, 'none'));
     end if;
+    if pg_catalog.pg_my_temp_schema() <> 0 and exists (
+        select from pg_catalog.pg_depend d
+         where d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass and d.refobjid = pg_catalog.pg_my_temp_schema()
+    ) then
+        raise exception using errcode = 'TN002', message = 'the script left temporary objects to whoever comes next';
+    end if;
+    reset all;
+    perform pg_catalog.set_config('tenantry.group', mark, true),
+            pg_catalog.set_config('lock_timeout', p_lock_timeout::text, true),
+            pg_catalog.set_config('statement_timeout', p_statement_timeout::text, true),
+            pg_catalog.set_config('search_path', '', true);
 end
 $$;
 

@@ -3,7 +3,10 @@
 //! The statements stand in the order in which they usually can be run; which one needs which other is known to the server
 //! alone, so whoever runs them has to try. What cannot be written is refused, never left out.
 
+mod aggregate;
+mod called;
 mod object;
+mod rare;
 mod table;
 
 use super::{Kind, ObjectKey, Properties, Snapshot};
@@ -46,9 +49,11 @@ pub fn write(snapshot: &Snapshot) -> Result<Vec<String>, WriteError> {
 /// In which order the statements are tried.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
+    Extension,
     Type,
     Sequence,
     Routine,
+    Operator,
     Table,
     Ownership,
     Constraint,
@@ -74,6 +79,7 @@ impl Writer<'_> {
 
     fn object(&mut self, key: &ObjectKey, properties: &Properties) -> Result<(), WriteError> {
         match key.kind {
+            Kind::Schema => return Err(unwritable(key, "its name is not known here")),
             Kind::Type => self.a_type(key, properties)?,
             Kind::Sequence => self.sequence(key, properties)?,
             Kind::Table => self.table(key, properties)?,
@@ -84,11 +90,25 @@ impl Writer<'_> {
             Kind::Statistics => {
                 let definition = required(key, properties, "definition")?;
                 self.add(Phase::Index, definition.to_owned());
+                if let Some(target) = properties.get("statistics target") {
+                    let name = ident(&key.name)?;
+                    let text = format!("ALTER STATISTICS {name} SET STATISTICS {target}");
+                    self.add(Phase::Behaviour, text);
+                }
             }
             Kind::Function | Kind::Procedure => self.routine(key, properties)?,
             Kind::Aggregate => self.aggregate(key, properties)?,
             Kind::Trigger | Kind::Rule => self.trigger_or_rule(key, properties)?,
             Kind::Policy => self.policy(key, properties)?,
+            Kind::Extension
+            | Kind::Collation
+            | Kind::Operator
+            | Kind::OperatorFamily
+            | Kind::OperatorClass
+            | Kind::Cast
+            | Kind::TextSearchDictionary
+            | Kind::TextSearchConfiguration
+            | Kind::Conversion => self.rare(key, properties)?,
         }
         match properties.get("comment") {
             Some(comment) => self.comment(key, comment),
@@ -97,29 +117,7 @@ impl Writer<'_> {
     }
 
     fn comment(&mut self, key: &ObjectKey, comment: &str) -> Result<(), WriteError> {
-        let name = ident(&key.name)?;
-        let of_table = |word: &str| -> Result<String, WriteError> {
-            Ok(format!("{word} {name} ON {}", ident(table_of(key)?)?))
-        };
-        let what = match key.kind {
-            Kind::Type if self.is_domain(key) => format!("DOMAIN {name}"),
-            Kind::Type => format!("TYPE {name}"),
-            Kind::Sequence => format!("SEQUENCE {name}"),
-            Kind::Table => format!("TABLE {name}"),
-            Kind::View => format!("VIEW {name}"),
-            Kind::MaterializedView => format!("MATERIALIZED VIEW {name}"),
-            Kind::Column => format!("COLUMN {}.{name}", ident(table_of(key)?)?),
-            Kind::Index => format!("INDEX {name}"),
-            Kind::Statistics => format!("STATISTICS {name}"),
-            Kind::Constraint => of_table("CONSTRAINT")?,
-            Kind::Trigger => of_table("TRIGGER")?,
-            Kind::Rule => of_table("RULE")?,
-            Kind::Policy => of_table("POLICY")?,
-            Kind::Function => format!("FUNCTION {}", signature(key)?),
-            Kind::Procedure => format!("PROCEDURE {}", signature(key)?),
-            Kind::Aggregate => format!("AGGREGATE {}", signature(key)?),
-        };
-        let comment = Literal::new(comment)?;
+        let (what, comment) = (self.called(key)?, Literal::new(comment)?);
         self.add(Phase::Comment, format!("COMMENT ON {what} IS {comment}"));
         Ok(())
     }
@@ -158,17 +156,4 @@ fn unwritable(key: &ObjectKey, why: &'static str) -> WriteError {
         object: key.clone(),
         why,
     }
-}
-
-/// Name and types of arguments, as they stand in a statement; `*` is what an aggregate without arguments takes.
-fn signature(key: &ObjectKey) -> Result<String, WriteError> {
-    let (name, arguments) = key
-        .name
-        .split_once('(')
-        .ok_or_else(|| unwritable(key, "its arguments are not known"))?;
-    let name = ident(name)?;
-    Ok(match arguments {
-        ")" if key.kind == Kind::Aggregate => format!("{name}(*)"),
-        arguments => format!("{name}({arguments}"),
-    })
 }

@@ -1,8 +1,7 @@
 //! What stands beside tables: types, sequences, functions, views, triggers, policies.
 
 use super::{
-    Kind, ObjectKey, Phase, Properties, WriteError, Writer, ident, required, signature, table_of,
-    unwritable,
+    Kind, ObjectKey, Phase, Properties, WriteError, Writer, ident, required, table_of, unwritable,
 };
 use crate::sql::Literal;
 
@@ -25,7 +24,8 @@ impl Writer<'_> {
         let text = match get("kind") {
             "enum" => format!("CREATE TYPE {name} AS ENUM ({})", get("labels")),
             "composite" => format!("CREATE TYPE {name} AS ({})", get("attributes")),
-            "range" => format!("CREATE TYPE {name} AS RANGE (SUBTYPE = {})", get("subtype")),
+            "range" => range(key, properties)?,
+            "shell" => format!("CREATE TYPE {name}"),
             "domain" => {
                 let mut text = format!("CREATE DOMAIN {name} AS {}", get("base type"));
                 if let Some(collation) = properties.get("collation") {
@@ -45,6 +45,30 @@ impl Writer<'_> {
             _ => return Err(unwritable(key, "it is a type of another kind")),
         };
         self.add(Phase::Type, text);
+        self.comments_within(key, properties)
+    }
+
+    /// Comments on the attributes of a composite type, and on the constraints of a domain.
+    fn comments_within(
+        &mut self,
+        key: &ObjectKey,
+        properties: &Properties,
+    ) -> Result<(), WriteError> {
+        let name = ident(&key.name)?;
+        let is_domain = self.is_domain(key);
+        for (property, comment) in properties {
+            let Some(part) = property.strip_prefix("comment on ") else {
+                continue;
+            };
+            let part = ident(part)?;
+            let what = if is_domain {
+                format!("CONSTRAINT {part} ON DOMAIN {name}")
+            } else {
+                format!("COLUMN {name}.{part}")
+            };
+            let comment = Literal::new(comment)?;
+            self.add(Phase::Comment, format!("COMMENT ON {what} IS {comment}"));
+        }
         Ok(())
     }
 
@@ -102,49 +126,14 @@ impl Writer<'_> {
         self.add(Phase::Routine, format!("{}{body}", kept.join("\n")));
         let kind = key.kind.to_string().to_uppercase();
         let path = path.replace('%', "%%").replace(OWN, "%1$I");
-        let text = format!("ALTER {kind} {}{path}", signature(key)?.replace('%', "%%"));
+        let text = format!(
+            "ALTER {kind} {}{path}",
+            self.signature(key)?.replace('%', "%%")
+        );
         self.add(
             Phase::Behaviour,
             format!("DO $do$ BEGIN EXECUTE pg_catalog.format({}, pg_catalog.current_schema()); END $do$", Literal::new(&text)?),
         );
-        Ok(())
-    }
-
-    pub(super) fn aggregate(
-        &mut self,
-        key: &ObjectKey,
-        properties: &Properties,
-    ) -> Result<(), WriteError> {
-        // Functions are known with their arguments, and named here without.
-        let function = |property: &str| {
-            let function = properties.get(property)?;
-            Some(
-                function
-                    .split_once('(')
-                    .map_or(function.as_str(), |(name, _)| name),
-            )
-        };
-        let transition = function("transition function");
-        let transition = transition.ok_or_else(|| unwritable(key, "its function is not known"))?;
-        let mut parts = vec![
-            format!("SFUNC = {transition}"),
-            format!("STYPE = {}", required(key, properties, "state type")?),
-        ];
-        if let Some(state) = properties.get("initial state") {
-            parts.push(format!("INITCOND = {}", Literal::new(state)?));
-        }
-        for (word, property) in [
-            ("FINALFUNC", "final function"),
-            ("COMBINEFUNC", "combine function"),
-        ] {
-            parts.extend(function(property).map(|function| format!("{word} = {function}")));
-        }
-        let text = format!(
-            "CREATE AGGREGATE {} ({})",
-            signature(key)?,
-            parts.join(", ")
-        );
-        self.add(Phase::Routine, text);
         Ok(())
     }
 
@@ -161,12 +150,9 @@ impl Writer<'_> {
         } else {
             "MATERIALIZED VIEW"
         };
-        let options = properties.get("options").map(|o| format!(" WITH ({o})"));
-        let options = options.unwrap_or_default();
-        self.add(
-            Phase::View,
-            format!("CREATE {kind} {name}{options} AS\n{definition}"),
-        );
+        let mut text = format!("CREATE {kind} {name}");
+        text += &self.storage(properties, "options")?;
+        self.add(Phase::View, format!("{text} AS\n{definition}"));
         Ok(())
     }
 
@@ -243,6 +229,28 @@ impl Writer<'_> {
         self.add(Phase::Behaviour, text);
         Ok(())
     }
+}
+
+fn range(key: &ObjectKey, properties: &Properties) -> Result<String, WriteError> {
+    if properties.contains_key("canonical function") {
+        return Err(unwritable(key, "its canonical function is written in C"));
+    }
+    let parts = [
+        ("SUBTYPE", "subtype"),
+        ("SUBTYPE_OPCLASS", "subtype operator class"),
+        ("COLLATION", "subtype collation"),
+        ("SUBTYPE_DIFF", "subtype difference"),
+        ("MULTIRANGE_TYPE_NAME", "multirange type"),
+    ];
+    let parts: Vec<_> = parts
+        .into_iter()
+        .filter_map(|(word, property)| Some(format!("{word} = {}", properties.get(property)?)))
+        .collect();
+    let name = ident(&key.name)?;
+    Ok(format!(
+        "CREATE TYPE {name} AS RANGE ({})",
+        parts.join(", ")
+    ))
 }
 
 /// `START WITH 1 INCREMENT BY 1 …`

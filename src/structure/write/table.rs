@@ -12,17 +12,11 @@ impl Writer<'_> {
         properties: &Properties,
     ) -> Result<(), WriteError> {
         let get = |property: &str| properties.get(property).map(String::as_str);
-        if get("kind") == Some("foreign table") {
-            return Err(unwritable(
-                key,
-                "it is a foreign table, which needs its server",
-            ));
-        }
         let name = ident(&key.name)?;
-        let unlogged = if get("persistence") == Some("unlogged") {
-            "UNLOGGED "
-        } else {
-            ""
+        let kind = match (get("kind"), get("persistence")) {
+            (Some("foreign table"), _) => "FOREIGN TABLE",
+            (_, Some("unlogged")) => "UNLOGGED TABLE",
+            _ => "TABLE",
         };
         let columns = self.columns(&key.name)?;
         let columns = if columns.is_empty() {
@@ -30,22 +24,15 @@ impl Writer<'_> {
         } else {
             format!("\n    {}\n", columns.join(",\n    "))
         };
-        let mut text = format!("CREATE {unlogged}TABLE {name} ({columns})");
+        let mut text = format!("CREATE {kind} {name} ({columns})");
+        if let Some(server) = get("server") {
+            text += &format!(" SERVER {}", ident(server)?);
+            text += &in_brackets(" OPTIONS", get("options"));
+        }
         if let Some(partition_key) = get("partition key") {
             text += &format!(" PARTITION BY {partition_key}");
         }
-        if let Some(method) = get("access method").filter(|method| *method != "heap") {
-            text += &format!(" USING {}", ident(method)?);
-        }
-        let toast = get("toast storage parameters").into_iter();
-        let toast = toast
-            .flat_map(|all| all.split(", "))
-            .map(|one| format!("toast.{one}"));
-        let own = get("storage parameters").into_iter().map(str::to_owned);
-        let parameters: Vec<_> = own.chain(toast).collect();
-        if !parameters.is_empty() {
-            text += &format!(" WITH ({})", parameters.join(", "));
-        }
+        text += &self.storage(properties, "storage parameters")?;
         self.add(Phase::Table, text);
         self.family(key, properties)?;
         for (property, value, change) in [
@@ -59,6 +46,33 @@ impl Writer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Where and how rows are kept, as it stands in `CREATE TABLE`; `own` are its parameters beside those of its TOAST table.
+    pub(super) fn storage(&self, properties: &Properties, own: &str) -> Result<String, WriteError> {
+        let get = |property: &str| properties.get(property).map(String::as_str);
+        let mut text = String::new();
+        if let Some(method) = get("access method").filter(|method| *method != "heap") {
+            text += &format!(" USING {}", ident(method)?);
+        }
+        let toast = get("toast storage parameters").into_iter();
+        let toast = toast
+            .flat_map(|all| all.split(", "))
+            .map(|one| format!("toast.{one}"));
+        let own = get(own).into_iter().map(str::to_owned);
+        let parameters: Vec<_> = own.chain(toast).collect();
+        if !parameters.is_empty() {
+            text += &format!(" WITH ({})", parameters.join(", "));
+        }
+        if let Some(tablespace) = get("tablespace") {
+            text += &format!(" TABLESPACE {}", ident(tablespace)?);
+        }
+        Ok(text)
+    }
+
+    pub(super) fn is_foreign(&self, key: &ObjectKey) -> bool {
+        let properties = self.snapshot.get(key);
+        properties.is_some_and(|p| p.contains_key("server"))
     }
 
     /// What makes it a partition, a child or one of a type: said when all of it is there, so that its own parts are taken.
@@ -114,6 +128,7 @@ impl Writer<'_> {
         if let Some(compression) = get("compression") {
             text += &format!(" COMPRESSION {compression}");
         }
+        text += &in_brackets(" OPTIONS", get("foreign options"));
         if let Some(collation) = get("collation") {
             text += &format!(" COLLATE {collation}");
         }
@@ -179,6 +194,11 @@ impl Writer<'_> {
                 .map(|s| format!("SET STORAGE {s}")),
         );
         changes.extend(properties.get("options").map(|o| format!("SET ({o})")));
+        changes.extend(
+            properties
+                .get("statistics target")
+                .map(|target| format!("SET STATISTICS {target}")),
+        );
         for change in changes {
             let table = ident(table)?;
             let text = format!("ALTER TABLE {table} ALTER COLUMN {column} {change}");
@@ -193,6 +213,9 @@ impl Writer<'_> {
         properties: &Properties,
     ) -> Result<(), WriteError> {
         let definition = required(key, properties, "definition")?;
+        if properties.contains_key("triggers") {
+            return Err(unwritable(key, "its triggers are not all enabled"));
+        }
         let not_valid = match properties.get("validated").map(String::as_str) {
             Some("no") => " NOT VALID",
             _ => "",
@@ -230,6 +253,20 @@ impl Writer<'_> {
             self.add(Phase::Index, definition.replacen(" ON ONLY ", " ON ", 1));
         }
         let (table, name) = (ident(table)?, ident(&key.name)?);
+        let mut changes = Vec::new();
+        if let Some(tablespace) = properties.get("tablespace") {
+            changes.push(format!("SET TABLESPACE {}", ident(tablespace)?));
+        }
+        let targets = properties.get("statistics targets").into_iter();
+        for (column, target) in targets
+            .flat_map(|all| all.split(", "))
+            .filter_map(|one| one.split_once(": "))
+        {
+            changes.push(format!("ALTER COLUMN {column} SET STATISTICS {target}"));
+        }
+        for change in changes {
+            self.add(Phase::Behaviour, format!("ALTER INDEX {name} {change}"));
+        }
         if properties.contains_key("clustered") {
             self.add(
                 Phase::Behaviour,
@@ -242,6 +279,10 @@ impl Writer<'_> {
         }
         Ok(())
     }
+}
+
+fn in_brackets(word: &str, inside: Option<&str>) -> String {
+    inside.map_or_else(String::new, |inside| format!("{word} ({inside})"))
 }
 
 /// Whether a sequence is as PostgreSQL makes one where nothing is said of it.

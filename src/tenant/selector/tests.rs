@@ -106,8 +106,8 @@ fn errors_have_a_position() {
 #[test]
 fn names_that_nobody_has_are_refused() {
     let tenants = ["acme", "acorn", "blue"];
-    let check = |text: &str| parse(text).unwrap().check_names(&tenants);
-    assert!(check("acme,z*,shard:none,file:two.txt").is_ok());
+    let check = |text: &str| parse(text).unwrap().check_names(&tenants, &["main", "eu1"]);
+    assert!(check("acme,z*,shard:eu1,!shard:main,file:two.txt").is_ok());
     for (text, message) in [
         ("acne", "no tenant acne; is it acme?"),
         ("ac", "no tenant ac; is it acme or acorn?"),
@@ -116,6 +116,8 @@ fn names_that_nobody_has_are_refused() {
             "nothing",
             "no tenant nothing; `tenantry tenant list` names them all",
         ),
+        ("shard:eu9", "no shard eu9; there are main, eu1"),
+        ("!shard:eu9", "no shard eu9; there are main, eu1"),
     ] {
         assert_eq!(check(text).unwrap_err().to_string(), message);
     }
@@ -137,8 +139,8 @@ proptest! {
     #[test]
     fn a_quoted_name_means_itself(name in "[^\\x00]{1,20}", other in "[^\\x00]{1,20}") {
         let selector = parse(&format!("\"{}\"", name.replace('"', "\"\""))).unwrap();
-        prop_assert!(selector.check_names(&[&name]).is_ok());
-        prop_assert_eq!(selector.check_names(&[&other]).is_ok(), name == other);
+        prop_assert!(selector.check_names(&[&name], &[]).is_ok());
+        prop_assert_eq!(selector.check_names(&[&other], &[]).is_ok(), name == other);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::ground::{Ground, alone, schema};
+use super::ground::{Ground, Kind, LIGHT, schema};
 
 /// What is asked of each tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ struct Seen {
     log: Vec<i32>,
     /// What the migrations have computed.
     total: Option<i32>,
+    /// The versions that light migrations have left, in their order.
+    light: Vec<i32>,
     /// Its tables and indexes, by name.
     relations: Vec<String>,
     /// A hash of columns, defaults, indexes and constraints.
@@ -62,7 +64,7 @@ async fn check_by(connection: &mut PgConnection, ground: &Ground, expect: Expect
     let mut alike: BTreeMap<i32, (&String, &String, Option<&Head>)> = BTreeMap::new();
     for (schema, seen) in &seen {
         let at = i32::try_from(seen.recorded.len()).unwrap();
-        for error in tenant(seen, at, ground.migrations, expect) {
+        for error in tenant(seen, at, ground, expect) {
             wrong.push(format!("{schema}: {error}: {seen:?}"));
         }
         if seen.begun.is_some() {
@@ -85,7 +87,7 @@ async fn check_by(connection: &mut PgConnection, ground: &Ground, expect: Expect
 }
 
 /// What is wrong with one tenant that has `at` migrations recorded.
-fn tenant(seen: &Seen, at: i32, migrations: i32, expect: Expect) -> Vec<String> {
+fn tenant(seen: &Seen, at: i32, ground: &Ground, expect: Expect) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut demand = |so: bool, what: &str| {
         if !so {
@@ -104,7 +106,7 @@ fn tenant(seen: &Seen, at: i32, migrations: i32, expect: Expect) -> Vec<String> 
         "the head is not where the record ends",
     );
     if expect == Expect::All {
-        demand(at == migrations, "migrations are missing");
+        demand(at == ground.migrations, "migrations are missing");
         demand(seen.begun.is_none(), "something was begun and not ended");
         demand(
             head.is_some_and(|head| head.dirty.is_none()),
@@ -113,11 +115,14 @@ fn tenant(seen: &Seen, at: i32, migrations: i32, expect: Expect) -> Vec<String> 
     }
     let next = seen.begun.map_or(0, |begun| begun.version);
     demand(
-        next == 0 || next == at + 1 && alone(next),
+        next == 0 || next == at + 1 && ground.kind(next) == Kind::Alone,
         "the record names another migration than the next one",
     );
-    let expected = Expected::of(at, seen.begun);
-    demand(seen.log == expected.log, "not each migration has run once");
+    let expected = Expected::of(ground, at, seen.begun);
+    demand(
+        seen.log == expected.log && seen.light == expected.light,
+        "not each migration has run once",
+    );
     demand(seen.total == expected.total, "the total is another one");
     let mut relations = seen.relations.clone();
     if let Some(index) = expected.perhaps {
@@ -167,14 +172,16 @@ async fn look(connection: &mut PgConnection, ground: &Ground) -> BTreeMap<String
     for (schema, relations, structure) in built {
         if relations.iter().any(|name| name == "log") {
             let content = format!(
-                "select array(select version from {schema}.log order by position), (select n from {schema}.total)"
+                "select array(select version from {schema}.log order by position), (select n from {schema}.total),
+                        array(select substring(pg_get_constraintdef(oid) from '[0-9]+')::int - {LIGHT} from pg_constraint
+                               where conrelid = '{schema}.log'::regclass and contype = 'c' order by oid)"
             );
-            let (log, total) = sqlx::query_as(AssertSqlSafe(content))
+            let (log, total, light) = sqlx::query_as(AssertSqlSafe(content))
                 .fetch_one(&mut *connection)
                 .await
                 .unwrap();
             let seen = all.get_mut(&schema).unwrap();
-            (seen.log, seen.total) = (log, total);
+            (seen.log, seen.total, seen.light) = (log, total, light);
         }
         let seen = all.get_mut(&schema).unwrap();
         (seen.relations, seen.structure) = (relations, structure);
@@ -245,6 +252,7 @@ const BUILT: &str = r"
 struct Expected {
     log: Vec<i32>,
     total: Option<i32>,
+    light: Vec<i32>,
     relations: Vec<String>,
     /// This one may be there, whole or not, or be absent.
     perhaps: Option<String>,
@@ -252,8 +260,9 @@ struct Expected {
 
 impl Expected {
     /// With `at` migrations recorded, and what is begun of the next one.
-    fn of(at: i32, begun: Option<Begun>) -> Self {
-        let mut log: Vec<i32> = (1..=at).collect();
+    fn of(ground: &Ground, at: i32, begun: Option<Begun>) -> Self {
+        let is_light = |version: &i32| ground.kind(*version) == Kind::Light;
+        let (light, mut log): (Vec<i32>, Vec<i32>) = (1..=at).partition(is_light);
         let mut total = (at > 0).then(|| log.iter().fold(0, |n, version| add(n, *version)));
         let mut relations = relations(at);
         let mut perhaps = None;
@@ -284,6 +293,7 @@ impl Expected {
         Self {
             log,
             total,
+            light,
             relations,
             perhaps,
         }
@@ -324,10 +334,15 @@ fn relations(version: i32) -> Vec<String> {
 async fn the_checker_finds_what_is_wrong() {
     let mut ground = Ground::of(3).await;
     ground.grow();
+    ground.grow_light();
     ground.grow();
     assert_eq!(ground.up().end().await.0, 0);
     assert_eq!(check(&ground, Expect::All).await, [""; 0]);
     for (harm, finds) in [
+        (
+            "alter table tenant_2.log add check (version <> 1000002)",
+            "not each migration has run once",
+        ),
         (
             "insert into tenant_1.log (version) values (2)",
             "not each migration has run once",
@@ -346,10 +361,10 @@ async fn the_checker_finds_what_is_wrong() {
         ),
         (
             "update tenantry.heads set digest = decode(repeat('07', 32), 'hex') where schema_name = 'tenant_2'",
-            "differ, both at 2",
+            "differ, both at 3",
         ),
         (
-            "update tenantry.history set state = 'running' where schema_name = 'tenant_1' and version = '2'",
+            "update tenantry.history set state = 'running' where schema_name = 'tenant_1' and version = '3'",
             "begun and not ended",
         ),
         (

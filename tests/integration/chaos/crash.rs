@@ -5,7 +5,7 @@ use tenantry::verify::scratch::{Purpose, Server};
 
 use super::{
     checker::{Expect, check},
-    ground::{Ground, Trap},
+    ground::{Ground, IN_GROUPS, Trap},
 };
 use crate::support::{Database, options, until};
 
@@ -73,6 +73,20 @@ async fn a_run_survives_crashes_of_the_server() {
     ground.quiet().await;
     assert_eq!(check(&ground, Expect::AnyStep).await, [""; 0]);
     let (code, said) = ground.up().end().await;
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(check(&ground, Expect::All).await, [""; 0]);
+
+    // With several tenants in one transaction: each of them is gone back to alone.
+    ground.grow_light();
+    ground.set(Trap::Record, 7).await;
+    let up = ground.up_with(&IN_GROUPS);
+    ground.caught(1).await;
+    assert!(ground.caught_in_group().await);
+    crash(&ground.database).await;
+    ground.caught(1).await;
+    assert!(!ground.caught_in_group().await);
+    ground.spring().await;
+    let (code, said) = up.end().await;
     assert_eq!(code, 0, "{said}");
     assert_eq!(check(&ground, Expect::All).await, [""; 0]);
     server.stop().await.unwrap();

@@ -21,6 +21,7 @@ pub(super) struct Ground {
     pub(super) tenants: usize,
     /// How many migrations there are: version 1 to this one.
     pub(super) migrations: i32,
+    kinds: Vec<Kind>,
     directory: TempDir,
 }
 
@@ -38,13 +39,28 @@ pub(super) enum Trap {
     Progress,
 }
 
-/// Whether a migration is no transaction.
-pub(super) fn alone(version: i32) -> bool {
-    version % 2 == 0
+/// What a migration consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Data and structure, in one transaction a tenant.
+    Whole,
+    /// The same, and no transaction.
+    Alone,
+    /// Structure and nothing else: several tenants share a transaction.
+    Light,
 }
 
 /// A setting: every tenant is carried alone, whatever is caught in a trap.
 pub(super) const SINGLY: (&str, &str) = ("TENANTRY__APPLY__GROUP_TIME", "0s");
+
+/// Settings: one tenant alone, which is the first by name, then the others in groups, one after the other.
+pub(super) const IN_GROUPS: [(&str, &str); 2] = [
+    ("TENANTRY__APPLY__GROUP_TIME", "10s"),
+    ("TENANTRY__APPLY__CONCURRENCY", "1"),
+];
+
+/// A light migration leaves this in a check, with its version added: run twice, it leaves two.
+pub(super) const LIGHT: i32 = 1_000_000;
 
 /// The schema of a tenant, by its number from 1.
 pub(super) fn schema(tenant: usize) -> String {
@@ -73,41 +89,64 @@ impl Ground {
             database,
             tenants,
             migrations: 0,
+            kinds: Vec::new(),
             directory,
         };
         ground.sql(TRAPS).await;
         ground
     }
 
-    /// One more migration; every other one is no transaction.
+    /// What a migration consists of, by its version.
+    pub(super) fn kind(&self, version: i32) -> Kind {
+        self.kinds[usize::try_from(version - 1).unwrap()]
+    }
+
+    /// One more migration that is not light; every other one of these is no transaction.
     pub(super) fn grow(&mut self) {
-        self.migrations += 1;
-        let version = self.migrations;
+        let heavy = self.kinds.iter().rfind(|kind| **kind != Kind::Light);
+        let version = self.add(match heavy {
+            Some(Kind::Whole) => Kind::Alone,
+            _ => Kind::Whole,
+        });
         let first = if version == 1 { FIRST } else { "" };
         let half = "select chaos.pause(current_schema(), 'half')";
-        let work = if alone(version) {
-            format!(
+        let (header, work) = if self.kind(version) == Kind::Alone {
+            let work = format!(
                 "create table t{version} (id int primary key, note text);
                  create index concurrently i{version} on things (note);
                  {half};"
-            )
+            );
+            ("-- tenantry: no-transaction\n", work)
         } else {
-            format!(
+            let work = format!(
                 "create table t{version} (id int primary key, note text);
                  {half};
                  create index i{version} on t{version} (note);"
-            )
-        };
-        let header = if alone(version) {
-            "-- tenantry: no-transaction\n"
-        } else {
-            ""
+            );
+            ("", work)
         };
         self.write(&format!(
             "{header}{first}insert into log (version) values ({version});
              {work}
              update total set n = (n * 31 + {version}) % 1000003;",
         ));
+    }
+
+    /// One more migration that is light.
+    pub(super) fn grow_light(&mut self) {
+        let version = self.add(Kind::Light);
+        self.write(&format!(
+            "create table t{version} (id int primary key, note text);
+             create index i{version} on t{version} (note);
+             alter table log add check (version <> {});",
+            LIGHT + version
+        ));
+    }
+
+    fn add(&mut self, kind: Kind) -> i32 {
+        self.kinds.push(kind);
+        self.migrations += 1;
+        self.migrations
     }
 
     fn write(&self, up: &str) {
@@ -186,6 +225,17 @@ impl Ground {
             caught(&mut connection).await == runs
         })
         .await;
+    }
+
+    /// Whether somebody is caught with several tenants in one transaction.
+    pub(super) async fn caught_in_group(&self) -> bool {
+        sqlx::query_scalar(
+            "select exists (select from pg_stat_activity where datname = current_database()
+                and application_name = 'tenantry' and wait_event = 'PgSleep' and query like '%tenantry.enter_group(%')",
+        )
+        .fetch_one(&mut self.connect().await)
+        .await
+        .unwrap()
     }
 
     /// Waits until a run is in the middle of building an index concurrently.

@@ -4,7 +4,7 @@ use std::{io::Write, time::Duration};
 
 use super::{
     checker::{Expect, check},
-    ground::{Ground, LONG, Trap},
+    ground::{Ground, IN_GROUPS, LONG, Trap},
 };
 use crate::support::until_within;
 
@@ -17,8 +17,18 @@ enum Moment {
     Records(i64),
     /// When a tenant is in the middle of a migration, or at its record.
     Trap(Trap, usize),
+    /// When the record of a tenant is written that is in one transaction with others.
+    Group(usize),
     /// When an index of a tenant is being built concurrently.
     Building(usize),
+}
+
+/// So many kinds of kills take turns.
+const TURN: usize = 8;
+
+/// Whether what has come last is light when this kill is made.
+fn is_light(number: usize) -> bool {
+    number % TURN >= 6
 }
 
 /// One row of kills.
@@ -61,7 +71,13 @@ impl Campaign {
         let (code, said) = self.ground.up().end().await;
         assert_eq!(code, 0, "{said}");
         for number in 0..self.kills {
-            self.ground.grow();
+            if is_light(number) {
+                // Only those that lack the same, and nothing else, are carried together.
+                self.finish().await;
+                self.ground.grow_light();
+            } else {
+                self.ground.grow();
+            }
             let moment = self.moment(number);
             let was_running = self.kill(moment).await;
             killed += usize::from(was_running);
@@ -75,6 +91,11 @@ impl Campaign {
             say(&format!("chaos: killed at {moment:?}{running}"));
         }
         assert!(killed * 2 > self.kills, "{killed} of {} were", self.kills);
+        self.finish().await;
+    }
+
+    /// A run that is left alone does what is left.
+    async fn finish(&self) {
         let (code, said) = self.ground.up().end().await;
         assert_eq!(code, 0, "{said}");
         let wrong = check(&self.ground, Expect::All).await;
@@ -85,13 +106,17 @@ impl Campaign {
     fn moment(&mut self, number: usize) -> Moment {
         let tenants = self.ground.tenants;
         let tenant = self.random.usize(1..=tenants);
-        match number % 6 {
+        let some = self.random.i64(1..=i64::try_from(tenants).unwrap());
+        match number % TURN {
             // The migration that has come last is no transaction.
             0 => Moment::Building(tenant),
             2 => Moment::Trap(Trap::Progress, tenant),
             // It is a transaction.
-            1 => Moment::Records(self.random.i64(1..=i64::try_from(tenants).unwrap())),
+            1 => Moment::Records(some),
             3 => Moment::Time(self.random_time()),
+            // It is light. The first by name is carried alone.
+            6 => Moment::Group(tenant.max(2)),
+            7 => Moment::Records(some),
             // Either.
             _ => Moment::Trap([Trap::Half, Trap::Record][self.random.usize(0..2)], tenant),
         }
@@ -106,14 +131,19 @@ impl Campaign {
     /// Starts a run and kills it. Whether it was still running.
     async fn kill(&mut self, moment: Moment) -> bool {
         let before = self.records().await;
-        if let Moment::Trap(trap, tenant) = moment {
-            self.ground.set(trap, tenant).await;
+        match moment {
+            Moment::Trap(trap, tenant) => self.ground.set(trap, tenant).await,
+            Moment::Group(tenant) => self.ground.set(Trap::Record, tenant).await,
+            _ => {}
         }
         let writer = match moment {
             Moment::Building(tenant) => Some(self.ground.writer(tenant).await),
             _ => None,
         };
-        let mut up = self.ground.up();
+        let mut up = match moment {
+            Moment::Group(_) => self.ground.up_with(&IN_GROUPS),
+            _ => self.ground.up(),
+        };
         match moment {
             // The one wait that is for a time: which one is the point.
             Moment::Time(after) => tokio::time::sleep(after).await,
@@ -124,6 +154,10 @@ impl Campaign {
                 .await;
             }
             Moment::Trap(..) => self.ground.caught(1).await,
+            Moment::Group(_) => {
+                self.ground.caught(1).await;
+                assert!(self.ground.caught_in_group().await);
+            }
             Moment::Building(_) => self.ground.building().await,
         }
         let was_running = up.kill();

@@ -45,6 +45,29 @@ async fn runs_at_the_same_time_do_everything_once() {
     }
 }
 
+/// Whose groups meet the same tenants at once comes away from some of them, and says nothing else of it than that they are
+/// busy.
+#[tokio::test]
+async fn runs_at_the_same_time_in_groups_do_everything_once() {
+    let mut ground = Ground::of(200).await;
+    ground.grow();
+    assert_eq!(ground.up().end().await.0, 0);
+    for runs in [3, 4] {
+        ground.grow_light();
+        ground.grow_light();
+        let mut ups: Vec<_> = (0..runs).map(|_| ground.up()).collect();
+        let (_, waiting) = watch(&ground, &mut ups).await;
+        assert_eq!(waiting, 0, "{runs} runs");
+        for up in ups {
+            let (code, said) = up.end().await;
+            assert!([0, 75].contains(&code), "{runs} runs: exit {code}: {said}");
+        }
+        let (code, said) = ground.up().end().await;
+        assert_eq!(code, 0, "{said}");
+        assert_eq!(check(&ground, Expect::All).await, [""; 0], "{runs} runs");
+    }
+}
+
 #[tokio::test]
 async fn whoever_finds_a_tenant_busy_says_so_and_does_the_others() {
     let mut ground = Ground::of(5).await;

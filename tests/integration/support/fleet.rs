@@ -40,13 +40,7 @@ pub(crate) fn with_sets(url: &str, shared: &Path, tenant: &Path) -> Fleet {
 
 /// All of the fleet to a goal.
 pub(crate) async fn go(fleet: &Fleet, goal: Goal, scopes: &[Scope]) -> Report {
-    let request = Request {
-        goal,
-        scopes,
-        select: &|_| true,
-        max_failures: MaxFailures::Count(0),
-    };
-    travel(fleet, &request, &CancellationToken::new(), &())
+    travel(fleet, &all_to(goal, scopes), &CancellationToken::new(), &())
         .await
         .unwrap()
 }
@@ -81,4 +75,14 @@ pub(crate) async fn empty_tenants(database: &Database, fleet: &Fleet, count: usi
     .execute(&mut connection)
     .await
     .unwrap();
+}
+
+/// What `go` asks for: everybody, and not one may fail.
+pub(crate) fn all_to(goal: Goal, scopes: &[Scope]) -> Request<'_> {
+    Request {
+        goal,
+        scopes,
+        select: &|_| true,
+        max_failures: MaxFailures::Count(0),
+    }
 }
