@@ -38,7 +38,16 @@ async fn what_fails_only_at_once_is_found_on_its_path() {
     let singles: Vec<_> = report.migrations.iter().map(|p| p.verdict).collect();
     assert_eq!(singles, [Verdict::Exact; 5], "{}", words(report.proofs()));
     let found = words(&report.paths).replace(&set.path().display().to_string(), "");
-    insta::assert_snapshot!(found, @"");
+    insta::assert_snapshot!(found, @r#"
+    from nothing to 2 at once: exact
+    from 2 to 4 at once: exact
+    from nothing to 4 at once: fails
+    the up fails:
+      /tenant/4-second.up.sql:1:1: duplicate key value violates unique constraint "runs_pkey" (SQLSTATE 23505)
+    from nothing to 5 at once: fails
+    the up fails:
+      /tenant/4-second.up.sql:1:1: duplicate key value violates unique constraint "runs_pkey" (SQLSTATE 23505)
+    "#);
     assert!(!report.is_ok());
 }
 
@@ -60,7 +69,11 @@ async fn what_leaves_something_else_at_once_is_found_on_its_path() {
         ),
     ]);
     let report = set.verify().await;
-    insta::assert_snapshot!(words(&report.paths), @"");
+    insta::assert_snapshot!(words(&report.paths), @r#"
+    from nothing to 2 at once: differs
+    the up leaves another structure than the ups one by one left:
+      t.late: missing
+    "#);
 }
 
 #[tokio::test]
@@ -94,8 +107,8 @@ async fn what_is_cut_into_several_transactions_is_sound_at_once() {
         ),
         (
             "filled",
-            "insert into parts select id from t;",
-            Some("delete from parts;"),
+            "insert into parts select id from t where id < 0;",
+            Some("delete from parts where t < 0;"),
         ),
     ]);
     let report = set.verify().await;
@@ -128,7 +141,13 @@ async fn repeatables_must_bear_to_be_applied_once_more() {
     );
     let report = set.verify().await;
     let whole = words(&report.whole).replace(&set.path().display().to_string(), "");
-    insta::assert_snapshot!(whole, @"");
+    insta::assert_snapshot!(whole, @r#"
+    the whole set: fails
+    the repeatables once more fail:
+      /tenant/functions/log.sql:1:1: function "log" already exists with same argument types (SQLSTATE 42723)
+    the second up fails:
+      /tenant/functions/log.sql:1:1: function "log" already exists with same argument types (SQLSTATE 42723)
+    "#);
 }
 
 #[tokio::test]

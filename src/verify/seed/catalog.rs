@@ -60,7 +60,7 @@ pub(super) struct Reference {
 /// A type, as far as values of it can be made.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Type {
-    oid: i64,
+    pub(super) oid: i64,
     pub(super) name: String,
     /// `b` base, `c` composite, `d` domain, `e` enum, `m` multirange, `r` range.
     pub(super) kind: char,

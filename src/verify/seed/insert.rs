@@ -130,9 +130,14 @@ impl Cell<'_> {
             candidates.into_iter().nth(place)
         };
         let named = match (category, style) {
-            ('S', 5) => numbers(&checks).find_map(|number| self.of_length(number.parse().ok()?)),
             ('S' | 'E', 0..=3) => nth(strings(&checks)),
-            ('N', 4) => nth(numbers(&checks).collect()),
+            ('S' | 'E', 5) => {
+                let length = |number: String| self.of_length(number.parse().ok()?);
+                numbers(&checks)
+                    .find_map(length)
+                    .or_else(|| nth(strings(&checks)))
+            }
+            ('N', 4..) => nth(numbers(&checks).collect()),
             _ => None,
         };
         named.or_else(|| {
