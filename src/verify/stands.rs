@@ -18,9 +18,11 @@ pub(super) struct Stands {
 struct Range {
     from: Option<Version>,
     first: Snapshot,
-    /// What each version has otherwise than the one before it; none for what it has no more.
-    changes: Vec<(Version, Vec<(ObjectKey, Option<Properties>)>)>,
+    changes: Vec<(Version, Changes)>,
 }
+
+/// What a version has otherwise than the one before it; none for what it has no more.
+type Changes = Vec<(ObjectKey, Option<Properties>)>;
 
 impl Stands {
     /// Begins with what is there at `from`.
