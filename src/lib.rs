@@ -30,7 +30,8 @@
 //! * [`fleet::Fleet`] is made from them: shards, both sets of migrations, limits. It connects when it is used.
 //! * [`rollout::Survey`] tells where everything stands; [`rollout::travel`] takes it to a [`plan::Goal`] and says, in a
 //!   [`rollout::Report`], how each target ended. A target that failed is a part of the report, not an error.
-//! * [`provision`] makes, takes over and takes away tenants; [`backfill`] changes data in batches; [`verify`] proves the sets.
+//! * [`provision`] makes, takes over and takes away tenants; [`backfill`] changes data in batches; [`verify`] proves the sets;
+//!   [`rehearse`] runs what is pending on copies.
 //!
 //! ```no_run
 //! use tenantry::{
@@ -119,6 +120,9 @@ pub mod verify;
 // What we do to the fleet.
 /// Taking the fleet to a goal.
 pub mod rollout;
+
+/// Running what is pending on copies, to learn what it takes.
+pub mod rehearse;
 
 /// Large changes of data, in small batches.
 pub mod backfill;

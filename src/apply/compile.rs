@@ -200,7 +200,7 @@ impl<'a> Draft<'a> {
         let mut template = Template::default();
         template.own(BEGIN).enter();
         if audit {
-            template.call("watch", "");
+            template.watch(limits);
         }
         template.longest = Some(Duration::ZERO);
         Self {
@@ -323,15 +323,24 @@ impl<'a> Draft<'a> {
 }
 
 impl Template {
+    /// Adds what the audit at the end has to know of the beginning.
+    pub(super) fn watch(&mut self, limits: &Limits) -> &mut Self {
+        self.call("watch", &format!(", {}", writable(limits)))
+    }
+
     /// Adds the audit, which is for a transaction that is watched.
     pub(super) fn audit(&mut self, limits: &Limits) -> &mut Self {
-        let writable = limits.also_writes.iter();
-        let writable: Vec<_> = writable.map(|schema| text(schema.as_str())).collect();
-        let array = format!(", {LEFT}, ARRAY[{}]::text[]", writable.join(", "));
         // The call has emptied the path, and whoever closes the transaction looks at it too.
-        self.call("audit", &array)
+        self.call("audit", &format!(", {LEFT}, {}", writable(limits)))
             .search_path(&limits.extra_search_path)
     }
+}
+
+/// The other schemas that a script may change, as an array.
+fn writable(limits: &Limits) -> String {
+    let schemas = limits.also_writes.iter();
+    let schemas: Vec<_> = schemas.map(|schema| text(schema.as_str())).collect();
+    format!("ARRAY[{}]::text[]", schemas.join(", "))
 }
 
 /// Whether the limit on the time of a statement may be another one than we set.

@@ -15,6 +15,7 @@ mod limits;
 mod notice;
 mod patience;
 mod template;
+mod turn;
 
 pub use alone::Alone;
 pub use carry::{Carried, Carrier};
@@ -25,4 +26,5 @@ pub use ladder::Rung;
 pub use limits::Limits;
 pub use notice::Noticed;
 pub use patience::Patience;
-pub use template::Template;
+pub use template::{Sent, Template};
+pub use turn::Turn;

@@ -1,6 +1,9 @@
 //! One message with the places left open in which targets differ.
 
 mod locate;
+mod singly;
+
+pub use singly::Sent;
 
 use std::{fmt::Write as _, ops::Range, sync::Arc, time::Duration};
 

@@ -11,8 +11,8 @@ use super::{
     backfill::BackfillCommand, baseline::Baseline, blockers::Blockers, completions::Completions,
     config::ConfigCommand, context::Context, demo::Demo, doctor::Doctor, down::Down, dump::Dump,
     error::CliError, exit::ExitCode, force::Force, goto::Goto, man::Man, new::New, plan::Plan,
-    redo::Redo, repair::Repair, serve::Serve, status::Status, tenant::TenantCommand, up::Up,
-    verify::Verify, wait::Wait,
+    redo::Redo, rehearse::Rehearse, repair::Repair, serve::Serve, status::Status,
+    tenant::TenantCommand, up::Up, verify::Verify, wait::Wait,
 };
 
 /// Moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
@@ -114,6 +114,8 @@ pub(super) enum Command {
     Blockers(Blockers),
     /// Proves on a scratch server that every way back leads back: up, down, up, comparing the structure
     Verify(Verify),
+    /// Runs what is pending on copies of sample tenants: times, locks, rewrites, and an estimate for the fleet
+    Rehearse(Rehearse),
     /// Writes the structure that the migrations make as one file of SQL, and proves it
     Dump(Dump),
     /// Looks at every database for what is wrong or will be: settings, rights, limits, leftovers; says what mends it
@@ -150,6 +152,7 @@ impl Command {
             Self::Backfill(command) => command.run(context).await,
             Self::Blockers(command) => command.run(context).await,
             Self::Verify(command) => command.run(context).await,
+            Self::Rehearse(command) => command.run(context).await,
             Self::Dump(command) => command.run(context).await,
             Self::Doctor(command) => command.run(context).await,
             Self::New(command) => command.run(context),

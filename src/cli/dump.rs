@@ -19,8 +19,7 @@ use crate::{
     migration::Scope,
     provision::ProvisionError,
     store::{heads, tenants},
-    structure::{snapshot, unseen},
-    verify::{DumpRequest, Dumped, Subject, VerifyError, dump, title},
+    verify::{DumpRequest, Dumped, Subject, dump, title},
 };
 
 /// What `dump` takes.
@@ -32,6 +31,9 @@ pub(super) struct Dump {
     /// The structure of this tenant as it is, instead of what the files make
     #[arg(long, value_name = "TENANT", conflicts_with = "scope")]
     from: Option<String>,
+    /// Also who may do what: GRANT and REVOKE. The roles must be there, on the scratch server too (see --prepare)
+    #[arg(long)]
+    privileges: bool,
     /// Where to write it; - is standard output [default: structure.tenant.sql, structure.shared.sql]
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -49,6 +51,7 @@ struct Shown<'a> {
     file: Option<String>,
     statements: usize,
     left_out: &'a [String],
+    reworded: &'a [String],
     /// Whether the file said the same before.
     current: bool,
     /// What differs, where that was asked for.
@@ -75,6 +78,11 @@ impl Dump {
             let left_out = dumped.left_out.join(", ");
             context.output.warning(&format!("not in it: {left_out}"));
         }
+        if !dumped.reworded.is_empty() {
+            let reworded = dumped.reworded.join(", ");
+            let what = "the same in other words, so that the fingerprints differ";
+            context.output.warning(&format!("{what}: {reworded}"));
+        }
         match file {
             None => self.print(context, &dumped),
             Some(file) => self.deliver(context, &dumped, &file),
@@ -92,7 +100,7 @@ impl Dump {
     async fn make(&self, settings: &Settings) -> Result<Dumped, CliError> {
         let prepare = self.scratch.prepare()?;
         let from = match &self.from {
-            Some(name) => Some(subject(settings, name).await?),
+            Some(name) => Some(subject(settings, name, self.privileges).await?),
             None => None,
         };
         let server = self.scratch.start().await?;
@@ -101,6 +109,7 @@ impl Dump {
             scope: self.scope,
             prepare: prepare.as_deref(),
             from,
+            privileges: self.privileges,
         };
         let dumped = dump(&server, &request).await;
         let stopped = server.stop().await;
@@ -171,6 +180,7 @@ impl Dump {
             file: file.map(|file| file.display().to_string()),
             statements: dumped.statements,
             left_out: &dumped.left_out,
+            reworded: &dumped.reworded,
             current,
             difference: None,
             sql: None,
@@ -179,7 +189,7 @@ impl Dump {
 }
 
 /// What a tenant looks like now.
-async fn subject(settings: &Settings, name: &str) -> Result<Subject, CliError> {
+async fn subject(settings: &Settings, name: &str, privileges: bool) -> Result<Subject, CliError> {
     let fleet = Fleet::without_files(settings)?;
     let name = settings.tenant_name(name)?;
     let mut home = fleet.home().await?;
@@ -193,15 +203,8 @@ async fn subject(settings: &Settings, name: &str) -> Result<Subject, CliError> {
         .await
         .map_err(FleetError::from)?;
     let version = pinned.and_then(|pinned| pinned.head.version);
-    let subject = Subject {
-        snapshot: snapshot(connection, schema)
-            .await
-            .map_err(VerifyError::from)?,
-        unseen: unseen(connection, schema)
-            .await
-            .map_err(VerifyError::from)?,
-        title: title(&format!("the tenant {name}"), version),
-    };
+    let title = title(&format!("the tenant {name}"), version);
+    let subject = Subject::look(connection, schema, title, privileges).await?;
     session.close().await;
     Ok(subject)
 }

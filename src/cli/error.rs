@@ -12,6 +12,7 @@ use crate::{
     plan::Refusal,
     postgres::{Fault, ServerError, SessionError},
     provision::ProvisionError,
+    rehearse::RehearseError,
     store::StoreError,
     tenant::{InvalidTenantName, selector::SelectorError},
     verify::{DumpError, SinceError, VerifyError},
@@ -26,6 +27,20 @@ pub(crate) enum CliError {
     /// A tenant cannot be made, taken over or taken away.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
+    /// A tenant was registered, and could not be built.
+    #[error(
+        "{}; tenant {name} stays in state provisioning: once that is mended, `tenantry tenant add {name} --shard {shard}` \
+         goes on with it; `tenantry tenant retire {name}` takes it away",
+        .why.message()
+    )]
+    Begun {
+        /// Its name.
+        name: String,
+        /// Where it was begun.
+        shard: String,
+        /// Why it could not be built.
+        why: Box<CliError>,
+    },
     /// A backfill cannot be begun.
     #[error(transparent)]
     Backfill(#[from] BackfillError),
@@ -47,6 +62,9 @@ pub(crate) enum CliError {
     /// A structure cannot be written down.
     #[error(transparent)]
     Dump(DumpError),
+    /// Nothing can be rehearsed.
+    #[error(transparent)]
+    Rehearse(RehearseError),
     /// A stage of the demo failed.
     #[error("{0}")]
     Demo(String),
@@ -67,13 +85,18 @@ impl CliError {
         match self {
             Self::Fleet(error) => of_fleet(error),
             Self::Provision(error) => of_provision(error),
+            Self::Begun { why, .. } => why.exit_code(),
             Self::Backfill(error) => of_backfill(error),
             Self::Daemon(error) => of_daemon(error),
             Self::Selector(_) | Self::Name(_) | Self::Usage(_) => ExitCode::Usage,
+            Self::Rehearse(RehearseError::NoTable(_)) => ExitCode::Usage,
             Self::Verify(error) => of_verify(error),
-            Self::Create(_) | Self::Dump(_) | Self::Demo(_) | Self::Write(_) | Self::Runtime(_) => {
-                ExitCode::Failed
-            }
+            Self::Create(_)
+            | Self::Dump(_)
+            | Self::Rehearse(_)
+            | Self::Demo(_)
+            | Self::Write(_)
+            | Self::Runtime(_) => ExitCode::Failed,
         }
     }
 

@@ -12,7 +12,7 @@ pub enum ExitCode {
     Usage = 2,
     /// Something is pending.
     Pending = 3,
-    /// The lint has findings.
+    /// The rehearsal has warnings, or the lint has findings.
     Findings = 4,
     /// A schema stopped half-way.
     Dirty = 5,

@@ -30,6 +30,7 @@ mod paint;
 mod plan;
 mod progress;
 mod redo;
+mod rehearse;
 mod repair;
 mod report;
 mod scratch;

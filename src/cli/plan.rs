@@ -16,11 +16,9 @@ use super::{
 use crate::{
     apply::{Audit, Cut, Rung, compile},
     fleet::{Fleet, FleetError},
-    history::Head,
     migration::{Scope, Version},
     plan::Goal,
     rollout::{Cohort, Cohorts, Standing, Survey},
-    store::heads::Pinned,
 };
 
 /// What `plan` takes.
@@ -101,7 +99,7 @@ impl Plan {
         let standings: Vec<_> = survey
             .moving(scope)
             .filter(|standing| scope == Scope::Shared || selection.holds(standing))
-            .map(as_up_would_find)
+            .map(Standing::once_made)
             .collect();
         let cohorts = Cohorts::form(fleet, scope, &standings, goal).await?;
         let with_text = |cohort| Planned {
@@ -131,24 +129,6 @@ impl Plan {
             Err(FleetError::UnknownVersion(version).into())
         }
     }
-}
-
-/// `up` makes a shared schema that is not there yet, and finds nothing applied in it.
-fn as_up_would_find(standing: &Standing) -> Standing {
-    let mut standing = standing.clone();
-    let absent = standing.pinned.is_none() && standing.away.is_none();
-    if standing.scope() == Scope::Shared && absent {
-        let schema = standing.target.schema.as_str().to_owned();
-        standing.pinned = Some(Pinned {
-            head: Head {
-                schema: schema.clone(),
-                ..Head::default()
-            },
-            present: Some(schema),
-            halfway: None,
-        });
-    }
-    standing
 }
 
 /// The text for the first target of a cohort.

@@ -22,6 +22,11 @@ pub(super) struct ScratchOptions {
 impl ScratchOptions {
     /// Starts the server.
     pub(super) async fn start(&self) -> Result<Server, CliError> {
+        self.start_with(&[]).await
+    }
+
+    /// The same with some settings, where it is started for this.
+    pub(super) async fn start_with(&self, settings: &[(&str, &str)]) -> Result<Server, CliError> {
         // The program itself watches over the server.
         let program = std::env::current_exe().map_err(CliError::Runtime)?;
         let options = Options::new(program);
@@ -29,6 +34,9 @@ impl ScratchOptions {
             Some(source) => options.sources([source.clone()]),
             None => options,
         };
+        let options = settings.iter().fold(options, |options, (name, value)| {
+            options.setting(*name, *value)
+        });
         Ok(Server::start(&options).await?)
     }
 

@@ -7,6 +7,7 @@ mod blockers;
 mod chains;
 mod connection;
 mod fault;
+mod given_up;
 mod message;
 mod outcome;
 mod session;

@@ -1,6 +1,10 @@
 //! One connection, held for many targets: messages go out as one piece and come back statement by statement.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{StreamExt, TryStreamExt};
 use sqlx::{
@@ -12,14 +16,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Answered, Blocker, Connection, Ended, Fault, Message, Outcome, ServerError, SessionError,
-    Watch, settings, side::Side, watch::watch,
+    Watch,
+    given_up::{self, Why},
+    settings,
+    side::{Sent, Side},
+    watch::watch,
 };
 use crate::telemetry::{Notice, Sink};
 
 /// A connection that carries messages. Nothing of one message survives into the next.
 ///
 /// Behind a transaction pooler each message may meet another server: then there is nothing but transactions, and no
-/// process of the server that is ours. Whoever needs more asks the shard for a direct session.
+/// process of the server that is ours. Whoever needs more asks the shard for a direct session. Where another way leads past the
+/// pooler, what runs is found from there by its text.
 #[derive(Debug)]
 pub struct Session {
     connection: Connection,
@@ -30,6 +39,10 @@ pub struct Session {
     blockers: Vec<Blocker>,
     sink: Sink,
     notices: Vec<(usize, Notice)>,
+    /// No other session has it.
+    name: u64,
+    /// How many messages it has sent through a pooler.
+    sent: u64,
 }
 
 /// What stands before a message in the text that is sent.
@@ -42,43 +55,9 @@ struct Ahead {
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Why an answer is not waited for any longer.
-#[derive(Debug)]
-enum Why {
-    Cut,
-    Late(Duration),
-}
-
-impl Why {
-    /// The error, with what became of the statement on the server.
-    fn tell(self, ended: Result<bool, ServerError>) -> SessionError {
-        let fate = match ended {
-            Ok(true) => "it was cancelled on the server".to_owned(),
-            Ok(false) => "it was cancelled, and did not end on the server".to_owned(),
-            Err(error) => format!("it could not be cancelled on the server: {error}"),
-        };
-        match self {
-            Self::Cut => SessionError::Cancelled(ServerError {
-                detail: Some(fate),
-                ..ServerError::local("stopped at once, as was asked for".to_owned())
-            }),
-            Self::Late(limit) => SessionError::Lost(ServerError {
-                detail: Some(fate),
-                ..ServerError::local(format!("the server gave no answer within {limit:?}"))
-            }),
-        }
-    }
-}
-
-async fn watched(
-    side: &Side,
-    pid: Option<i32>,
-    message: &Message,
-    how: Watch,
-    blockers: &mut Vec<Blocker>,
-) {
-    match pid {
-        Some(pid) => watch(side, pid, message, how, blockers).await,
+async fn watched(side: &Side, sent: Option<Sent<'_>>, how: Watch, blockers: &mut Vec<Blocker>) {
+    match sent {
+        Some(sent) => watch(side, sent, how, blockers).await,
         None => std::future::pending().await,
     }
 }
@@ -149,6 +128,8 @@ impl Session {
             blockers: Vec::new(),
             sink: Sink::default(),
             notices: Vec::new(),
+            name: RandomState::new().build_hasher().finish(),
+            sent: 0,
         })
     }
 
@@ -192,24 +173,35 @@ impl Session {
     ) -> Result<Outcome, SessionError> {
         self.blockers.clear();
         let (side, pid) = (Arc::clone(&self.side), self.pid().await?);
+        self.touched += u64::from(message.relations());
+        let (text, ahead) = self.whole(message);
+        let sent = match pid {
+            Some(pid) => Some(Sent::to(pid, &text)),
+            None => side.is_direct().then(|| Sent::anywhere(&text)),
+        };
         let unseen = pid.is_none().then_some(watch.unseen);
         let deadline = watch.deadline.or(unseen);
         let mut blockers = Vec::new();
         let why = tokio::select! {
             // An answer that is there counts, whatever else happened meanwhile.
             biased;
-            outcome = self.exchange(message, last) => {
+            outcome = self.exchange(text.clone(), ahead, last) => {
                 self.blockers = blockers;
-                return outcome;
+                return match sent {
+                    Some(_) => outcome,
+                    None => outcome.map(given_up::unseen),
+                };
             }
             () = side.cut().cancelled() => Why::Cut,
             () = until(deadline) => Why::Late(deadline.unwrap_or_default()),
-            () = watched(&side, pid, message, watch, &mut blockers) => Why::Late(watch.silence),
+            () = watched(&side, sent, watch, &mut blockers) => Why::Late(watch.silence),
         };
         self.blockers = blockers;
-        let ended = match pid {
-            Some(pid) => side.end(pid, message.as_str()).await,
-            None => Err(ServerError::local("a pooler is in between".to_owned())),
+        let ended = match sent {
+            Some(sent) => side.end(sent).await,
+            None => Err(ServerError::local(
+                "a pooler is in between, and no `direct_url` leads past it".to_owned(),
+            )),
         };
         Err(why.tell(ended))
     }
@@ -236,15 +228,14 @@ impl Session {
         Ok(self.pid)
     }
 
-    /// Sends one message and takes the replies.
+    /// Sends a message, with what stands ahead of it, and takes the replies.
     async fn exchange(
         &mut self,
-        message: &Message,
+        text: Arc<str>,
+        ahead: Ahead,
         last: &mut Option<PgRow>,
     ) -> Result<Outcome, SessionError> {
-        self.touched += u64::from(message.relations());
         let mut completed = 0_usize;
-        let (text, ahead) = self.whole(message);
         let (sink, notices) = (&self.sink, &mut self.notices);
         notices.clear();
         let mut replies = sqlx::raw_sql(AssertSqlSafe(text)).fetch_many(&mut *self.connection);
@@ -292,12 +283,15 @@ impl Session {
         })
     }
 
-    /// The text to be sent, and what stands in it before the message.
-    fn whole(&self, message: &Message) -> (Arc<str>, Ahead) {
+    /// The text to be sent, and what stands in it before the message. Behind a pooler nobody knows which server has it: it
+    /// begins as no other text does, so that it can be found.
+    fn whole(&mut self, message: &Message) -> (Arc<str>, Ahead) {
         if !self.is_pooled() {
             return (message.shared(), Ahead::default());
         }
-        let (mut text, statements) = settings::ahead();
+        self.sent += 1;
+        let (settings, statements) = settings::ahead();
+        let mut text = format!("/* tenantry {:016x} {} */ {settings}", self.name, self.sent);
         let characters = text.chars().count();
         text.push_str(message.as_str());
         let ahead = Ahead {

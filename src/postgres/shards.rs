@@ -15,7 +15,10 @@ use sqlx::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Message, ServerError, Session, SessionError, settings, side::Side};
+use super::{
+    Message, ServerError, Session, SessionError, settings,
+    side::{Sent, Side},
+};
 use crate::tenant::ShardName;
 
 /// One database that holds tenants.
@@ -182,7 +185,7 @@ impl Shard {
     /// Cancels what the backend `pid` runs, if that is what it was sent with `message`: the number alone may be another's by
     /// now. False when there is no such backend.
     pub async fn cancel(&self, pid: i32, message: &Message) -> Result<bool, ServerError> {
-        self.side.cancel(pid, message.as_str()).await
+        self.side.cancel(Sent::to(pid, message.as_str())).await
     }
 
     /// A small pool, to ask whether the server answers. It may lead through a pooler, hence nothing may be prepared on it.

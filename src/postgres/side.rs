@@ -36,8 +36,45 @@ pub(super) struct Side {
     // Never in a log: the driver prints the password with the options.
     options: PgConnectOptions,
     timeout: Duration,
+    /// Whether it is another way than that of the sessions, straight to the server.
+    is_direct: bool,
     shared: Arc<Mutex<Option<Connection>>>,
     cut: CancellationToken,
+}
+
+/// A text that a backend was sent, and which backend that is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent<'a> {
+    /// None where only the text tells which one has it.
+    pid: Option<i32>,
+    text: &'a str,
+}
+
+impl<'a> Sent<'a> {
+    /// To this backend.
+    pub(super) fn to(pid: i32, text: &'a str) -> Self {
+        Self {
+            pid: Some(pid),
+            text,
+        }
+    }
+
+    /// To any backend. Nobody else may send a text that begins like this one; the parallel workers, which show it as well, are
+    /// passed over.
+    pub(super) fn anywhere(text: &'a str) -> Self {
+        Self { pid: None, text }
+    }
+
+    /// Whether the backend is known before anybody has looked for it.
+    pub(super) fn is_to_known(&self) -> bool {
+        self.pid.is_some()
+    }
+
+    /// What the backend's query has to begin with.
+    fn beginning(&self) -> &'a str {
+        let end = self.text.char_indices().nth(PREFIX);
+        end.map_or(self.text, |(end, _)| &self.text[..end])
+    }
 }
 
 /// What a backend is doing with the message that it was sent.
@@ -55,14 +92,24 @@ impl Side {
         Self {
             options,
             timeout: Duration::from_secs(10),
+            is_direct: false,
             shared: Arc::default(),
             cut,
         }
     }
 
-    /// The same by another way.
+    /// The same by another way, which leads past whatever is on the way of the sessions.
     pub(super) fn via(self, options: PgConnectOptions) -> Self {
-        Self { options, ..self }
+        Self {
+            options,
+            is_direct: true,
+            ..self
+        }
+    }
+
+    /// Whether it sees also what was sent through a pooler.
+    pub(super) fn is_direct(&self) -> bool {
+        self.is_direct
     }
 
     /// How long one connection, and one query on it, may take.
@@ -80,25 +127,25 @@ impl Side {
         self.cut = cut;
     }
 
-    /// What the backend `pid` is doing with `message`.
-    pub(super) async fn look(&self, pid: i32, message: &str) -> Result<Seen, ServerError> {
+    /// What a backend is doing with what it was sent.
+    pub(super) async fn look(&self, sent: Sent<'_>) -> Result<Seen, ServerError> {
         self.ask(async |connection| {
-            let waits_for_lock: Option<bool> = sqlx::query_scalar(
-                "select coalesce(a.wait_event_type = 'Lock', false) from pg_catalog.pg_stat_get_activity($1) a
-                  where a.state = 'active'
+            let at_it: Option<(i32, bool)> = sqlx::query_as(
+                "select a.pid, coalesce(a.wait_event_type = 'Lock', false) from pg_catalog.pg_stat_get_activity($1) a
+                  where a.state = 'active' and a.leader_pid is null
                     and pg_catalog.starts_with($2, pg_catalog.left(a.query, pg_catalog.length($2)))
                     and pg_catalog.length(a.query) >= least(pg_catalog.length($2), $3)",
             )
-            .bind(pid)
-            .bind(beginning(message))
+            .bind(sent.pid)
+            .bind(sent.beginning())
             .bind(SHOWN)
             .fetch_optional(&mut *connection)
             .await
             .map_err(|error| ServerError::of(&error))?;
-            Ok(match waits_for_lock {
+            Ok(match at_it {
                 None => Seen::Elsewhere,
-                Some(false) => Seen::Running(Vec::new()),
-                Some(true) => {
+                Some((_, false)) => Seen::Running(Vec::new()),
+                Some((pid, true)) => {
                     let waits = waits(connection, Some(pid)).await?;
                     Seen::Running(waits.into_iter().flat_map(|wait| wait.blockers()).collect())
                 }
@@ -107,19 +154,21 @@ impl Side {
         .await
     }
 
-    /// Ends the backend `pid`, if it is the one that was sent `message`: cancels, then terminates. False when it would not
-    /// end, as in the midst of a COMMIT that waits for a standby.
-    pub(super) async fn end(&self, pid: i32, message: &str) -> Result<bool, ServerError> {
+    /// Ends the backend that has what was sent: cancels, then terminates. False when it would not end, as in the midst of a
+    /// COMMIT that waits for a standby.
+    pub(super) async fn end(&self, sent: Sent<'_>) -> Result<bool, ServerError> {
         let start = Instant::now();
-        if !self.signal(pid, message, Signal::Cancel).await? {
-            return Ok(true);
+        if !self.signal(sent, Signal::Cancel).await? {
+            // Looked for by its text alone, it may be where that cannot be seen, or wait in a pooler.
+            let unseen = || ServerError::local("no process was seen that has it".to_owned());
+            return sent.is_to_known().then_some(true).ok_or_else(unseen);
         }
-        while start.elapsed() < CANCELLING && self.is_active(pid, message).await? {
+        while start.elapsed() < CANCELLING && self.is_active(sent).await? {
             sleep(LOOKS).await;
         }
         while start.elapsed() < ENDING {
             // It may be idle by now, and does not know that nobody listens any more.
-            if !self.signal(pid, message, Signal::Terminate).await? {
+            if !self.signal(sent, Signal::Terminate).await? {
                 return Ok(true);
             }
             sleep(LOOKS).await;
@@ -127,36 +176,36 @@ impl Side {
         Ok(false)
     }
 
-    /// Cancels what the backend `pid` runs, if it is the one that was sent `message`. False when there is no such backend.
-    pub(super) async fn cancel(&self, pid: i32, message: &str) -> Result<bool, ServerError> {
-        self.signal(pid, message, Signal::Cancel).await
+    /// Cancels what was sent. False when no backend has it.
+    pub(super) async fn cancel(&self, sent: Sent<'_>) -> Result<bool, ServerError> {
+        self.signal(sent, Signal::Cancel).await
     }
 
-    async fn is_active(&self, pid: i32, message: &str) -> Result<bool, ServerError> {
-        Ok(self.look(pid, message).await? != Seen::Elsewhere)
+    async fn is_active(&self, sent: Sent<'_>) -> Result<bool, ServerError> {
+        Ok(self.look(sent).await? != Seen::Elsewhere)
     }
 
     /// False when there is no such backend.
-    async fn signal(&self, pid: i32, message: &str, signal: Signal) -> Result<bool, ServerError> {
+    async fn signal(&self, sent: Sent<'_>, signal: Signal) -> Result<bool, ServerError> {
         self.ask(async |connection| {
             sqlx::query_scalar::<_, bool>(match signal {
                 Signal::Cancel => {
                     "select pg_catalog.pg_cancel_backend(a.pid) from pg_catalog.pg_stat_get_activity($1) a
                       where pg_catalog.starts_with($2, pg_catalog.left(a.query, pg_catalog.length($2)))
-                        and pg_catalog.length(a.query) >= least(pg_catalog.length($2), $3)"
+                        and pg_catalog.length(a.query) >= least(pg_catalog.length($2), $3) and a.leader_pid is null"
                 }
                 Signal::Terminate => {
                     "select pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_get_activity($1) a
                       where pg_catalog.starts_with($2, pg_catalog.left(a.query, pg_catalog.length($2)))
-                        and pg_catalog.length(a.query) >= least(pg_catalog.length($2), $3)"
+                        and pg_catalog.length(a.query) >= least(pg_catalog.length($2), $3) and a.leader_pid is null"
                 }
             })
-            .bind(pid)
-            .bind(beginning(message))
+            .bind(sent.pid)
+            .bind(sent.beginning())
             .bind(SHOWN)
             .fetch_optional(connection)
             .await
-            .map(|sent| sent.is_some())
+            .map(|signalled| signalled.is_some())
             .map_err(|error| ServerError::of(&error))
         })
         .await
@@ -185,11 +234,6 @@ impl Side {
             Err(ServerError::local(silence))
         })
     }
-}
-
-fn beginning(message: &str) -> &str {
-    let end = message.char_indices().nth(PREFIX);
-    end.map_or(message, |(end, _)| &message[..end])
 }
 
 /// How a backend is told to stop.

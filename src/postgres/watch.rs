@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Blocker, Message,
-    side::{Seen, Side},
+    Blocker,
+    side::{Seen, Sent, Side},
 };
 
 /// How long an answer is waited for, and how closely it is looked meanwhile what the server is doing.
@@ -37,18 +37,12 @@ impl Default for Watch {
 
 /// Looks again and again, and keeps in `blockers` who was in the way the last time. Returns when the server has been at
 /// something else, or not been heard of, for so long that there will be no answer.
-pub(super) async fn watch(
-    side: &Side,
-    pid: i32,
-    message: &Message,
-    watch: Watch,
-    blockers: &mut Vec<Blocker>,
-) {
+pub(super) async fn watch(side: &Side, sent: Sent<'_>, watch: Watch, blockers: &mut Vec<Blocker>) {
     let start = Instant::now();
     let (mut heard, mut was_at_it) = (start, false);
     while heard.elapsed() < watch.silence {
         sleep(watch.look).await;
-        let answers = match side.look(pid, message.as_str()).await {
+        let answers = match side.look(sent).await {
             Ok(Seen::Running(now)) => {
                 *blockers = now;
                 was_at_it = true;
@@ -56,8 +50,9 @@ pub(super) async fn watch(
             }
             // Never seen at it: the message may not have arrived, but a server that shows no queries says the same.
             Ok(Seen::Elsewhere) => !was_at_it && start.elapsed() < watch.unseen,
-            // A server that refuses, for want of connections say, is there.
-            Err(error) => !error.code.is_empty(),
+            // A server that refuses, for want of connections say, is there. And the way past a pooler may be away while the
+            // other one is not.
+            Err(error) => !error.code.is_empty() || !sent.is_to_known(),
         };
         if answers {
             heard = Instant::now();

@@ -9,6 +9,7 @@ use futures::future::join_all;
 
 use crate::{
     fleet::{Fleet, FleetError},
+    history::Head,
     migration::Scope,
     store::{
         heads::{self, Pinned},
@@ -38,6 +39,25 @@ impl Standing {
         } else {
             Scope::Shared
         }
+    }
+
+    /// As a way up finds it: a shared schema that is not there yet is made, with nothing applied.
+    #[must_use]
+    pub fn once_made(&self) -> Self {
+        let mut standing = self.clone();
+        let absent = standing.pinned.is_none() && standing.away.is_none();
+        if standing.scope() == Scope::Shared && absent {
+            let schema = standing.target.schema.as_str().to_owned();
+            standing.pinned = Some(Pinned {
+                head: Head {
+                    schema: schema.clone(),
+                    ..Head::default()
+                },
+                present: Some(schema),
+                halfway: None,
+            });
+        }
+        standing
     }
 }
 

@@ -2,12 +2,12 @@
 //!
 //! Leaves the connection as it was: what it sets, it sets in a transaction that it rolls back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{Connection, FromRow, PgConnection, postgres::types::Oid, query, query_as, types::Json};
 
 use super::{
-    Detail, Kind, ObjectKey, Properties, Snapshot, StructureError,
+    Detail, Kind, ObjectKey, Properties, Snapshot, StructureError, names,
     unqualified::{Schema, unqualify},
 };
 use crate::sql::Ident;
@@ -115,7 +115,10 @@ pub async fn detailed(
         .map_err(failed("read the name"))?
         .ok_or_else(|| StructureError::NoSchema(schema.as_str().to_owned()))?;
 
-    let mut objects = Objects::of(Schema::new(schema.as_str(), &namespace.identifier));
+    let shadows = Shadows::read(&mut transaction, namespace.oid).await;
+    let shadows = shadows.map_err(failed("read the names that PostgreSQL has too"))?;
+    let schema = Schema::new(schema.as_str(), &namespace.identifier, shadows.all());
+    let mut objects = Objects::of(schema, shadows);
     for (doing, sql) in queries(detail) {
         let rows = read(&mut transaction, sql, namespace.oid).await;
         rows.map_err(failed(doing))?
@@ -158,23 +161,29 @@ fn roles(detail: Detail) -> impl Iterator<Item = Query> {
 /// What was read so far.
 struct Objects {
     schema: Schema,
+    shadows: Shadows,
     objects: BTreeMap<ObjectKey, Properties>,
 }
 
 impl Objects {
-    fn of(schema: Schema) -> Self {
+    fn of(schema: Schema, shadows: Shadows) -> Self {
         Self {
             schema,
+            shadows,
             objects: BTreeMap::new(),
         }
     }
 
     fn add(&mut self, row: Row) {
+        let shadows = self.shadows.has(row.kind, &row.name);
         let (key, mut properties) = self.named(row);
         for (property, value) in &mut properties {
             if !property.starts_with("comment") && !AS_IT_IS.contains(&property.as_str()) {
                 *value = unqualify(value, key.kind, &self.schema);
             }
+        }
+        if shadows {
+            properties.insert("shadows".to_owned(), "yes".to_owned());
         }
         self.objects.insert(key, properties);
     }
@@ -195,11 +204,65 @@ impl Objects {
             properties: Json(properties),
         } = row;
         let name = match kind {
-            Kind::Function | Kind::Procedure | Kind::Aggregate | Kind::Operator | Kind::Cast => {
-                unqualify(&name, kind, &self.schema)
+            Kind::Function | Kind::Procedure | Kind::Aggregate => {
+                // The name is quoted where it has to be; the types behind it may be the schema's.
+                let (called, types) = routine(&name);
+                format!("{called}{}", unqualify(types, kind, &self.schema))
             }
+            Kind::Operator | Kind::Cast => unqualify(&name, kind, &self.schema),
             _ => name,
         };
         (ObjectKey { kind, table, name }, properties)
+    }
+}
+
+/// The name of a routine, and its types in brackets.
+fn routine(signature: &str) -> (String, &str) {
+    let called = names::split(signature, "(")[0];
+    (names::unquoted(called), &signature[called.len()..])
+}
+
+/// Names that `pg_catalog` has, too.
+struct Shadows {
+    types: BTreeSet<String>,
+    functions: BTreeSet<String>,
+    relations: BTreeSet<String>,
+}
+
+impl Shadows {
+    async fn read(conn: &mut PgConnection, namespace: Oid) -> sqlx::Result<Self> {
+        let rows: Vec<(String, String)> = query_as(include_str!("shadows.sql"))
+            .bind(namespace)
+            .persistent(false)
+            .fetch_all(conn)
+            .await?;
+        let of = |kind: &str| {
+            let rows = rows.iter().filter(|(of, _)| of == kind);
+            rows.map(|(_, name)| name.clone()).collect()
+        };
+        Ok(Self {
+            types: of("type"),
+            functions: of("function"),
+            relations: of("relation"),
+        })
+    }
+
+    fn all(&self) -> BTreeSet<String> {
+        let sets = [&self.types, &self.functions, &self.relations];
+        sets.into_iter().flatten().cloned().collect()
+    }
+
+    /// Whether the name means another object of the same kind where it is not qualified.
+    fn has(&self, kind: Kind, name: &str) -> bool {
+        match kind {
+            Kind::Type => self.types.contains(name),
+            Kind::Function | Kind::Procedure | Kind::Aggregate => {
+                self.functions.contains(&routine(name).0)
+            }
+            Kind::Table | Kind::View | Kind::MaterializedView | Kind::Sequence | Kind::Index => {
+                self.relations.contains(name)
+            }
+            _ => false,
+        }
     }
 }

@@ -4,10 +4,13 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, ObjectKey, Properties, Snapshot};
+use super::{Kind, ObjectKey, Properties, Snapshot, names::table_and_column};
 
 /// A column's place: told of the table as a whole, since one moved column moves all that follow.
 const POSITION: &str = "position";
+
+/// Of so many columns the order is told in full.
+const FEW_COLUMNS: usize = 8;
 
 /// One thing in which two snapshots differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,11 +98,11 @@ fn told_with_another(object: &ObjectKey, one: &Snapshot, other: &Snapshot) -> bo
 
 /// The column that a sequence belongs to.
 fn owning_column(sequence: &ObjectKey, snapshot: &Snapshot) -> Option<ObjectKey> {
-    let (table, name) = snapshot.get(sequence)?.get("owned by")?.rsplit_once('.')?;
+    let (table, name) = table_and_column(snapshot.get(sequence)?.get("owned by")?)?;
     Some(ObjectKey {
         kind: Kind::Column,
-        table: Some(table.to_owned()),
-        name: name.to_owned(),
+        table: Some(table),
+        name,
     })
 }
 
@@ -182,16 +185,32 @@ impl fmt::Display for Difference {
                 values(f, before.as_deref(), after.as_deref())
             }
             Change::ColumnOrder { before, after } => {
-                write!(
-                    f,
-                    "{}: column order {} → {}",
-                    object.name,
-                    before.join(", "),
-                    after.join(", ")
-                )
+                write!(f, "{}: column order {}", object.name, order(before, after))
             }
         }
     }
+}
+
+/// Both orders, or of many columns those that moved.
+fn order(before: &[String], after: &[String]) -> String {
+    if before.len() <= FEW_COLUMNS {
+        return format!("{} → {}", before.join(", "), after.join(", "));
+    }
+    let behind = |order: &[String], name: &String| {
+        let place = order.iter().position(|other| other == name);
+        let previous = place.and_then(|place| order.get(place.checked_sub(1)?));
+        previous.map_or("first".to_owned(), |previous| format!("after {previous}"))
+    };
+    let edits = similar::capture_diff_slices(similar::Algorithm::Myers, before, after);
+    let moves = edits.iter().filter_map(|edit| {
+        let moved = &after[edit.new_range()];
+        let first = moved
+            .first()
+            .filter(|_| edit.tag() != similar::DiffTag::Equal)?;
+        let (now, was) = (behind(after, first), behind(before, first));
+        Some(format!("{} {now} instead of {was}", moved.join(", ")))
+    });
+    moves.collect::<Vec<_>>().join("; ")
 }
 
 /// Both values, or the first line in which long ones differ.
@@ -300,6 +319,26 @@ mod tests {
             ),
             ["t.b: type int → text", "t.x: added"]
         );
+    }
+
+    #[test]
+    fn of_many_columns_those_that_moved_are_told() {
+        let letters = |order: &str| {
+            let names: Vec<_> = order.chars().map(String::from).collect();
+            let columns: Vec<_> = names.iter().map(|name| (name.as_str(), "int")).collect();
+            table("t", &columns)
+        };
+        for (order, told) in [
+            ("abdefghijklc", "c after l instead of after b"),
+            (
+                "lacdebfghijk",
+                "l first instead of after k; b after e instead of after a",
+            ),
+            ("abfghijklcde", "c, d, e after l instead of after b"),
+        ] {
+            let differences = words(&letters("abcdefghijkl"), &letters(order));
+            assert_eq!(differences, [format!("t: column order {told}")]);
+        }
     }
 
     #[test]

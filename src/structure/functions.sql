@@ -4,8 +4,9 @@ select
     p.pronamespace as namespace,
     case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end as kind,
     null as "table",
-    p.proname::text || '('::text || pg_catalog.oidvectortypes(p.proargtypes) || ')'::text as name,
+    pg_catalog.quote_ident(p.proname::text) || '('::text || pg_catalog.oidvectortypes(p.proargtypes) || ')'::text as name,
     pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+        'types', pg_catalog.oidvectortypes(p.proargtypes),
         -- PostgreSQL cannot write the definition of an aggregate: its parts follow.
         'definition', case when p.prokind <> 'a' then pg_catalog.pg_get_functiondef(p.oid) end,
         'arguments', case when p.prokind = 'a' then pg_catalog.pg_get_function_identity_arguments(p.oid) end,

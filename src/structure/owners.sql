@@ -24,7 +24,7 @@ from (
         p.pronamespace,
         case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end,
         null,
-        p.proname::text || '('::text || pg_catalog.oidvectortypes(p.proargtypes) || ')'::text,
+        pg_catalog.quote_ident(p.proname::text) || '('::text || pg_catalog.oidvectortypes(p.proargtypes) || ')'::text,
         p.proowner
     from pg_catalog.pg_proc p
     where p.pronamespace = any ($1)

@@ -39,7 +39,7 @@ from (
             case d.defaclobjtype when 'r' then ' on tables' when 'S' then ' on sequences' when 'f' then ' on functions'
                 else ' on types' end
                 || case when d.defaclrole <> n.nspowner
-                    then ' made by '::text || pg_catalog.pg_get_userbyid(d.defaclrole)::text else ''::text end
+                    then ' made by '::text || pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(d.defaclrole)::text) else ''::text end
         from pg_catalog.pg_default_acl d
         join pg_catalog.pg_namespace n on n.oid = d.defaclnamespace
         where n.oid = any ($1)
@@ -65,7 +65,7 @@ from (
             p.pronamespace,
             case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end,
             null,
-            p.proname::text || '('::text || pg_catalog.oidvectortypes(p.proargtypes) || ')'::text,
+            pg_catalog.quote_ident(p.proname::text) || '('::text || pg_catalog.oidvectortypes(p.proargtypes) || ')'::text,
             p.proowner,
             coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)),
             'privileges',

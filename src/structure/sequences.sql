@@ -14,7 +14,7 @@ select
         'cycle', case when s.seqcycle then 'yes' else 'no' end,
         'persistence', case c.relpersistence when 'u' then 'unlogged' when 't' then 'temporary' else 'permanent' end,
         'owned by', (
-            select t.relname::text || '.'::text || a.attname::text
+            select pg_catalog.quote_ident(t.relname::text) || '.'::text || pg_catalog.quote_ident(a.attname::text)
             from pg_catalog.pg_depend o
             join pg_catalog.pg_class t on t.oid = o.refobjid
             join pg_catalog.pg_attribute a on a.attrelid = o.refobjid and a.attnum = o.refobjsubid

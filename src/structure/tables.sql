@@ -27,6 +27,12 @@ select
             select pg_catalog.string_agg(o, ', '::text order by o collate "C")
             from pg_catalog.pg_class toast, pg_catalog.unnest(toast.reloptions) o
             where toast.oid = c.reltoastrelid
+                -- It outlives the columns that it was made for.
+                and exists (
+                    select from pg_catalog.pg_attribute a
+                    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attlen = -1
+                        and a.attstorage <> 'p'
+                )
         ),
         'server', s.srvname,
         'options', (

@@ -8,6 +8,8 @@ select
         -- The pretty form does not qualify the names of tables that are found by the path.
         'definition', pg_catalog.pg_get_triggerdef(g.oid, true),
         'enabled', case g.tgenabled when 'D' then 'no' when 'R' then 'on replicas' when 'A' then 'always' else 'yes' end,
+        -- A partition has those of its parent.
+        'from parent', case when g.tgparentid <> 0::oid then 'yes' end,
         'comment', pg_catalog.obj_description(g.oid, 'pg_trigger'::name)
     )) as properties
 from pg_catalog.pg_trigger g

@@ -28,14 +28,6 @@ select
             then t.typcollation::regcollation::text end,
         'not null', case when t.typtype = 'd' then case when t.typnotnull then 'yes' else 'no' end end,
         'default', case when t.typtype = 'd' then pg_catalog.pg_get_expr(t.typdefaultbin, 0::oid) end,
-        'constraints', (
-            select pg_catalog.string_agg(
-                'constraint '::text || pg_catalog.quote_ident(k.conname::text) || ' '::text
-                    || pg_catalog.pg_get_constraintdef(k.oid),
-                ' '::text order by k.conname::text collate "C")
-            from pg_catalog.pg_constraint k
-            where k.contypid = t.oid and k.contype <> 'n'
-        ),
         'subtype', pg_catalog.format_type(g.rngsubtype, null),
         'subtype operator class', (
             select case when pg_catalog.pg_opclass_is_visible(o.oid) then ''::text
@@ -47,9 +39,13 @@ select
         'subtype collation', case when g.rngcollation <> subtype.typcollation then g.rngcollation::regcollation::text end,
         'subtype difference', case when g.rngsubdiff::oid <> 0::oid then g.rngsubdiff::oid::regproc::text end,
         'canonical function', case when g.rngcanonical::oid <> 0::oid then g.rngcanonical::oid::regproc::text end,
-        'multirange type', pg_catalog.format_type(g.rngmultitypid, null),
+        'multirange type', pg_catalog.quote_ident(m.typname::text),
         'comment', pg_catalog.obj_description(t.oid, 'pg_type'::name)
     ) || coalesce((
+        select pg_catalog.jsonb_object_agg('constraint '::text || k.conname::text, pg_catalog.pg_get_constraintdef(k.oid))
+        from pg_catalog.pg_constraint k
+        where k.contypid = t.oid and k.contype <> 'n'
+    ), '{}'::jsonb) || coalesce((
         select pg_catalog.jsonb_object_agg('comment on '::text || a.attname::text, pg_catalog.col_description(r.oid, a.attnum::int4))
         from pg_catalog.pg_attribute a
         where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
@@ -64,6 +60,7 @@ left join pg_catalog.pg_class r on r.oid = t.typrelid
 left join pg_catalog.pg_type base on base.oid = t.typbasetype
 left join pg_catalog.pg_range g on g.rngtypid = t.oid
 left join pg_catalog.pg_type subtype on subtype.oid = g.rngsubtype
+left join pg_catalog.pg_type m on m.oid = g.rngmultitypid
 where t.typnamespace = any ($1)
     and (t.typtype in ('e', 'd', 'r') or t.typtype = 'p' and not t.typisdefined or r.relkind = 'c')
     and not exists (

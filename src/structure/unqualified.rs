@@ -1,10 +1,16 @@
 //! Taking the schema's own name out of what PostgreSQL writes.
 //!
+//! Before names that `pg_catalog` has too, `<schema>` is put in its place: without it they would mean others.
 //! With the path set, most names come without it already. It stays in the heads of functions, indexes and statistics,
 //! before names that `pg_catalog` has too, and in a function's own `search_path`. Bodies of functions are people's text
 //! and stay as they are, and so do texts in quotes.
 
-use super::Kind;
+use std::collections::BTreeSet;
+
+use super::{Kind, names::unquoted};
+
+/// How the schema itself is named.
+pub(super) const OWN: &str = "<schema>";
 
 /// A schema's name as PostgreSQL writes it.
 pub(super) struct Schema {
@@ -12,6 +18,8 @@ pub(super) struct Schema {
     prefix: String,
     /// As a text in quotes.
     literal: String,
+    /// Names that mean another object where they are not qualified.
+    shadows: BTreeSet<String>,
 }
 
 /// Where a name followed by a dot can be nothing but the schema's.
@@ -25,12 +33,13 @@ enum Reach {
 
 impl Schema {
     /// Takes the name, and the name as PostgreSQL quotes it.
-    pub(super) fn new(name: &str, quoted: &str) -> Self {
+    pub(super) fn new(name: &str, quoted: &str, shadows: BTreeSet<String>) -> Self {
         // A function's definition is written so, whatever the name holds.
         let literal = format!("'{}'", name.replace('\'', "''"));
         Self {
             prefix: format!("{quoted}."),
             literal,
+            shadows,
         }
     }
 }
@@ -69,13 +78,7 @@ fn own_path(text: &str, schema: &Schema) -> String {
         .map_or(text.len(), |length| start + length);
     let path: Vec<_> = text[start..end]
         .split(", ")
-        .map(|name| {
-            if name == schema.literal {
-                "<schema>"
-            } else {
-                name
-            }
-        })
+        .map(|name| if name == schema.literal { OWN } else { name })
         .collect();
     format!("{}{}{}", &text[..start], path.join(", "), &text[end..])
 }
@@ -85,7 +88,14 @@ fn cut(text: &str, schema: &Schema, reach: Reach) -> String {
     let mut rest = text;
     while !rest.is_empty() {
         match rest.strip_prefix(&schema.prefix) {
-            Some(name) if qualifies(&kept, name, reach) => rest = name,
+            Some(name) if qualifies(&kept, name, reach) => {
+                let called = unquoted(&name[..token_length(name)]);
+                if schema.shadows.contains(&called) {
+                    kept.push_str(OWN);
+                    kept.push('.');
+                }
+                rest = name;
+            }
             _ => {
                 let (token, after) = rest.split_at(token_length(rest));
                 kept.push_str(token);
@@ -98,7 +108,7 @@ fn cut(text: &str, schema: &Schema, reach: Reach) -> String {
 
 /// Whether the schema's name, standing between `before` and `name`, is there as the schema's.
 fn qualifies(before: &str, name: &str, reach: Reach) -> bool {
-    if before.ends_with("OPERATOR(") || before.ends_with("::") {
+    if before.ends_with("OPERATOR(") || before.ends_with("::") || follows_a_name(before) {
         return true;
     }
     let called = token_length(name);
@@ -106,8 +116,21 @@ fn qualifies(before: &str, name: &str, reach: Reach) -> bool {
     is_name && !before.ends_with('.') && (reach == Reach::All || name[called..].starts_with('('))
 }
 
+/// Whether a name stands right before, as that of a column does before its type: PostgreSQL writes its own words in
+/// capitals, and all other names with a comma or an operator between them.
+fn follows_a_name(before: &str) -> bool {
+    let Some(before) = before.strip_suffix(' ') else {
+        return false;
+    };
+    before.ends_with('"')
+        || before
+            .rsplit(|c| !is_word(c) && c != '$')
+            .next()
+            .is_some_and(|word| word.starts_with(|c: char| c.is_lowercase() || c == '_'))
+}
+
 /// How many bytes the first token has: a text in quotes, a quoted name, a word, or one character.
-fn token_length(text: &str) -> usize {
+pub(super) fn token_length(text: &str) -> usize {
     let quoted = |quote: &str| {
         text[quote.len()..]
             .find(quote)
@@ -152,7 +175,22 @@ mod tests {
     use super::*;
 
     fn acme(text: &str, kind: Kind) -> String {
-        unqualify(text, kind, &Schema::new("acme", "acme"))
+        unqualify(text, kind, &Schema::new("acme", "acme", BTreeSet::new()))
+    }
+
+    #[test]
+    fn tells_a_name_that_postgresql_has_too() {
+        let shadows = ["point", "lower"].map(str::to_owned).into();
+        let schema = Schema::new("acme", "acme", shadows);
+        let cut = |text| unqualify(text, Kind::View, &schema);
+        assert_eq!(
+            cut("'x'::acme.point, 'y'::acme.way, acme.lower(a), acme.upper(a)"),
+            "'x'::<schema>.point, 'y'::way, <schema>.lower(a), upper(a)"
+        );
+        assert_eq!(
+            unqualify("acme.point[]", Kind::Column, &schema),
+            "<schema>.point[]"
+        );
     }
 
     #[test]
@@ -177,8 +215,17 @@ mod tests {
     }
 
     #[test]
+    fn knows_a_type_after_the_name_of_its_column() {
+        let view = " SELECT r.a\n   FROM json_to_recordset('[]'::json) r(a acme.path, \"b c\" acme.path[]), acme.other()";
+        assert_eq!(
+            acme(view, Kind::View),
+            " SELECT r.a\n   FROM json_to_recordset('[]'::json) r(a path, \"b c\" path[]), other()"
+        );
+    }
+
+    #[test]
     fn knows_a_quoted_schema() {
-        let schema = Schema::new(r#"we"ird."#, r#""we""ird.""#);
+        let schema = Schema::new(r#"we"ird."#, r#""we""ird.""#, BTreeSet::new());
         let text =
             r#"CREATE INDEX "we""ird.x" ON "we""ird."."we""ird." USING btree ("we""ird.".f(a))"#;
         assert_eq!(

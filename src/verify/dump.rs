@@ -1,13 +1,15 @@
 //! A set's structure as one file of SQL, proven on a scratch server: run in an empty schema, it leaves the same structure.
 
-use super::{Outcome, VerifyError, ground::Ground, scratch::Server, trial::Trial};
+use sqlx::PgConnection;
+
+use super::{Outcome, VerifyError, ground::Ground, scratch::Server, trial::Trial, write_down};
 use crate::{
     config::Settings,
     migration::{Scope, Version},
     plan::Goal,
-    postgres::{Message, Outcome as Reply, ServerError, Session},
+    postgres::ServerError,
     sql::Ident,
-    structure::{Change, Difference, Snapshot, Unseen, WriteError, diff, snapshot, unseen, write},
+    structure::{Detail, Difference, Kind, Snapshot, Unseen, WriteError, detailed, unseen},
 };
 
 /// What is to be written down.
@@ -20,6 +22,8 @@ pub struct DumpRequest<'a> {
     pub prepare: Option<&'a str>,
     /// The structure of a schema that is there, instead of that which the files make.
     pub from: Option<Subject>,
+    /// Whether it also says who may do what. The roles must be there.
+    pub privileges: bool,
 }
 
 /// A structure, with what is known of it.
@@ -31,6 +35,8 @@ pub struct Subject {
     pub unseen: Unseen,
     /// For people: `the tenants' set at 7`.
     pub title: String,
+    /// Whether the snapshot tells who may do what.
+    pub privileges: bool,
 }
 
 /// A structure as SQL.
@@ -42,6 +48,8 @@ pub struct Dumped {
     pub statements: usize,
     /// What is not in it, because it belongs to a server rather than to a structure.
     pub left_out: Vec<String>,
+    /// What PostgreSQL says in other words once it has read its own, so that only the second copy is equal to the first.
+    pub reworded: Vec<String>,
 }
 
 /// Why a structure cannot be written down.
@@ -89,61 +97,28 @@ pub async fn dump(server: &Server, request: &DumpRequest<'_>) -> Result<Dumped, 
                 trial = trial.into_tenant(&name).await?;
                 up(&mut trial, Scope::Tenant).await?;
             }
-            subject(&mut trial, request.scope).await?
+            subject(&mut trial, request).await?
         }
     };
-    if !subject.unseen.objects.is_empty() {
-        return Err(DumpError::Unseen(subject.unseen.objects));
-    }
-    let session = trial.session().await?;
-    let (statements, left) = copy(session, "dump_copy", &subject.snapshot).await?;
-    let differences = diff(&subject.snapshot, &left);
-    if !differences.is_empty() {
-        let (_, again) = copy(session, "dump_copy_again", &left).await?;
-        if !differences.iter().all(is_rewording) || left != again {
-            return Err(DumpError::Differs(differences));
+    if request.from.is_none() && has_extension(&subject.snapshot) {
+        // It is there once in a database.
+        trial.close().await?;
+        trial = Trial::shared(&ground).await?;
+        if request.scope == Scope::Tenant {
+            up(&mut trial, Scope::Shared).await?;
         }
     }
-    let major = major(session).await?;
-    trial.close().await?;
-    Ok(Dumped {
-        text: text(&subject, &statements, major),
-        statements: statements.len(),
-        left_out: subject.unseen.circumstances,
-    })
+    let copy = Ident::new("dump_copy").map_err(VerifyError::from)?;
+    let dumped = write_down(trial.session().await?, &subject, &copy).await;
+    let closed = trial.close().await;
+    let dumped = dumped?;
+    closed?;
+    Ok(dumped)
 }
 
-/// Writes a structure, makes it in a new schema, and looks at what that is like.
-async fn copy(
-    session: &mut Session,
-    name: &str,
-    original: &Snapshot,
-) -> Result<(Vec<String>, Snapshot), DumpError> {
-    let schema = Ident::new(name).map_err(VerifyError::from)?;
-    let statements = arrange(session, &schema, write(original)?).await?;
-    let left = snapshot(session.connection(), &schema).await;
-    Ok((statements, left.map_err(VerifyError::from)?))
-}
-
-/// Whether it is about nothing but the words of an expression. PostgreSQL writes some differently once it has read its own
-/// words, such as a list of `varchar`; what it writes then, stays.
-fn is_rewording(difference: &Difference) -> bool {
-    const EXPRESSIONS: [&str; 6] = [
-        "constraints",
-        "default",
-        "definition",
-        "generated",
-        "using",
-        "with check",
-    ];
-    match &difference.change {
-        Change::Property {
-            property,
-            before: Some(_),
-            after: Some(_),
-        } => EXPRESSIONS.contains(&property.as_str()),
-        _ => false,
-    }
+pub(super) fn has_extension(snapshot: &Snapshot) -> bool {
+    let mut objects = snapshot.objects();
+    objects.any(|(object, _)| object.kind == Kind::Extension)
 }
 
 async fn up(trial: &mut Trial<'_>, scope: Scope) -> Result<(), DumpError> {
@@ -153,21 +128,49 @@ async fn up(trial: &mut Trial<'_>, scope: Scope) -> Result<(), DumpError> {
     }
 }
 
-async fn subject(trial: &mut Trial<'_>, scope: Scope) -> Result<Subject, DumpError> {
+async fn subject(trial: &mut Trial<'_>, request: &DumpRequest<'_>) -> Result<Subject, DumpError> {
     let latest = trial.set().latest().map(|migration| migration.version);
-    let set = match scope {
+    let set = match request.scope {
         Scope::Shared => "the shared set",
         Scope::Tenant => "the tenants' set",
     };
     let schema = trial.schema().clone();
     let session = trial.session().await?;
-    let snapshot = snapshot(session.connection(), &schema).await;
-    let unseen = unseen(session.connection(), &schema).await;
-    Ok(Subject {
-        snapshot: snapshot.map_err(VerifyError::from)?,
-        unseen: unseen.map_err(VerifyError::from)?,
-        title: title(set, latest),
-    })
+    let title = title(set, latest);
+    Ok(Subject::look(session.connection(), &schema, title, request.privileges).await?)
+}
+
+impl Subject {
+    /// Looks at a schema that is there.
+    ///
+    /// # Errors
+    /// Where it is not, or cannot be read.
+    pub async fn look(
+        conn: &mut PgConnection,
+        schema: &Ident,
+        title: String,
+        privileges: bool,
+    ) -> Result<Self, VerifyError> {
+        let snapshot = detailed(conn, schema, detail(privileges)).await?;
+        let mut unseen = unseen(conn, schema).await?;
+        if privileges {
+            let left = |what: &String| !what.contains("privileges");
+            unseen.circumstances.retain(left);
+        }
+        Ok(Self {
+            snapshot,
+            unseen,
+            title,
+            privileges,
+        })
+    }
+}
+
+pub(super) fn detail(privileges: bool) -> Detail {
+    Detail {
+        privileges,
+        ..Detail::STRUCTURE
+    }
 }
 
 /// `the tenants' set at 7`
@@ -176,71 +179,4 @@ pub fn title(what: &str, version: Option<Version>) -> String {
         Some(version) => format!("{what} at {version}"),
         None => format!("{what} with nothing applied"),
     }
-}
-
-/// Runs the statements in a new schema, those that do not run yet once more after the others: their order in the end is one
-/// in which all of them run.
-async fn arrange(
-    session: &mut Session,
-    schema: &Ident,
-    statements: Vec<String>,
-) -> Result<Vec<String>, DumpError> {
-    let (mut done, mut waiting) = (Vec::with_capacity(statements.len()), statements);
-    run(session, &format!("CREATE SCHEMA {schema}")).await?;
-    while !waiting.is_empty() {
-        let (before, mut stuck, mut left) = (done.len(), None, Vec::new());
-        for statement in waiting {
-            let message = format!(
-                "BEGIN; SET LOCAL search_path = {schema}, pg_catalog; SET LOCAL check_function_bodies = off; {statement}; COMMIT"
-            );
-            match run(session, &message).await? {
-                None => done.push(statement),
-                Some(error) => {
-                    stuck.get_or_insert(error);
-                    left.push(statement);
-                }
-            }
-        }
-        if let (Some(error), true) = (stuck, done.len() == before) {
-            let statement = left.into_iter().next().unwrap_or_default();
-            return Err(DumpError::Stuck { statement, error });
-        }
-        waiting = left;
-    }
-    Ok(done)
-}
-
-/// What the server said against it, if it did.
-async fn run(session: &mut Session, sql: &str) -> Result<Option<ServerError>, DumpError> {
-    let message = Message::vouched(sql);
-    match session.send(&message).await.map_err(VerifyError::from)? {
-        Reply::Done => Ok(None),
-        Reply::Refused { error, .. } => Ok(Some(error)),
-    }
-}
-
-async fn major(session: &mut Session) -> Result<i32, DumpError> {
-    sqlx::query_scalar("select current_setting('server_version_num')::int / 10000")
-        .fetch_one(session.connection())
-        .await
-        .map_err(|error| VerifyError::Prepare(ServerError::of(&error)).into())
-}
-
-fn text(subject: &Subject, statements: &[String], major: i32) -> String {
-    let mut text = format!(
-        "-- The structure of {}, as PostgreSQL {major} writes it. Made by `tenantry dump`: do not edit.\n\
-         -- To run it in an empty schema: PGOPTIONS='-c search_path=SCHEMA' psql -v ON_ERROR_STOP=1 -f FILE\n",
-        subject.title
-    );
-    let left_out = &subject.unseen.circumstances;
-    if !left_out.is_empty() {
-        text += &format!("-- Not in here: {}.\n", left_out.join(", "));
-    }
-    text += "\nSELECT pg_catalog.set_config('search_path',\n    \
-             pg_catalog.quote_ident(pg_catalog.current_schema()) || ', pg_catalog', false);\n\
-             SET check_function_bodies = off;\n";
-    for statement in statements {
-        text += &format!("\n{};\n", statement.trim_end());
-    }
-    text
 }

@@ -21,6 +21,7 @@ mod turns;
 mod way;
 mod whole;
 mod words;
+mod write_down;
 
 pub use dump::{DumpError, DumpRequest, Dumped, Subject, dump, title};
 pub use error::VerifyError;
@@ -28,3 +29,5 @@ pub use report::{Finding, NotSeeded, Outcome, Proof, Report, ScopeReport, Seeded
 pub use roundtrip::{ROWS, Request, default_jobs, verify};
 pub use rows::Loss;
 pub use since::{Changed, Since, SinceError};
+pub(crate) use write_down::is_rewording;
+pub use write_down::write_down;

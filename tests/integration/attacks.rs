@@ -403,7 +403,7 @@ async fn a_script_that_changes_another_tenant_is_rolled_back_and_names_what_it_c
     let created = "create table a (); create table bolt.b ()";
     is_rolled_back(&small, created, "TN007", "bolt.b").await;
     let dropped = "create table a (); drop table bolt.t";
-    is_rolled_back(&small, dropped, "TN007", "a relation that is gone now").await;
+    is_rolled_back(&small, dropped, "TN007", "relations that are gone now").await;
     let rows: Vec<i32> = sqlx::query_scalar("select x from bolt.t")
         .fetch_all(&mut small.connect().await)
         .await

@@ -52,10 +52,13 @@ async fn what_changes_another_schema_is_refused_and_taken_back() {
         ("insert into elsewhere.items values (1)", "elsewhere.items"),
         ("update elsewhere.items set id = 2", "elsewhere.items"),
         ("truncate elsewhere.items", "elsewhere.items"),
-        ("drop table elsewhere.items", "a relation that is gone now"),
+        (
+            "drop table elsewhere.items",
+            "relations that are gone now (OID ",
+        ),
         (
             "drop index elsewhere.items_by_id",
-            "a relation that is gone now",
+            "relations that are gone now (OID ",
         ),
         ("create index on elsewhere.items (t)", "elsewhere.items"),
         ("select nextval('elsewhere.numbers')", "elsewhere.numbers"),
@@ -135,6 +138,7 @@ async fn what_stays_at_home_is_not() {
         ("create view v as select r.name from shared.regions r; create materialized view m as select * from v", "drop view v cascade"),
         ("create table copy (like shared.regions including all); insert into copy select * from shared.regions", "drop table copy"),
         ("drop table t1", "create table t1 ()"),
+        ("create type pair as (a int, b text); create type gone as (a int); drop type gone", "drop type pair"),
         ("select * from shared.regions for update", "select 1"),
         ("create temp table x (t text); create table y ()", "drop table y"),
     ] {
@@ -156,20 +160,22 @@ async fn a_key_made_and_lost_within_one_message_is_no_change_of_what_it_refers_t
     .await;
     small.write("tenant/3-third.up.sql", "alter table a drop column region");
     small.write("tenant/3-third.down.sql", "alter table a add region bigint");
+    small.write("tenant/4-fourth.up.sql", "create table after ()");
+    small.write("tenant/4-fourth.down.sql", "drop table after");
     let small = small.reopened();
     let report = up(&small).await;
     assert!(report.is_complete(), "{report:#?}");
     // The table's own row in the catalog was changed for the key: a later step that changes more is still seen.
     small.write(
-        "tenant/4-fourth.up.sql",
+        "tenant/5-fifth.up.sql",
         "create table b (region bigint references shared.countries)",
     );
-    small.write("tenant/4-fourth.down.sql", "drop table b");
+    small.write("tenant/5-fifth.down.sql", "drop table b");
     small.write(
-        "tenant/5-fifth.up.sql",
+        "tenant/6-sixth.up.sql",
         "alter table shared.countries set (fillfactor = 50)",
     );
-    small.write("tenant/5-fifth.down.sql", "select 1");
+    small.write("tenant/6-sixth.down.sql", "select 1");
     let small = small.reopened();
     let report = up(&small).await;
     let failures: Vec<_> = report.scopes[0].failures().collect();
@@ -181,18 +187,21 @@ async fn a_key_made_and_lost_within_one_message_is_no_change_of_what_it_refers_t
             .as_ref()
             .unwrap()
             .path
-            .ends_with("5-fifth.up.sql")
+            .ends_with("6-sixth.up.sql")
     );
 }
 
 #[tokio::test]
 async fn a_schema_that_tenants_may_change_is_named_in_the_settings() {
     let mut small = fleet(
-        "insert into shared.regions values (1) on conflict do nothing",
-        "select 1",
+        "insert into shared.regions values (1) on conflict do nothing;
+         create table if not exists elsewhere.ours (id int primary key)",
+        "drop table if exists elsewhere.ours",
     )
     .await;
-    small.fleet.limits.also_writes = vec![Ident::new("shared").unwrap()];
+    small.fleet.limits.also_writes = ["shared", "elsewhere"]
+        .map(|schema| Ident::new(schema).unwrap())
+        .to_vec();
     let report = up(&small).await;
     assert!(report.is_complete(), "{report:#?}");
     let mut connection = small.connect().await;
@@ -201,5 +210,8 @@ async fn a_schema_that_tenants_may_change_is_named_in_the_settings() {
         .await
         .unwrap();
     assert_eq!(regions, 1);
+    // What it drops there is known to belong there, though it is gone.
+    let report = small.go(Goal::Down(1)).await;
+    assert!(report.is_complete(), "{report:#?}");
     connection.close().await.unwrap();
 }

@@ -18,6 +18,7 @@ const PAGES: &[&str] = &[
     "docs/doctor.md",
     "docs/ci.md",
     "docs/verify.md",
+    "docs/rehearse.md",
 ];
 
 /// The block of a page that shows what a terminal shows, and how such a block ends.

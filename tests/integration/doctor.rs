@@ -147,6 +147,11 @@ async fn provoke_by_sql(check: &'static dyn Check, small: &Small) {
         ),
         "record" => ("drop schema acme cascade", "gone: acme"),
         "unknown-schemas" => ("create schema walk_in", "walk_in"),
+        "leftover-copies" => (
+            "create schema tenantry_rehearsal_7;
+             comment on schema tenantry_rehearsal_7 is 'made by tenantry rehearse, which removes it at its end'",
+            "tenantry_rehearsal_7 is a copy",
+        ),
         _ => return provoke_with_a_session(check, small).await,
     };
     small.run(sql).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tenantry::{
     config::Settings,
     fleet::Fleet,
-    postgres::{Message, SessionError, Shard, Watch},
+    postgres::{Message, Outcome, SessionError, Shard, Watch},
 };
 
 use crate::support::{Small, pooler::Pooler, proxy::Proxy, small, until};
@@ -16,11 +16,22 @@ const KINDS: [&str; 2] = ["", "ignore_startup_parameters = extra_float_digits,op
 
 /// What a command says that goes through the pooler.
 fn through(pooler: &Pooler, small: &Small, arguments: &[&str]) -> String {
+    through_with(pooler, small, arguments, &[])
+}
+
+/// The same, with further settings.
+fn through_with(
+    pooler: &Pooler,
+    small: &Small,
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+) -> String {
     let url = pooler.url_for(&small.database.url);
     let mut command = small.tenantry(arguments);
     let output = command
         .env("TENANTRY__HOME__URL", url)
         .env("TENANTRY__APPLY__BUSY_WAIT", "10s")
+        .envs(settings.iter().copied())
         .output()
         .unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -265,4 +276,165 @@ async fn a_killed_clients_statement_ends_behind_it_too() {
     let screen = through(&pooler, &small, &["up"]);
     assert!(screen.starts_with("exit 0"), "{screen}");
     assert_eq!(small.tables("acme").await, ["slow"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_holds_a_lock_is_named_by_the_way_past_it() {
+    for settings in KINDS {
+        let small = small(1).await;
+        let direct = small.database.url.clone();
+        let Some(pooler) = Pooler::start(&direct, settings).await else {
+            return;
+        };
+        small.add("acme").await;
+        small.write("tenant/2-more.up.sql", "alter table t1 add more text;");
+        small.write("tenant/2-more.down.sql", "alter table t1 drop more;");
+        let mut other = small.connect().await;
+        sqlx::raw_sql("begin; lock table acme.t1")
+            .execute(&mut other)
+            .await
+            .unwrap();
+        let pid: i32 = sqlx::query_scalar("select pg_backend_pid()")
+            .fetch_one(&mut other)
+            .await
+            .unwrap();
+        let once = [
+            ("TENANTRY__APPLY__LOCK_TRIES", "1"),
+            ("TENANTRY__APPLY__LOCK_TIMEOUT", "2s"),
+        ];
+        let blind = through_with(&pooler, &small, &["up"], &once);
+        assert!(blind.starts_with("exit 1\n"), "{blind}");
+        assert!(blind.contains("error[55P03]"), "{blind}");
+        assert!(!blind.contains("blocked by"), "{blind}");
+        let way = "behind a pooler it is not seen who holds the lock: `direct_url` leads past it";
+        assert!(blind.contains(way), "{blind}");
+
+        let past = [once[0], once[1], ("TENANTRY__HOME__DIRECT_URL", &direct)];
+        let seen = through_with(&pooler, &small, &["up"], &past);
+        assert!(seen.starts_with("exit 1\n"), "{seen}");
+        assert!(seen.contains(&format!("blocked by pid {pid} ")), "{seen}");
+        assert!(!seen.contains(way), "{seen}");
+        drop(other);
+    }
+}
+
+/// What becomes, behind the pooler, of a message that sleeps when everything is to be cancelled: the error, and whether the
+/// server was still at it when that was known.
+async fn cut(pooler: &Pooler, small: &Small, direct: Option<&str>) -> (SessionError, bool) {
+    let url = pooler.url_for(&small.database.url);
+    let mut environment = vec![("TENANTRY__HOME__URL", url)];
+    environment.extend(direct.map(|direct| ("TENANTRY__HOME__DIRECT_URL", direct.to_owned())));
+    let fleet = Fleet::without_files(&Settings::load(None, environment).unwrap()).unwrap();
+    let mut session = fleet.shards.iter().next().unwrap().connect().await.unwrap();
+    assert!(session.is_pooled());
+    let message = Message::vouched("BEGIN; SELECT pg_catalog.pg_sleep(600); COMMIT");
+    let cut = async {
+        until("it is asleep", async || asleep(small).await == 1).await;
+        fleet.shards.cut().cancel();
+    };
+    let sent = async {
+        let error = session.ask(&message, Watch::default(), &mut None).await;
+        (error.unwrap_err(), asleep(small).await == 1)
+    };
+    tokio::join!(sent, cut).0
+}
+
+#[tokio::test]
+async fn what_runs_behind_it_is_cancelled_by_the_way_past_it() {
+    for settings in KINDS {
+        let small = small(0).await;
+        let direct = small.database.url.clone();
+        let Some(pooler) = Pooler::start(&direct, settings).await else {
+            return;
+        };
+        let (error, runs) = cut(&pooler, &small, Some(&direct)).await;
+        assert!(matches!(error, SessionError::Cancelled(_)), "{error}");
+        let error = error.into_error();
+        assert_eq!(
+            error.detail.as_deref(),
+            Some("it was cancelled on the server")
+        );
+        assert!(!error.leaves_running() && !runs);
+
+        // Without one, nobody claims that it was: the pooler ends it, once it has noticed.
+        let (error, runs) = cut(&pooler, &small, None).await;
+        let error = error.into_error();
+        let said = "it could not be cancelled on the server: a pooler is in between, and no `direct_url` leads past it";
+        assert_eq!(error.detail.as_deref(), Some(said));
+        assert!(error.leaves_running() && runs);
+        until("nobody is asleep", async || asleep(&small).await == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_way_past_it_that_is_away_ends_nothing() {
+    let small = small(0).await;
+    let Some(pooler) = Pooler::start(&small.database.url, "").await else {
+        return;
+    };
+    let pooled = pooler.url_for(&small.database.url);
+    let shard = shard(&[
+        ("TENANTRY__HOME__URL", &pooled),
+        (
+            "TENANTRY__HOME__DIRECT_URL",
+            "postgres://nobody@127.0.0.1:1/nothing",
+        ),
+    ]);
+    let mut session = shard.connect().await.unwrap();
+    let watch = Watch {
+        look: Duration::from_millis(10),
+        silence: Duration::from_millis(50),
+        ..Watch::default()
+    };
+    let message = Message::vouched("SELECT pg_catalog.pg_sleep(0.5)");
+    let outcome = session.ask(&message, watch, &mut None).await;
+    assert!(matches!(outcome, Ok(Outcome::Done)), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_transaction_is_not_begun_without_a_way_past_it() {
+    let small = small(1).await;
+    let Some(pooler) = Pooler::start(&small.database.url, "").await else {
+        return;
+    };
+    for tenant in ["acme", "bolt"] {
+        small.add(tenant).await;
+    }
+    let up = "-- tenantry: no-transaction\ncreate index concurrently i on t1 ((1));";
+    small.write("tenant/2-index.up.sql", up);
+    small.write("tenant/2-index.down.sql", "drop index i;");
+    let screen = through(&pooler, &small, &["up", "--concurrency", "1"]);
+    assert!(screen.starts_with("exit 1\n"), "{screen}");
+    for said in [
+        "set `home.direct_url` to a URL",
+        "1 tenant was not begun: it would fail everywhere alike",
+        "what failed was not begun; to try again",
+    ] {
+        assert!(screen.contains(said), "{said}: {screen}");
+    }
+    for wrong in ["cleared up", "the script fails", "rolled back"] {
+        assert!(!screen.contains(wrong), "{wrong}: {screen}");
+    }
+
+    let screen = through(&pooler, &small, &["tenant", "add", "coral"]);
+    assert!(screen.starts_with("exit 1\n"), "{screen}");
+    for said in [
+        "set `home.direct_url` to a URL",
+        "tenant coral stays in state provisioning",
+        "`tenantry tenant add coral --shard main` goes on with it",
+        "`tenantry tenant retire coral` takes it away",
+    ] {
+        assert!(screen.contains(said), "{said}: {screen}");
+    }
+    assert!(!screen.contains("cleared up"), "{screen}");
+    // Both are so.
+    let small = small.reopened();
+    assert!(
+        small
+            .text(&["tenant", "add", "coral", "--shard", "main"])
+            .starts_with("exit code 0")
+    );
+    through(&pooler, &small, &["tenant", "add", "dune"]);
+    let retired = through(&pooler, &small, &["tenant", "retire", "dune", "--yes"]);
+    assert!(retired.starts_with("exit 0"), "{retired}");
 }

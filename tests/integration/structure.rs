@@ -1,7 +1,9 @@
 use sqlx::{AssertSqlSafe, Connection, PgConnection, raw_sql};
 use tenantry::{
     sql::Ident,
-    structure::{Detail, Kind, ObjectKey, Snapshot, StructureError, detailed, diff, snapshot},
+    structure::{
+        Detail, Kind, ObjectKey, Snapshot, StructureError, detailed, diff, snapshot, write,
+    },
 };
 
 use crate::support::{Database, database};
@@ -194,6 +196,30 @@ async fn a_grant_that_was_taken_back_leaves_no_trace() {
         .await
         .unwrap();
     assert_eq!(words(&before, &after), [""; 0]);
+}
+
+#[tokio::test]
+async fn owners_and_the_comment_on_the_schema_are_written() {
+    let mut conn = database().await.connect().await;
+    let [acme, copy] = ["acme", "copy"].map(ident);
+    let all = "CREATE TYPE mood AS ENUM ('ok'); CREATE SEQUENCE ticket; CREATE TABLE orders (id bigserial);
+         CREATE FUNCTION f(mood) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE VIEW open AS SELECT id FROM orders;
+         COMMENT ON SCHEMA acme IS '100 % of <schema>''s';
+         ALTER TYPE mood OWNER TO pg_monitor; ALTER TABLE orders OWNER TO pg_monitor; ALTER VIEW open OWNER TO pg_monitor;
+         ALTER SEQUENCE ticket OWNER TO pg_monitor; ALTER FUNCTION f(mood) OWNER TO pg_monitor;
+         GRANT SELECT ON orders TO PUBLIC; ALTER SCHEMA acme OWNER TO pg_monitor";
+    create(&mut conn, &acme, all).await;
+    let original = detailed(&mut conn, &acme, Detail::EVERYTHING)
+        .await
+        .unwrap();
+    create(&mut conn, &copy, "").await;
+    for statement in write(&original).unwrap() {
+        change(&mut conn, &statement.sql).await;
+    }
+    let copied = detailed(&mut conn, &copy, Detail::EVERYTHING)
+        .await
+        .unwrap();
+    assert_eq!(words(&original, &copied), [""; 0]);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use self::postcondition::Postcondition;
 use super::{
-    Limits, Place, Rung, Template,
+    Limits, Place, Rung, Template, Turn,
     compile::{BEGIN, CHECK, LEFT, OWN},
     cut,
     template::{Origin, milliseconds},
@@ -144,6 +144,30 @@ impl Alone {
         Ok(messages)
     }
 
+    /// The same for a copy, without anything that keeps the record.
+    pub(super) fn turns(&self, head: &Head) -> Result<Vec<Turn>, InvalidIdent> {
+        let mut turns = Vec::new();
+        for (number, single) in self.single.iter().enumerate() {
+            let (is_transaction, sent) = match &single.how {
+                How::Recorded(template) => (true, template.singly(head)?),
+                How::Bare(bare) => {
+                    let mut clear = Template::default();
+                    clear.clear();
+                    let parts = [&bare.settings, &bare.statement, &clear];
+                    let sent = parts.map(|template| template.singly(head));
+                    let sent: Result<Vec<_>, _> = sent.into_iter().collect();
+                    (false, sent?.concat())
+                }
+            };
+            turns.push(Turn {
+                is_transaction,
+                migrations: usize::from(number + 1 == self.single.len()),
+                sent,
+            });
+        }
+        Ok(turns)
+    }
+
     /// Which statement comes after `done` others, for people.
     fn nth(&self, done: usize) -> String {
         let total = self.single.len();
@@ -209,7 +233,7 @@ fn recorded(origin: &Origin, done: usize, limits: &Limits, audit: bool) -> Templ
         .own(BEGIN)
         .guard("enter_statement", &format!(", {done}"));
     if audit {
-        template.call("watch", "");
+        template.watch(limits);
     }
     template
         .search_path(&limits.extra_search_path)

@@ -17,7 +17,7 @@ pub(super) struct Setback {
     pub(super) failure: Box<Failure>,
     /// The server took no connection.
     pub(super) unreachable: bool,
-    /// The record says so already.
+    /// The record says so already, or there is nothing for it to say.
     pub(super) is_recorded: bool,
 }
 
@@ -34,8 +34,11 @@ impl From<Failure> for Setback {
 impl From<SessionError> for Setback {
     fn from(error: SessionError) -> Self {
         let unreachable = matches!(error, SessionError::Connect { .. });
+        // Nobody has begun anything, and nobody will that way.
+        let is_recorded = matches!(error, SessionError::Pooled { .. });
         Self {
             unreachable,
+            is_recorded,
             ..lost(error).into()
         }
     }

@@ -156,7 +156,9 @@ fn left(scope: &ScopeReport, stopped: bool, groups: &[FailureGroup<'_>]) -> Vec<
 
 /// What ended the run before those whose shard is well.
 fn why_not(stopped: bool, groups: &[FailureGroup<'_>]) -> &'static str {
-    if any(groups, &[Fault::Author]) {
+    if groups.iter().any(is_unsent) {
+        "it would fail everywhere alike"
+    } else if any(groups, &[Fault::Author]) {
         "the script fails everywhere alike"
     } else if any(groups, &[Fault::Escaped, Fault::Foreign]) {
         "the script would do the same there"
@@ -172,11 +174,24 @@ fn fate(groups: &[FailureGroup<'_>], set: &MigrationSet) -> &'static str {
     let in_steps = |group: &FailureGroup<'_>| has_no_transaction(group, set);
     if any(groups, &[Fault::Escaped, Fault::Dirty]) {
         "a schema is marked dirty: look at it first (`tenantry repair`)"
+    } else if groups.iter().any(is_unsent) {
+        "what failed was not begun"
+    } else if groups
+        .iter()
+        .any(|group| group.example.error.leaves_running())
+    {
+        "what could not be cancelled is committed or rolled back when it ends: `tenantry status` tells"
     } else if groups.iter().any(in_steps) {
         "what failed was undone, or is gone on with by the next run"
     } else {
         "what failed was rolled back"
     }
+}
+
+/// Whether it was not even sent, for something that is wrong for all of them and in no script: a way past a pooler is missing.
+fn is_unsent(group: &FailureGroup<'_>) -> bool {
+    let failure = group.example;
+    failure.fault == Fault::Author && failure.place.is_none() && failure.error.code.is_empty()
 }
 
 /// Whether what failed is carried statement by statement, as far as the files tell.
@@ -243,11 +258,12 @@ mod tests {
         };
         let dirty = "a schema is marked dirty: look at it first (`tenantry repair`)";
         let back = "what failed was rolled back";
+        let unsent = "what failed was not begun";
         for (fault, stopped, why, what_now, goes_on) in [
             (Fault::Tenant, false, "--max-failures", back, true),
             (Fault::Tenant, true, "asked to stop", back, true),
             (Fault::Dirty, false, "--max-failures", dirty, true),
-            (Fault::Author, false, "everywhere alike", back, false),
+            (Fault::Author, false, "everywhere alike", unsent, false),
             (Fault::Escaped, false, "the same there", dirty, false),
             (Fault::Foreign, true, "the same there", back, false),
             (

@@ -8,6 +8,7 @@ mod snippet;
 mod summary;
 
 pub(super) use retry::{Retry, for_shell};
+pub(super) use snippet::render as excerpt;
 pub(super) use summary::Work;
 
 use std::collections::BTreeMap;
@@ -145,7 +146,7 @@ fn merged(refusals: &[(Refusal, usize)]) -> Vec<(&Refusal, usize)> {
     merged
 }
 
-fn refused(refusal: &Refusal, whom: &str, output: &Output) {
+pub(super) fn refused(refusal: &Refusal, whom: &str, output: &Output) {
     if let Refusal::Problems(problems) = refusal {
         for problem in problems {
             output.problem(problem, Severity::Error);

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The whole report, without a last line break. `example` names the target that it is about.
-pub(super) fn render(failure: &Failure, example: Option<&str>, paint: Paint) -> String {
+pub(in crate::cli) fn render(failure: &Failure, example: Option<&str>, paint: Paint) -> String {
     let error = &failure.error;
     let pointed = error.position.is_some();
     let source = failure

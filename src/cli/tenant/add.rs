@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use crate::{
     cli::{context::Context, error::CliError, exit::ExitCode, human},
+    fleet::Fleet,
     migration::Version,
-    provision::{self, Because},
-    store::tenants::{Labels, Tenant},
-    tenant::ShardName,
+    provision::{self, Because, ProvisionError},
+    store::tenants::{self, Labels, Tenant},
+    tenant::{ShardName, TenantName, TenantState},
 };
 
 /// What `tenant add` takes.
@@ -47,7 +48,10 @@ impl Add {
         let placement = provision::place(&fleet, &name, shard.as_ref()).await?;
         let shard = placement.shard;
         let labels: Labels = self.labels.into_iter().collect();
-        let tenant = provision::add(&fleet, &name, &shard.name, &labels).await?;
+        let tenant = match provision::add(&fleet, &name, &shard.name, &labels).await {
+            Ok(tenant) => tenant,
+            Err(why) => return Err(unbuilt(&fleet, &name, why).await),
+        };
         let elapsed = start.elapsed();
         let version = fleet.tenant.latest().map(|migration| migration.version);
         let added = Added {
@@ -79,6 +83,26 @@ impl Add {
             ));
         }
         Ok(ExitCode::Done)
+    }
+}
+
+/// The error, with what is left of the tenant where it was registered before.
+async fn unbuilt(fleet: &Fleet, name: &TenantName, why: ProvisionError) -> CliError {
+    let registered = async {
+        let mut home = fleet.home().await.ok()?;
+        let tenant = tenants::get(home.connection(), name).await.ok()?;
+        home.close().await;
+        tenant
+    };
+    match registered.await {
+        // On another shard, where it is said so already.
+        _ if matches!(why, ProvisionError::Shard(_)) => why.into(),
+        Some(tenant) if tenant.state == TenantState::Provisioning => CliError::Begun {
+            name: name.to_string(),
+            shard: tenant.shard.to_string(),
+            why: Box::new(why.into()),
+        },
+        _ => why.into(),
     }
 }
 

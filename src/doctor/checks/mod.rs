@@ -8,6 +8,7 @@ mod durability;
 mod encoding;
 mod idle_in_transaction;
 mod invalid_indexes;
+mod leftover_copies;
 mod leftover_locks;
 mod lock_table;
 mod monitoring;
@@ -33,9 +34,9 @@ pub use self::{
     catalog_size::CatalogSize, clock::Clock, connections::Connections,
     create_schemas::CreateSchemas, durability::Durability, encoding::Encoding,
     idle_in_transaction::IdleInTransaction, invalid_indexes::InvalidIndexes,
-    leftover_locks::LeftoverLocks, lock_table::LockTable, monitoring::Monitoring,
-    old_transactions::OldTransactions, own_tables::OwnTables, pooler::Pooler,
-    prepared_transactions::PreparedTransactions, public_schemas::PublicSchemas,
+    leftover_copies::LeftoverCopies, leftover_locks::LeftoverLocks, lock_table::LockTable,
+    monitoring::Monitoring, old_transactions::OldTransactions, own_tables::OwnTables,
+    pooler::Pooler, prepared_transactions::PreparedTransactions, public_schemas::PublicSchemas,
     read_only::ReadOnly, record::Record, role_settings::RoleSettings,
     server_version::ServerVersion, superuser::Superuser, tables_version::TablesVersion,
     unknown_schemas::UnknownSchemas, vacuum::Vacuum,
@@ -67,6 +68,7 @@ pub static CHECKS: &[&dyn Check] = &[
     &Record,
     &UnknownSchemas,
     &InvalidIndexes,
+    &LeftoverCopies,
     &LeftoverLocks {
         older_than: Duration::from_secs(60),
     },

@@ -325,7 +325,8 @@ $$;
 -- The audit: which relations outside its schema did a script change? Told by the locks of its own transaction, so it sees
 -- tables, indexes, sequences and views; not functions, types, privileges, nor what was only read.
 
--- What belongs to the schema, with indexes and TOAST; by what depends on it, for which there is an index.
+-- What belongs to the schema, with indexes, TOAST and what stands behind composite types; by what depends on it, for which
+-- there is an index.
 create function tenantry.relations_of(p_schema oid) returns setof oid
 language sql stable as $$
     with listed as (
@@ -339,28 +340,37 @@ language sql stable as $$
     select oid from tables
     union all
     select i.indexrelid from tables join pg_catalog.pg_index i on i.indrelid = tables.oid
+    union all
+    select t.typrelid
+      from pg_catalog.pg_depend d join pg_catalog.pg_type t on t.oid = d.objid
+     where d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass and d.refobjid = p_schema
+       and d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass and t.typrelid <> 0
 $$;
 
 -- Adds to the tables that the schema's foreign keys refer to, or did when this was called before. The first key that
--- refers to a table changes its row in pg_class: which version of the row it was is kept, to tell that from later changes.
+-- refers to a table changes its row in pg_class: which version of the row it was is kept, to tell that from later changes,
+-- even when the key is dropped again.
 create procedure tenantry.note_parents(p_schema oid)
 language plpgsql as $$
 declare
     before text := coalesce(pg_catalog.current_setting('tenantry.parents', true), '');
 begin
     perform pg_catalog.set_config('tenantry.parents',
-        pg_catalog.concat_ws(' ', nullif(before, ''), pg_catalog.string_agg(distinct c.oid::text, ' ')), true),
-            pg_catalog.set_config('tenantry.parent_rows', pg_catalog.string_agg(distinct c.oid::text || c.ctid::text, ' '), true)
-      from tenantry.relations_of(p_schema) as r(oid)
-      join pg_catalog.pg_constraint k on k.conrelid = r.oid and k.contype = 'f'
-      join pg_catalog.pg_class c on c.oid = k.confrelid;
+        coalesce(pg_catalog.string_agg(c.oid::text, ' '), ''), true),
+            pg_catalog.set_config('tenantry.parent_rows', pg_catalog.string_agg(c.oid::text || c.ctid::text, ' '), true)
+      from (select p.oid::oid from pg_catalog.unnest(pg_catalog.string_to_array(before, ' ')) as p(oid)
+            union
+            select k.confrelid
+              from tenantry.relations_of(p_schema) as r(oid)
+              join pg_catalog.pg_constraint k on k.conrelid = r.oid and k.contype = 'f') as p(oid)
+      join pg_catalog.pg_class c on c.oid = p.oid;
 end
 $$;
 
--- Before the scripts: what belongs to the schema, else what they drop could not be told from what others lose. The OID of
--- a large object that is gone at once marks where new ones begin (until the counter wraps around, after four thousand
--- million): a rewrite drops tables that it has made itself.
-create procedure tenantry.watch(p_schema oid, p_name text)
+-- Before the scripts: what belongs to the schema and to those that may be changed too, else what they drop could not be told
+-- from what others lose. The OID of a large object that is gone at once marks where new ones begin (until the counter wraps
+-- around, after four thousand million): a rewrite drops tables that it has made itself.
+create procedure tenantry.watch(p_schema oid, p_name text, p_writable text[])
 language plpgsql as $$
 declare
     mark oid := pg_catalog.lo_create(0);
@@ -368,7 +378,8 @@ begin
     perform pg_catalog.lo_unlink(mark);
     perform pg_catalog.set_config('tenantry.known', mark::text, true),
             pg_catalog.set_config('tenantry.own', coalesce(pg_catalog.string_agg(r.oid::text, ' '), ''), true)
-      from tenantry.relations_of(p_schema) as r(oid);
+      from (select p_schema union select n.oid from pg_catalog.pg_namespace n where n.nspname = any (p_writable)) as s(oid),
+           tenantry.relations_of(s.oid) as r(oid);
     call tenantry.note_parents(p_schema);
 end
 $$;
@@ -394,9 +405,10 @@ declare
     mark oid := pg_catalog.current_setting('tenantry.known');
     foreigners text;
 begin
-    select pg_catalog.string_agg(distinct case when c.oid is null
-               then pg_catalog.format('a relation that is gone now (OID %s)', l.relation)
-               else pg_catalog.format('%I.%I', n.nspname, c.relname) end, ', ') into foreigners
+    select nullif(pg_catalog.concat_ws(', ',
+               pg_catalog.string_agg(distinct pg_catalog.format('%I.%I', n.nspname, c.relname), ', ') filter (where c.oid is not null),
+               'relations that are gone now (OID '
+                   || pg_catalog.string_agg(distinct l.relation::text, ', ') filter (where c.oid is null) || ')'), '') into foreigners
       from pg_catalog.pg_locks l
       left join pg_catalog.pg_class c on c.oid = l.relation
       left join pg_catalog.pg_namespace n on n.oid = c.relnamespace

@@ -1,7 +1,7 @@
 //! Aggregates: PostgreSQL cannot write their definition, so that it is put together here.
 
 use super::{ObjectKey, Phase, Properties, WriteError, Writer, required};
-use crate::sql::Literal;
+use crate::{sql::Literal, structure::names::split};
 
 /// How a property stands in `CREATE AGGREGATE`.
 #[derive(Debug, Clone, Copy)]
@@ -62,9 +62,7 @@ impl Writer<'_> {
             parts.push(match form {
                 Form::Plain => format!("{word} = {value}"),
                 Form::Function => {
-                    let name = value
-                        .split_once('(')
-                        .map_or(value.as_str(), |(name, _)| name);
+                    let name = split(value, "(")[0];
                     format!("{word} = {name}")
                 }
                 Form::Text => format!("{word} = {}", Literal::new(value)?),
@@ -82,7 +80,7 @@ impl Writer<'_> {
             self.signature(key)?,
             parts.join(", ")
         );
-        self.add(Phase::Routine, text);
+        self.add(Phase::Routine, text)?;
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! What an object is called in a statement that is about it, such as `COMMENT ON` or `ALTER`.
 
 use super::{Kind, ObjectKey, WriteError, Writer, ident, table_of, unwritable};
-use crate::sql::Ident;
+use crate::{sql::Ident, structure::unqualified::OWN};
 
 impl Writer<'_> {
     /// What it is and its name: `TABLE "orders"`, `TRIGGER "touched" ON "orders"`.
@@ -12,7 +12,7 @@ impl Writer<'_> {
             kind => kind.to_string().to_uppercase(),
         };
         let name = match key.kind {
-            Kind::Schema => return Err(unwritable(key, "its name is not known here")),
+            Kind::Schema => OWN.to_owned(),
             Kind::Column => format!("{}.{}", ident(table_of(key)?)?, ident(&key.name)?),
             Kind::Constraint | Kind::Trigger | Kind::Rule | Kind::Policy => {
                 format!("{} ON {}", ident(&key.name)?, ident(table_of(key)?)?)
@@ -27,6 +27,7 @@ impl Writer<'_> {
                 format!("{name} USING {method}")
             }
             Kind::Cast => format!("({})", key.name),
+            Kind::Type => self.named(key, &key.name)?,
             _ => ident(&key.name)?.to_string(),
         };
         Ok(format!("{word} {name}"))
@@ -35,13 +36,9 @@ impl Writer<'_> {
     /// Name and arguments of a routine. Those that an aggregate orders by stand apart, and `*` is what one without arguments
     /// takes.
     pub(super) fn signature(&self, key: &ObjectKey) -> Result<String, WriteError> {
-        let (name, types) = key
-            .name
-            .split_once('(')
-            .ok_or_else(|| unwritable(key, "its arguments are not known"))?;
-        let name = ident(name)?;
+        let (name, types) = self.name_and_types(key)?;
         if key.kind != Kind::Aggregate {
-            return Ok(format!("{name}({types}"));
+            return Ok(format!("{name}({types})"));
         }
         let properties = self.snapshot.get(key);
         let arguments = properties.and_then(|properties| properties.get("arguments"));
@@ -49,6 +46,18 @@ impl Writer<'_> {
             None | Some("") => format!("{name}(*)"),
             Some(arguments) => format!("{name}({arguments})"),
         })
+    }
+
+    /// The name of a routine, and the types of its arguments.
+    pub(super) fn name_and_types(&self, key: &ObjectKey) -> Result<(String, &str), WriteError> {
+        let properties = self.snapshot.get(key);
+        let known = properties.and_then(|properties| {
+            let types = properties.get("types")?;
+            let name = key.name.strip_suffix(')')?.strip_suffix(types.as_str())?;
+            Some((name.strip_suffix('(')?, types))
+        });
+        let (name, types) = known.ok_or_else(|| unwritable(key, "its arguments are not known"))?;
+        Ok((self.named(key, name)?, types))
     }
 }
 

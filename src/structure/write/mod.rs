@@ -4,12 +4,22 @@
 //! alone, so whoever runs them has to try. What cannot be written is refused, never left out.
 
 mod aggregate;
+mod arrays;
 mod called;
+mod column;
 mod object;
+mod own;
+mod privileges;
 mod rare;
 mod table;
+mod types;
 
-use super::{Kind, ObjectKey, Properties, Snapshot};
+use std::cmp::Reverse;
+
+use arrays::kept_whole;
+use own::with_name;
+
+use super::{Kind, ObjectKey, Properties, Snapshot, names::unquoted, unqualified::OWN};
 use crate::sql::{Ident, InvalidIdent, Literal, NulByte};
 
 /// What keeps a structure from being written as SQL.
@@ -31,17 +41,37 @@ pub enum WriteError {
     Text(#[from] NulByte),
 }
 
-/// One statement a text, without the semicolon at its end. Names come without the schema's.
+/// A part of a structure as SQL, without a semicolon at its end. Names come without the schema's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Its text.
+    pub sql: String,
+    /// The same in several statements, for what stands in a circle, such as a table whose default calls a function that
+    /// reads the table; empty where there is no other way to say it.
+    pub apart: Vec<String>,
+}
+
+/// The statements that make the structure.
 ///
 /// # Errors
 /// Where anything in the snapshot cannot be written.
-pub fn write(snapshot: &Snapshot) -> Result<Vec<String>, WriteError> {
+pub fn write(snapshot: &Snapshot) -> Result<Vec<Statement>, WriteError> {
+    let mut told = snapshot
+        .objects()
+        .flat_map(|(_, properties)| properties.keys());
     let mut writer = Writer {
         snapshot,
+        tells_privileges: told.any(|property| property.starts_with("privileges of ")),
         phases: Default::default(),
+        references: Vec::new(),
     };
     for (key, properties) in snapshot.objects() {
         writer.object(key, properties)?;
+    }
+    // The reference of a partition first: that of the whole then takes it for its own, and makes none of another name.
+    writer.references.sort_by_key(|(depth, _)| Reverse(*depth));
+    for (_, reference) in std::mem::take(&mut writer.references) {
+        writer.add(Phase::Reference, reference)?;
     }
     Ok(writer.phases.into_iter().flatten().collect())
 }
@@ -57,29 +87,79 @@ enum Phase {
     Table,
     Ownership,
     Constraint,
+    /// Partitions come to their parents with all that a parent would hand down to them, but for keys and indexes: the
+    /// right ones of those are named to it.
+    Family,
+    Key,
+    KeyOfPart,
     Reference,
     View,
     Index,
-    Family,
+    IndexOfPart,
     Behaviour,
+    /// What a parent has handed down may be turned off in a partition.
+    Enabling,
     Comment,
+    Privilege,
+    Owner,
 }
 
-const PHASES: usize = Phase::Comment as usize + 1;
+const PHASES: usize = Phase::Owner as usize + 1;
 
 struct Writer<'a> {
     snapshot: &'a Snapshot,
-    phases: [Vec<String>; PHASES],
+    /// Whether an object without any is one that nobody has any to.
+    tells_privileges: bool,
+    phases: [Vec<Statement>; PHASES],
+    /// Foreign keys, with the depth of their tables.
+    references: Vec<(usize, String)>,
 }
 
-impl Writer<'_> {
-    fn add(&mut self, phase: Phase, statement: String) {
+impl<'a> Writer<'a> {
+    fn add(&mut self, phase: Phase, sql: String) -> Result<(), WriteError> {
+        self.add_or_apart(phase, sql, Vec::new())
+    }
+
+    fn add_or_apart(
+        &mut self,
+        phase: Phase,
+        sql: String,
+        apart: Vec<String>,
+    ) -> Result<(), WriteError> {
+        let finished = |sql: String| with_name(kept_whole(&sql));
+        let statement = Statement {
+            sql: finished(sql)?,
+            apart: apart.into_iter().map(finished).collect::<Result<_, _>>()?,
+        };
         self.phases[phase as usize].push(statement);
+        Ok(())
+    }
+
+    /// The name of a type or function in a statement that looks for it.
+    fn named(&self, key: &ObjectKey, name: &str) -> Result<String, WriteError> {
+        let properties = self.snapshot.get(key);
+        let shadows = properties.is_some_and(|p| p.contains_key("shadows"));
+        let name = ident(name)?;
+        Ok(if shadows {
+            format!("{OWN}.{name}")
+        } else {
+            name.to_string()
+        })
     }
 
     fn object(&mut self, key: &ObjectKey, properties: &Properties) -> Result<(), WriteError> {
+        let is_type_or_routine = matches!(
+            key.kind,
+            Kind::Type | Kind::Function | Kind::Procedure | Kind::Aggregate
+        );
+        if !is_type_or_routine && properties.contains_key("shadows") {
+            return Err(unwritable(
+                key,
+                "it has the name of one of PostgreSQL's own",
+            ));
+        }
         match key.kind {
-            Kind::Schema => return Err(unwritable(key, "its name is not known here")),
+            Kind::Schema => {}
             Kind::Type => self.a_type(key, properties)?,
             Kind::Sequence => self.sequence(key, properties)?,
             Kind::Table => self.table(key, properties)?,
@@ -89,11 +169,11 @@ impl Writer<'_> {
             Kind::Index => self.index(key, properties)?,
             Kind::Statistics => {
                 let definition = required(key, properties, "definition")?;
-                self.add(Phase::Index, definition.to_owned());
+                self.add(Phase::Index, definition.to_owned())?;
                 if let Some(target) = properties.get("statistics target") {
                     let name = ident(&key.name)?;
                     let text = format!("ALTER STATISTICS {name} SET STATISTICS {target}");
-                    self.add(Phase::Behaviour, text);
+                    self.add(Phase::Behaviour, text)?;
                 }
             }
             Kind::Function | Kind::Procedure => self.routine(key, properties)?,
@@ -110,20 +190,30 @@ impl Writer<'_> {
             | Kind::TextSearchConfiguration
             | Kind::Conversion => self.rare(key, properties)?,
         }
-        match properties.get("comment") {
-            Some(comment) => self.comment(key, comment),
-            None => Ok(()),
+        if let Some(comment) = properties.get("comment") {
+            self.comment(key, comment)?;
         }
+        self.privileges(key, properties)
     }
 
     fn comment(&mut self, key: &ObjectKey, comment: &str) -> Result<(), WriteError> {
         let (what, comment) = (self.called(key)?, Literal::new(comment)?);
-        self.add(Phase::Comment, format!("COMMENT ON {what} IS {comment}"));
+        self.add(Phase::Comment, format!("COMMENT ON {what} IS {comment}"))?;
         Ok(())
     }
 
+    /// How many tables this one is a partition of, each within the next.
+    fn depth(&self, table: &str) -> usize {
+        let of = self.of(Kind::Table, None, table);
+        let part = of.filter(|of| of.contains_key("partition bound"));
+        match part.and_then(|part| part.get("parents")) {
+            Some(parent) => 1 + self.depth(&unquoted(parent)),
+            None => 0,
+        }
+    }
+
     /// The properties of another object.
-    fn of(&self, kind: Kind, table: Option<&str>, name: &str) -> Option<&Properties> {
+    fn of(&self, kind: Kind, table: Option<&str>, name: &str) -> Option<&'a Properties> {
         self.snapshot.get(&ObjectKey {
             kind,
             table: table.map(str::to_owned),

@@ -1,77 +1,9 @@
 //! What stands beside tables: types, sequences, functions, views, triggers, policies.
 
-use super::{
-    Kind, ObjectKey, Phase, Properties, WriteError, Writer, ident, required, table_of, unwritable,
-};
-use crate::sql::Literal;
-
-/// How the schema itself is named in what a function sets.
-const OWN: &str = "<schema>";
+use super::{Kind, ObjectKey, Phase, Properties, WriteError, Writer, ident, required, table_of};
+use crate::structure::{names::table_and_column, unqualified::OWN};
 
 impl Writer<'_> {
-    pub(super) fn is_domain(&self, key: &ObjectKey) -> bool {
-        let properties = self.snapshot.get(key);
-        properties.is_some_and(|p| p.get("kind").is_some_and(|kind| kind == "domain"))
-    }
-
-    pub(super) fn a_type(
-        &mut self,
-        key: &ObjectKey,
-        properties: &Properties,
-    ) -> Result<(), WriteError> {
-        let name = ident(&key.name)?;
-        let get = |property: &str| properties.get(property).map_or("", String::as_str);
-        let text = match get("kind") {
-            "enum" => format!("CREATE TYPE {name} AS ENUM ({})", get("labels")),
-            "composite" => format!("CREATE TYPE {name} AS ({})", get("attributes")),
-            "range" => range(key, properties)?,
-            "shell" => format!("CREATE TYPE {name}"),
-            "domain" => {
-                let mut text = format!("CREATE DOMAIN {name} AS {}", get("base type"));
-                if let Some(collation) = properties.get("collation") {
-                    text += &format!(" COLLATE {collation}");
-                }
-                if let Some(default) = properties.get("default") {
-                    text += &format!(" DEFAULT {default}");
-                }
-                if get("not null") == "yes" {
-                    text += " NOT NULL";
-                }
-                if let Some(constraints) = properties.get("constraints") {
-                    text += &format!(" {constraints}");
-                }
-                text
-            }
-            _ => return Err(unwritable(key, "it is a type of another kind")),
-        };
-        self.add(Phase::Type, text);
-        self.comments_within(key, properties)
-    }
-
-    /// Comments on the attributes of a composite type, and on the constraints of a domain.
-    fn comments_within(
-        &mut self,
-        key: &ObjectKey,
-        properties: &Properties,
-    ) -> Result<(), WriteError> {
-        let name = ident(&key.name)?;
-        let is_domain = self.is_domain(key);
-        for (property, comment) in properties {
-            let Some(part) = property.strip_prefix("comment on ") else {
-                continue;
-            };
-            let part = ident(part)?;
-            let what = if is_domain {
-                format!("CONSTRAINT {part} ON DOMAIN {name}")
-            } else {
-                format!("COLUMN {name}.{part}")
-            };
-            let comment = Literal::new(comment)?;
-            self.add(Phase::Comment, format!("COMMENT ON {what} IS {comment}"));
-        }
-        Ok(())
-    }
-
     pub(super) fn sequence(
         &mut self,
         key: &ObjectKey,
@@ -80,19 +12,18 @@ impl Writer<'_> {
         let name = ident(&key.name)?;
         let owner = properties
             .get("owned by")
-            .and_then(|owner| owner.rsplit_once('.'));
+            .and_then(|owner| table_and_column(owner));
         if let Some((table, column)) = owner {
-            let column_of = self.of(Kind::Column, Some(table), column);
-            if column_of.is_some_and(|column| column.contains_key("identity")) {
-                // Made with its column.
-                return Ok(());
+            let column_of = self.of(Kind::Column, Some(&table), &column);
+            if let Some(column) = column_of.filter(|column| column.contains_key("identity")) {
+                return self.sequence_of_identity(key, properties, column);
             }
             let owned = format!(
                 "ALTER SEQUENCE {name} OWNED BY {}.{}",
-                ident(table)?,
-                ident(column)?
+                ident(&table)?,
+                ident(&column)?
             );
-            self.add(Phase::Ownership, owned);
+            self.add(Phase::Ownership, owned)?;
         }
         let unlogged = match properties.get("persistence").map(String::as_str) {
             Some("unlogged") => "UNLOGGED ",
@@ -103,8 +34,27 @@ impl Writer<'_> {
         self.add(
             Phase::Sequence,
             format!("CREATE {unlogged}SEQUENCE {name} AS {kind} {options}"),
-        );
+        )?;
         Ok(())
+    }
+
+    /// It is made with its column, and then of the same type; one that came with a copy of a table may be of another.
+    fn sequence_of_identity(
+        &mut self,
+        key: &ObjectKey,
+        properties: &Properties,
+        column: &Properties,
+    ) -> Result<(), WriteError> {
+        let kind = required(key, properties, "type")?;
+        if column.get("type").is_some_and(|of| of == kind) {
+            return Ok(());
+        }
+        let options = sequence_options(key, properties)?;
+        let name = ident(&key.name)?;
+        self.add(
+            Phase::Ownership,
+            format!("ALTER SEQUENCE {name} AS {kind} {options}"),
+        )
     }
 
     pub(super) fn routine(
@@ -117,24 +67,17 @@ impl Writer<'_> {
         let body = body.iter().filter_map(|begin| definition.find(begin)).min();
         let (head, body) = definition.split_at(body.unwrap_or(definition.len()));
         let is_own = |line: &&str| line.starts_with(" SET search_path TO ") && line.contains(OWN);
-        let Some(path) = head.lines().find(is_own) else {
-            self.add(Phase::Routine, definition.to_owned());
+        if !head.lines().any(|line| is_own(&line)) {
+            self.add(Phase::Routine, definition.to_owned())?;
             return Ok(());
-        };
-        // The name of the schema is known only where the file is run.
-        let kept: Vec<_> = head.lines().filter(|line| !is_own(line)).collect();
-        self.add(Phase::Routine, format!("{}{body}", kept.join("\n")));
+        }
+        // All that is set is set then, as its order counts.
+        let (set, kept): (Vec<_>, Vec<_>) =
+            head.lines().partition(|line| line.starts_with(" SET "));
+        self.add(Phase::Routine, format!("{}{body}", kept.join("\n")))?;
         let kind = key.kind.to_string().to_uppercase();
-        let path = path.replace('%', "%%").replace(OWN, "%1$I");
-        let text = format!(
-            "ALTER {kind} {}{path}",
-            self.signature(key)?.replace('%', "%%")
-        );
-        self.add(
-            Phase::Behaviour,
-            format!("DO $do$ BEGIN EXECUTE pg_catalog.format({}, pg_catalog.current_schema()); END $do$", Literal::new(&text)?),
-        );
-        Ok(())
+        let text = format!("ALTER {kind} {}{}", self.signature(key)?, set.concat());
+        self.add(Phase::Behaviour, text)
     }
 
     pub(super) fn view(
@@ -150,9 +93,19 @@ impl Writer<'_> {
         } else {
             "MATERIALIZED VIEW"
         };
-        let mut text = format!("CREATE {kind} {name}");
-        text += &self.storage(properties, "options")?;
-        self.add(Phase::View, format!("{text} AS\n{definition}"));
+        let (columns, query) = match only_values(definition) {
+            Some(values) => {
+                let columns = self.columns(&key.name)?;
+                let columns: Vec<_> = columns.iter().map(|c| c.name.to_string()).collect();
+                (format!(" ({})", columns.join(", ")), values)
+            }
+            None => (String::new(), definition),
+        };
+        let storage = self.storage(properties, "options")?;
+        self.add(
+            Phase::View,
+            format!("CREATE {kind} {name}{columns}{storage} AS\n{query}"),
+        )?;
         Ok(())
     }
 
@@ -162,18 +115,18 @@ impl Writer<'_> {
         properties: &Properties,
     ) -> Result<(), WriteError> {
         let table = table_of(key)?;
-        if key.kind == Kind::Trigger && self.comes_from_parent(table, key) {
-            return Ok(());
+        // A partition gets those of its parent when they are made there.
+        if !properties.contains_key("from parent") {
+            let definition = required(key, properties, "definition")?;
+            self.add(
+                Phase::Behaviour,
+                definition.trim_end_matches(';').to_owned(),
+            )?;
         }
-        let definition = required(key, properties, "definition")?;
-        self.add(
-            Phase::Behaviour,
-            definition.trim_end_matches(';').to_owned(),
-        );
-        let word = if key.kind == Kind::Trigger {
-            "TRIGGER"
+        let (only, word) = if key.kind == Kind::Trigger {
+            ("ONLY ", "TRIGGER")
         } else {
-            "RULE"
+            ("", "RULE")
         };
         let how = match properties.get("enabled").map(String::as_str) {
             Some("no") => "DISABLE",
@@ -182,25 +135,12 @@ impl Writer<'_> {
             _ => return Ok(()),
         };
         let text = format!(
-            "ALTER TABLE {} {how} {word} {}",
+            "ALTER TABLE {only}{} {how} {word} {}",
             ident(table)?,
             ident(&key.name)?
         );
-        self.add(Phase::Behaviour, text);
+        self.add(Phase::Enabling, text)?;
         Ok(())
-    }
-
-    /// A partition gets the triggers of its parent when it is attached.
-    fn comes_from_parent(&self, table: &str, trigger: &ObjectKey) -> bool {
-        let parents = self
-            .of(Kind::Table, None, table)
-            .filter(|table| table.contains_key("partition bound"))
-            .and_then(|table| table.get("parents"));
-        parents.is_some_and(|parent| {
-            let parent = parent.trim_matches('"').replace("\"\"", "\"");
-            self.of(Kind::Trigger, Some(&parent), &trigger.name)
-                .is_some()
-        })
     }
 
     pub(super) fn policy(
@@ -226,31 +166,19 @@ impl Writer<'_> {
                 text += &format!(" {word} ({condition})");
             }
         }
-        self.add(Phase::Behaviour, text);
+        self.add(Phase::Behaviour, text)?;
         Ok(())
     }
 }
 
-fn range(key: &ObjectKey, properties: &Properties) -> Result<String, WriteError> {
-    if properties.contains_key("canonical function") {
-        return Err(unwritable(key, "its canonical function is written in C"));
-    }
-    let parts = [
-        ("SUBTYPE", "subtype"),
-        ("SUBTYPE_OPCLASS", "subtype operator class"),
-        ("COLLATION", "subtype collation"),
-        ("SUBTYPE_DIFF", "subtype difference"),
-        ("MULTIRANGE_TYPE_NAME", "multirange type"),
-    ];
-    let parts: Vec<_> = parts
-        .into_iter()
-        .filter_map(|(word, property)| Some(format!("{word} = {}", properties.get(property)?)))
-        .collect();
-    let name = ident(&key.name)?;
-    Ok(format!(
-        "CREATE TYPE {name} AS RANGE ({})",
-        parts.join(", ")
-    ))
+/// The list, where the query of a view is nothing but one, to which PostgreSQL adds the names of the columns. Read again, it
+/// would be a list within a query, and written otherwise.
+fn only_values(query: &str) -> Option<&str> {
+    let query = query.strip_prefix(r#" SELECT "*VALUES*"."#)?;
+    let (_, rest) = query.split_once("\n   FROM (VALUES ")?;
+    let values = rest.strip_suffix(r#") "*VALUES*""#)?;
+    let start = query.len() - rest.len() - "VALUES ".len();
+    Some(&query[start..start + "VALUES ".len() + values.len()])
 }
 
 /// `START WITH 1 INCREMENT BY 1 …`

@@ -23,16 +23,16 @@ impl Writer<'_> {
                 self.add(
                     Phase::Extension,
                     format!("CREATE {called} VERSION {version}"),
-                );
+                )?;
             }
-            Kind::Collation => self.add(Phase::Type, collation(&called, properties)?),
+            Kind::Collation => self.add(Phase::Type, collation(&called, properties)?)?,
             Kind::Operator => self.operator(key, properties)?,
             Kind::OperatorFamily => {
-                self.add(Phase::Operator, format!("CREATE {called}"));
+                self.add(Phase::Operator, format!("CREATE {called}"))?;
                 let members = members(properties);
                 if !members.is_empty() {
                     let text = format!("ALTER {called} ADD {}", members.join(", "));
-                    self.add(Phase::Operator, text);
+                    self.add(Phase::Operator, text)?;
                 }
             }
             Kind::OperatorClass => self.operator_class(key, properties)?,
@@ -45,7 +45,7 @@ impl Writer<'_> {
                 if let Some(options) = properties.get("options") {
                     text += &format!(", {options}");
                 }
-                self.add(Phase::Type, text + ")");
+                self.add(Phase::Type, text + ")")?;
             }
             Kind::TextSearchConfiguration => self.configuration(key, properties)?,
             _ => {
@@ -60,7 +60,7 @@ impl Writer<'_> {
                     "CREATE {default}{called} FOR {from} TO {to} FROM {}",
                     get("function")?
                 );
-                self.add(Phase::Operator, text);
+                self.add(Phase::Operator, text)?;
             }
         }
         Ok(())
@@ -96,7 +96,7 @@ impl Writer<'_> {
             parts.extend(properties.get(property).map(|_| word.to_owned()));
         }
         let text = format!("CREATE OPERATOR {name} ({})", parts.join(", "));
-        self.add(Phase::Operator, text);
+        self.add(Phase::Operator, text)?;
         Ok(())
     }
 
@@ -123,7 +123,7 @@ impl Writer<'_> {
             get("family")?,
             items.join(", ")
         );
-        self.add(Phase::Operator, text);
+        self.add(Phase::Operator, text)?;
         Ok(())
     }
 
@@ -142,7 +142,7 @@ impl Writer<'_> {
         self.add(
             Phase::Operator,
             format!("CREATE CAST ({}) {how}{context}", key.name),
-        );
+        )?;
         Ok(())
     }
 
@@ -156,14 +156,14 @@ impl Writer<'_> {
         self.add(
             Phase::Operator,
             format!("CREATE {called} (PARSER = {parser})"),
-        );
+        )?;
         for (property, dictionaries) in properties {
             if let Some(token) = property.strip_prefix("dictionaries for ") {
                 let text = format!(
                     "ALTER {called} ADD MAPPING FOR {} WITH {dictionaries}",
                     ident(token)?
                 );
-                self.add(Phase::Operator, text);
+                self.add(Phase::Operator, text)?;
             }
         }
         Ok(())

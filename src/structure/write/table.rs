@@ -1,9 +1,9 @@
 //! Tables, with their columns, constraints and indexes.
 
 use super::{
-    Kind, ObjectKey, Phase, Properties, WriteError, Writer, ident, object::sequence_options,
-    required, table_of, unwritable,
+    Kind, ObjectKey, Phase, Properties, WriteError, Writer, ident, required, table_of, unwritable,
 };
+use crate::structure::names::split;
 
 impl Writer<'_> {
     pub(super) fn table(
@@ -19,12 +19,27 @@ impl Writer<'_> {
             _ => "TABLE",
         };
         let columns = self.columns(&key.name)?;
-        let columns = if columns.is_empty() {
-            String::new()
-        } else {
-            format!("\n    {}\n", columns.join(",\n    "))
+        let (mut whole, mut without) = (Vec::new(), Vec::new());
+        let mut defaults = Vec::new();
+        for column in &columns {
+            whole.push(column.text(true));
+            without.push(column.text(false));
+            if let Some(default) = column.default {
+                let column = &column.name;
+                defaults.push(format!(
+                    "ALTER TABLE ONLY {name} ALTER COLUMN {column} SET DEFAULT {default}"
+                ));
+            }
+        }
+        let head = |columns: Vec<String>| {
+            let columns = if columns.is_empty() {
+                String::new()
+            } else {
+                format!("\n    {}\n", columns.join(",\n    "))
+            };
+            format!("CREATE {kind} {name} ({columns})")
         };
-        let mut text = format!("CREATE {kind} {name} ({columns})");
+        let mut text = String::new();
         if let Some(server) = get("server") {
             text += &format!(" SERVER {}", ident(server)?);
             text += &in_brackets(" OPTIONS", get("options"));
@@ -33,7 +48,12 @@ impl Writer<'_> {
             text += &format!(" PARTITION BY {partition_key}");
         }
         text += &self.storage(properties, "storage parameters")?;
-        self.add(Phase::Table, text);
+        let apart = if defaults.is_empty() {
+            Vec::new()
+        } else {
+            [vec![head(without) + &text], defaults].concat()
+        };
+        self.add_or_apart(Phase::Table, head(whole) + &text, apart)?;
         self.family(key, properties)?;
         for (property, value, change) in [
             ("row security", "on", "ENABLE ROW LEVEL SECURITY"),
@@ -42,7 +62,7 @@ impl Writer<'_> {
             ("replica identity", "full", "REPLICA IDENTITY FULL"),
         ] {
             if get(property) == Some(value) {
-                self.add(Phase::Behaviour, format!("ALTER TABLE {name} {change}"));
+                self.add(Phase::Behaviour, format!("ALTER TABLE {name} {change}"))?;
             }
         }
         Ok(())
@@ -81,128 +101,20 @@ impl Writer<'_> {
         match (properties.get("parents"), properties.get("partition bound")) {
             (Some(parent), Some(bound)) => {
                 let text = format!("ALTER TABLE {parent} ATTACH PARTITION {name} {bound}");
-                self.add(Phase::Family, text);
+                self.add(Phase::Family, text)?;
             }
             (Some(parents), None) => {
-                for parent in parents.split(", ") {
+                for parent in split(parents, ", ") {
                     self.add(
                         Phase::Family,
                         format!("ALTER TABLE {name} INHERIT {parent}"),
-                    );
+                    )?;
                 }
             }
             _ => {}
         }
         if let Some(of) = properties.get("of type") {
-            self.add(Phase::Family, format!("ALTER TABLE {name} OF {of}"));
-        }
-        Ok(())
-    }
-
-    /// The columns of a table, in their order, each as it stands in `CREATE TABLE`.
-    fn columns(&self, table: &str) -> Result<Vec<String>, WriteError> {
-        let columns = self
-            .snapshot
-            .objects()
-            .filter(|(key, _)| key.kind == Kind::Column && key.table.as_deref() == Some(table));
-        let mut columns: Vec<_> = columns
-            .map(|(key, properties)| {
-                let position = required(key, properties, "position")?;
-                Ok((
-                    position.parse::<u32>().unwrap_or(u32::MAX),
-                    self.column(key, properties)?,
-                ))
-            })
-            .collect::<Result<_, WriteError>>()?;
-        columns.sort();
-        Ok(columns.into_iter().map(|(_, text)| text).collect())
-    }
-
-    fn column(&self, key: &ObjectKey, properties: &Properties) -> Result<String, WriteError> {
-        let get = |property: &str| properties.get(property).map(String::as_str);
-        let mut text = format!(
-            "{} {}",
-            ident(&key.name)?,
-            required(key, properties, "type")?
-        );
-        if let Some(compression) = get("compression") {
-            text += &format!(" COMPRESSION {compression}");
-        }
-        text += &in_brackets(" OPTIONS", get("foreign options"));
-        if let Some(collation) = get("collation") {
-            text += &format!(" COLLATE {collation}");
-        }
-        match get("not null") {
-            Some("yes") => text += " NOT NULL",
-            Some("no") => {}
-            _ => return Err(unwritable(key, "its NOT NULL has not been validated")),
-        }
-        if let Some(default) = get("default") {
-            text += &format!(" DEFAULT {default}");
-        }
-        if let Some((expression, how)) = get("generated").and_then(|g| g.rsplit_once(' ')) {
-            text += &format!(" GENERATED ALWAYS AS ({expression}) {}", how.to_uppercase());
-        }
-        if let Some(identity) = get("identity") {
-            let options = self.identity(key)?;
-            text += &format!(
-                " GENERATED {} AS IDENTITY{options}",
-                identity.to_uppercase()
-            );
-        }
-        Ok(text)
-    }
-
-    /// The sequence behind an identity column.
-    fn identity(&self, key: &ObjectKey) -> Result<String, WriteError> {
-        let owner = format!("{}.{}", table_of(key)?, key.name);
-        let mut sequences = self.snapshot.objects().filter(|(object, properties)| {
-            object.kind == Kind::Sequence && properties.get("owned by") == Some(&owner)
-        });
-        let Some((sequence, properties)) = sequences.next() else {
-            // That of a partition is its parent's.
-            return Ok(String::new());
-        };
-        let options = sequence_options(sequence, properties)?;
-        let usual = format!("{}_{}_seq", table_of(key)?, key.name);
-        if sequence.name == usual && is_usual(properties) {
-            return Ok(String::new());
-        }
-        let name = ident(&sequence.name)?;
-        Ok(format!(" (SEQUENCE NAME {name} {options})"))
-    }
-
-    /// What cannot be said of a column in `CREATE TABLE`.
-    pub(super) fn column_details(
-        &mut self,
-        key: &ObjectKey,
-        properties: &Properties,
-    ) -> Result<(), WriteError> {
-        let table = table_of(key)?;
-        let column = ident(&key.name)?;
-        let mut changes = Vec::new();
-        if self.of(Kind::View, None, table).is_some() {
-            changes.extend(
-                properties
-                    .get("default")
-                    .map(|d| format!("SET DEFAULT {d}")),
-            );
-        }
-        changes.extend(
-            properties
-                .get("storage")
-                .map(|s| format!("SET STORAGE {s}")),
-        );
-        changes.extend(properties.get("options").map(|o| format!("SET ({o})")));
-        changes.extend(
-            properties
-                .get("statistics target")
-                .map(|target| format!("SET STATISTICS {target}")),
-        );
-        for change in changes {
-            let table = ident(table)?;
-            let text = format!("ALTER TABLE {table} ALTER COLUMN {column} {change}");
-            self.add(Phase::Behaviour, text);
+            self.add(Phase::Family, format!("ALTER TABLE {name} OF {of}"))?;
         }
         Ok(())
     }
@@ -220,17 +132,34 @@ impl Writer<'_> {
             Some("no") => " NOT VALID",
             _ => "",
         };
-        let phase = if definition.starts_with("FOREIGN KEY") {
-            Phase::Reference
+        let table = table_of(key)?;
+        let (phase, only, options) = if definition.starts_with("FOREIGN KEY") {
+            let text = format!(
+                "ALTER TABLE {} ADD CONSTRAINT {} {definition}{not_valid}",
+                ident(table)?,
+                ident(&key.name)?
+            );
+            self.references.push((self.depth(table), text));
+            return Ok(());
+        } else if definition.starts_with("CHECK") {
+            (Phase::Constraint, "", None)
         } else {
-            Phase::Constraint
+            let index = self.of(Kind::Index, Some(table), &key.name);
+            let options = index.and_then(|index| options_of(index.get("definition")?));
+            (Phase::Key, "ONLY ", options)
+        };
+        let options = options.filter(|_| !definition.starts_with("EXCLUDE"));
+        let (definition, deferred) = match definition.find(" DEFERRABLE") {
+            Some(at) if options.is_some() => definition.split_at(at),
+            _ => (definition, ""),
         };
         let text = format!(
-            "ALTER TABLE {} ADD CONSTRAINT {} {definition}{not_valid}",
-            ident(table_of(key)?)?,
-            ident(&key.name)?
+            "ALTER TABLE {only}{} ADD CONSTRAINT {} {definition}{}{deferred}{not_valid}",
+            ident(table)?,
+            ident(&key.name)?,
+            options.unwrap_or_default(),
         );
-        self.add(phase, text);
+        self.add(phase, text)?;
         Ok(())
     }
 
@@ -240,19 +169,37 @@ impl Writer<'_> {
         properties: &Properties,
     ) -> Result<(), WriteError> {
         let table = table_of(key)?;
-        if properties.get("valid").is_some_and(|valid| valid != "yes") {
+        let of_table = self.of(Kind::Table, None, table);
+        let is_partitioned = of_table.is_some_and(|table| table.contains_key("partition key"));
+        // That of a partitioned table is valid once all partitions have theirs.
+        if !is_partitioned && properties.get("valid").is_some_and(|valid| valid != "yes") {
             return Err(unwritable(
                 key,
                 "it is not valid; `tenantry doctor` says how to mend it",
             ));
         }
         // That of a constraint is made with it.
-        if self.of(Kind::Constraint, Some(table), &key.name).is_none() {
+        let constraint = self.of(Kind::Constraint, Some(table), &key.name);
+        let definition = constraint.and_then(|constraint| constraint.get("definition"));
+        let is_made = definition.is_some_and(|definition| {
+            !definition.starts_with("CHECK") && !definition.starts_with("FOREIGN KEY")
+        });
+        if !is_made {
             let definition = required(key, properties, "definition")?;
-            // Partitions are attached later: there is nobody yet who would have to be left out.
-            self.add(Phase::Index, definition.replacen(" ON ONLY ", " ON ", 1));
+            self.add(Phase::Index, definition.to_owned())?;
         }
         let (table, name) = (ident(table)?, ident(&key.name)?);
+        if let Some(whole) = properties.get("part of") {
+            let phase = if is_made {
+                Phase::KeyOfPart
+            } else {
+                Phase::IndexOfPart
+            };
+            self.add(
+                phase,
+                format!("ALTER INDEX {whole} ATTACH PARTITION {name}"),
+            )?;
+        }
         let mut changes = Vec::new();
         if let Some(tablespace) = properties.get("tablespace") {
             changes.push(format!("SET TABLESPACE {}", ident(tablespace)?));
@@ -265,37 +212,29 @@ impl Writer<'_> {
             changes.push(format!("ALTER COLUMN {column} SET STATISTICS {target}"));
         }
         for change in changes {
-            self.add(Phase::Behaviour, format!("ALTER INDEX {name} {change}"));
+            self.add(Phase::Behaviour, format!("ALTER INDEX {name} {change}"))?;
         }
         if properties.contains_key("clustered") {
             self.add(
                 Phase::Behaviour,
                 format!("ALTER TABLE {table} CLUSTER ON {name}"),
-            );
+            )?;
         }
         if properties.contains_key("replica identity") {
             let text = format!("ALTER TABLE {table} REPLICA IDENTITY USING INDEX {name}");
-            self.add(Phase::Behaviour, text);
+            self.add(Phase::Behaviour, text)?;
         }
         Ok(())
     }
 }
 
-fn in_brackets(word: &str, inside: Option<&str>) -> String {
-    inside.map_or_else(String::new, |inside| format!("{word} ({inside})"))
+/// ` WITH (fillfactor='70')`, from the definition of an index without a condition.
+fn options_of(definition: &str) -> Option<String> {
+    let parts = split(definition, " WITH (");
+    let options = parts.get(1)?;
+    Some(format!(" WITH ({options}"))
 }
 
-/// Whether a sequence is as PostgreSQL makes one where nothing is said of it.
-fn is_usual(sequence: &Properties) -> bool {
-    let is = |property: &str, value: &str| sequence.get(property).is_some_and(|is| is == value);
-    let highest = match sequence.get("type").map(String::as_str) {
-        Some("smallint") => i16::MAX.to_string(),
-        Some("integer") => i32::MAX.to_string(),
-        _ => i64::MAX.to_string(),
-    };
-    ["start", "increment", "minimum", "cache"]
-        .into_iter()
-        .all(|property| is(property, "1"))
-        && is("maximum", &highest)
-        && is("cycle", "no")
+pub(super) fn in_brackets(word: &str, inside: Option<&str>) -> String {
+    inside.map_or_else(String::new, |inside| format!("{word} ({inside})"))
 }

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tenantry::{
-    config::Settings,
     fleet::Fleet,
     migration::Scope,
     provision,
@@ -12,15 +11,15 @@ use tenantry::{
     store::tenants::Labels,
     structure::{Snapshot, diff, snapshot},
     tenant::{ShardName, TenantName},
-    verify::{Request, ScopeReport, verify},
 };
 
 use super::{
-    corpus::{CORPORA, Corpus, Files, folder, skipped},
-    page::{self, Major},
+    corpus::{Corpus, Files, folder, skipped},
+    page,
     psql::Clients,
+    sets::CORPORA,
 };
-use crate::support::{Database, database, server};
+use crate::support::{Database, database};
 
 /// What came of carrying one set.
 #[derive(Debug)]
@@ -32,8 +31,6 @@ pub(crate) struct Carried {
     pub(crate) differences: Vec<String>,
     /// Whether `pg_dump` was asked too.
     pub(crate) dumped: bool,
-    /// Its ways back, as `verify` judges them.
-    pub(crate) ways_back: ScopeReport,
 }
 
 #[tokio::test]
@@ -63,18 +60,13 @@ async fn structures_are_those_that_psql_leaves() {
     }
     assert!(wrong.is_empty(), "{wrong}");
     if rows.len() == CORPORA.len() {
-        page::check(&folder, &major().await, &rows);
+        let dumped = rows.iter().all(|(_, carried)| carried.dumped);
+        assert!(
+            dumped || !page::is_written(),
+            "without pg_dump nobody can say that its dumps are equal"
+        );
+        page::check(page::CARRIED, &page::carried(&folder, &rows)).await;
     }
-}
-
-async fn major() -> Major {
-    let mut connection = database().await.connect().await;
-    let version: String = sqlx::query_scalar("SHOW server_version")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
-    let (major, _) = version.split_once('.').unwrap();
-    Major(major.to_owned())
 }
 
 fn clients() -> Option<Clients> {
@@ -91,20 +83,32 @@ async fn carry(corpus: &Corpus, files: &Files, clients: &Clients) -> Carried {
         schemas: 0,
         differences: Vec::new(),
         dumped: false,
-        ways_back: ways_back(corpus, files).await,
     };
     let theirs = prepared(corpus).await;
-    let first = corpus.tenants[0];
+    let first = corpus.schemas()[0];
     let mut connection = theirs.connect().await;
-    execute(&mut connection, &format!("CREATE SCHEMA {first}")).await;
+    execute(
+        &mut connection,
+        &format!("CREATE SCHEMA IF NOT EXISTS {first}"),
+    )
+    .await;
+    let path = [&[first], corpus.path].concat().join(",");
     for file in files.ups() {
-        if let Err(error) = clients.run(&theirs.url, &format!("{first},extensions"), &file) {
+        if let Err(error) = clients.run(&theirs.url, &path, &file) {
             carried.differences.push(format!("psql fails: {error}"));
             return carried;
         }
     }
     let ours = prepared(corpus).await;
-    let fleet = Fleet::open(&settings(Some(&ours), files)).unwrap();
+    let settings = corpus.settings(files, Some(&ours.url));
+    let fleet = Fleet::open(&settings).unwrap();
+    match fleet.up().await.unwrap().complete() {
+        Ok(_) => carried.schemas += usize::from(corpus.scope() == Scope::Shared),
+        Err(error) => {
+            carried.differences.push(format!("{first} fails: {error}"));
+            return carried;
+        }
+    }
     for tenant in corpus.tenants {
         let name = TenantName::new(*tenant).unwrap();
         match provision::add(&fleet, &name, &ShardName::new("main"), &Labels::new()).await {
@@ -117,8 +121,14 @@ async fn carry(corpus: &Corpus, files: &Files, clients: &Clients) -> Carried {
             }
         }
     }
-    for tenant in corpus.tenants {
-        compare(&mut carried, clients, (&theirs, first), (&ours, tenant)).await;
+    for schema in corpus.schemas() {
+        compare(
+            &mut carried,
+            (clients, corpus.writes),
+            (&theirs, first),
+            (&ours, schema),
+        )
+        .await;
     }
     carried
 }
@@ -126,7 +136,7 @@ async fn carry(corpus: &Corpus, files: &Files, clients: &Clients) -> Carried {
 /// Adds in what the two schemas differ, by our own eyes and by those of `pg_dump`.
 async fn compare(
     carried: &mut Carried,
-    clients: &Clients,
+    (clients, others): (&Clients, &[&str]),
     (theirs, first): (&Database, &str),
     (ours, tenant): (&Database, &str),
 ) {
@@ -136,10 +146,10 @@ async fn compare(
     carried
         .differences
         .extend(differences.iter().map(|d| format!("{tenant}: {d}")));
-    match (
-        clients.dump(&theirs.url, &[first, "public"]),
-        clients.dump(&ours.url, &[tenant, "public"]),
-    ) {
+    let dump = |database: &Database, schema| {
+        clients.dump(&database.url, &[&[schema, "public"], others].concat())
+    };
+    match (dump(theirs, first), dump(ours, tenant)) {
         (Ok(theirs), Ok(ours)) => {
             carried.dumped = true;
             let ours = ours.replace(tenant, first);
@@ -164,21 +174,8 @@ async fn look(database: &Database, schema: &str) -> Snapshot {
         .unwrap()
 }
 
-/// Takes each migration up, down and up again, by our own verdict.
-async fn ways_back(corpus: &Corpus, files: &Files) -> ScopeReport {
-    let settings = settings(None, files);
-    let request = Request {
-        scopes: &[Scope::Tenant],
-        prepare: Some(corpus.prepare),
-        rows: 0,
-        ..Request::new(&settings)
-    };
-    let report = verify(server().await, &request).await.unwrap();
-    report.scopes.into_iter().next().unwrap()
-}
-
 /// A database with what the set takes for granted.
-async fn prepared(corpus: &Corpus) -> Database {
+pub(super) async fn prepared(corpus: &Corpus) -> Database {
     let database = database().await;
     let mut connection = database.connect().await;
     execute(&mut connection, "CREATE SCHEMA extensions").await;
@@ -192,25 +189,6 @@ async fn execute(connection: &mut PgConnection, sql: &str) {
         .execute(connection)
         .await
         .unwrap();
-}
-
-/// The set as that of the tenants, and no shared one.
-fn settings(home: Option<&Database>, files: &Files) -> Settings {
-    let directories: Vec<_> = files
-        .directories
-        .iter()
-        .map(|d| d.display().to_string())
-        .collect();
-    let mut environment = vec![
-        ("TENANTRY__MIGRATIONS__SHARED", files.nothing()),
-        ("TENANTRY__MIGRATIONS__TENANT", directories.join(",")),
-        (
-            "TENANTRY__MIGRATIONS__EXTRA_SEARCH_PATH",
-            "extensions".to_owned(),
-        ),
-    ];
-    environment.extend(home.map(|home| ("TENANTRY__HOME__URL", home.url.clone())));
-    Settings::load(None, environment).unwrap()
 }
 
 /// The error with the problems that it only counts.

@@ -1,4 +1,4 @@
-//! The sets that are carried, and what each of them needs that is not in its files.
+//! One set as it is carried: its files in a folder of their own, and the settings that go with them.
 
 use std::{
     env, fs,
@@ -7,20 +7,32 @@ use std::{
 };
 
 use tempfile::TempDir;
+use tenantry::{
+    config::Settings,
+    migration::{Scope, Version},
+};
+
+use super::formats::{Format, Pair};
 
 /// One set: where it is from, and what it takes to carry it.
 pub(crate) struct Corpus {
     /// The repository on GitHub.
     pub(crate) name: &'static str,
     pub(crate) commit: &'static str,
+    pub(crate) format: Format,
     pub(crate) directories: &'static [&'static str],
-    /// How many tenants' schemas of one database can hold it; one where its scripts name a schema or ask for all of them.
+    /// The tenants of one database whose schemas can hold it: one where its scripts ask for all schemas, none where they
+    /// name theirs. It is then the shared set, in the schema `public`.
     pub(crate) tenants: &'static [&'static str],
+    /// The schemas behind its own on the search path.
+    pub(crate) path: &'static [&'static str],
+    /// The other schemas in which its scripts change tables.
+    pub(crate) writes: &'static [&'static str],
     /// What a database has before the first migration, beside the schema `extensions`.
     pub(crate) prepare: &'static str,
     /// A migration of ours before the first: up and down of tables that the set takes for granted in its schema.
     pub(crate) stubs: Option<[&'static str; 2]>,
-    /// What is written otherwise: file, text, text in its place.
+    /// What is written otherwise: file in its directory, text, text in its place.
     pub(crate) edits: &'static [Edit],
 }
 
@@ -34,111 +46,7 @@ pub(crate) struct Edit {
 }
 
 /// Before everything else in a file.
-const START: &str = "";
-
-/// A statement about pgvector, which a plain server does not have.
-const fn without(statement: &'static str) -> Edit {
-    Edit {
-        file: "000019_add_embeddings.up.sql",
-        from: statement,
-        to: "",
-        times: 1,
-    }
-}
-
-/// A role would be made for all databases of a server, also of one that is not ours.
-const fn granted(from: &'static str, to: &'static str) -> Edit {
-    Edit {
-        file: "000087_add_toxicity_classification.up.sql",
-        from,
-        to,
-        times: 1,
-    }
-}
-
-/// Every set that is carried.
-pub(crate) static CORPORA: &[Corpus] = &[
-    Corpus {
-        name: "CSCfi/rems",
-        commit: "16bcd1162351",
-        directories: &["resources/migrations"],
-        tenants: &["acme", "globex"],
-        prepare: "",
-        stubs: None,
-        edits: &[],
-    },
-    Corpus {
-        name: "content-services/content-sources-backend",
-        commit: "5f2944881e01",
-        directories: &["db/migrations"],
-        tenants: &["acme", "globex"],
-        prepare: "CREATE EXTENSION \"uuid-ossp\" SCHEMA extensions; CREATE EXTENSION pg_trgm SCHEMA extensions",
-        stubs: None,
-        edits: &[],
-    },
-    Corpus {
-        name: "rust-lang/docs.rs",
-        commit: "ad3fc7932dcc",
-        directories: &["crates/lib/docs_rs_database/migrations"],
-        tenants: &["acme", "globex"],
-        prepare: "CREATE EXTENSION fuzzystrmatch SCHEMA extensions",
-        stubs: None,
-        edits: &[],
-    },
-    Corpus {
-        name: "subculture-collective/clipper",
-        commit: "fb1e1442c9c9",
-        directories: &["backend/migrations"],
-        tenants: &["acme"],
-        prepare: "CREATE EXTENSION pgcrypto SCHEMA extensions; CREATE EXTENSION pg_trgm SCHEMA extensions; CREATE EXTENSION ltree SCHEMA extensions",
-        stubs: None,
-        edits: &[
-            without("CREATE EXTENSION IF NOT EXISTS vector;"),
-            without("ALTER TABLE clips ADD COLUMN embedding vector(768);"),
-            without(
-                "CREATE INDEX idx_clips_embedding_hnsw ON clips\nUSING hnsw (embedding vector_cosine_ops)\nWITH (m = 16, ef_construction = 64);",
-            ),
-            without(
-                "COMMENT ON INDEX idx_clips_embedding_hnsw IS\n'HNSW index for fast vector similarity search using cosine distance. Used for semantic search re-ranking.';",
-            ),
-            without(
-                "COMMENT ON COLUMN clips.embedding IS\n'Vector embedding of clip content (title + tags + metadata) for semantic search. 768 dimensions.';",
-            ),
-            granted(
-                "toxicity_predictions TO clipper",
-                "toxicity_predictions TO PUBLIC",
-            ),
-            granted(
-                "toxicity_review_feedback TO clipper",
-                "toxicity_review_feedback TO PUBLIC",
-            ),
-            granted("toxicity_metrics TO clipper", "toxicity_metrics TO PUBLIC"),
-            Edit {
-                file: "000023_add_advanced_query_indexes.down.sql",
-                from: START,
-                to: "-- tenantry: no-transaction\n",
-                times: 1,
-            },
-        ],
-    },
-    Corpus {
-        name: "thijs-creemers/boundary",
-        commit: "5d4aef8801d1",
-        directories: &[
-            "resources/migrations",
-            "libs/geo/resources/boundary/geo/migrations",
-            "libs/push/resources/boundary/push/migrations",
-            "test/migrations-tenant-test",
-        ],
-        tenants: &["acme"],
-        prepare: "",
-        stubs: Some([
-            "CREATE TABLE users (tenant_id text, deleted_at timestamptz);\nCREATE TABLE user_sessions (user_id text);\n",
-            "DROP TABLE user_sessions;\nDROP TABLE users;\n",
-        ]),
-        edits: &[],
-    },
-];
+pub(crate) const START: &str = "";
 
 /// The folder with the sets; none, with a word about it, where there is none.
 pub(crate) fn folder() -> Option<PathBuf> {
@@ -147,6 +55,21 @@ pub(crate) fn folder() -> Option<PathBuf> {
         skipped("TENANTRY_CORPORA is not set");
     }
     folder.map(PathBuf::from)
+}
+
+/// Where the files of a set are; none, with a word about it, where they are not there.
+pub(crate) fn folder_of(corpora: &Path, set: &str) -> Option<PathBuf> {
+    let name = set.replace('/', "__");
+    // Some write the dot in a name as a dash.
+    let names = [name.replace('.', "-"), name];
+    let found = names
+        .map(|name| corpora.join(name))
+        .into_iter()
+        .find(|folder| folder.is_dir());
+    if found.is_none() {
+        skipped(&format!("{set} is not in {}", corpora.display()));
+    }
+    found
 }
 
 /// Says why something was not tested, past the test runner, which would keep it to itself.
@@ -158,34 +81,23 @@ pub(crate) fn skipped(why: &str) {
 impl Corpus {
     /// Its files as they are carried, in a folder of their own; none, with a word about it, where they are not there.
     pub(crate) fn files(&self, folder: &Path) -> Option<Files> {
-        let source = folder.join(self.name.replace('/', "__"));
-        if !source.is_dir() {
-            skipped(&format!("{} is not in {}", self.name, folder.display()));
-            return None;
-        }
+        let source = folder_of(folder, self.name)?;
         let copy = tempfile::tempdir().unwrap();
-        let mut directories = Vec::new();
-        let mut edited = 0;
+        let (mut directories, mut pairs, mut edited) = (Vec::new(), Vec::new(), 0);
+        let mut edit = |file: &str, mut text: String| {
+            for edit in self.edits.iter().filter(|edit| file == edit.file) {
+                text = edit.apply(text);
+                edited += 1;
+            }
+            text
+        };
         for (number, directory) in self.directories.iter().enumerate() {
             let target = copy.path().join(number.to_string());
             fs::create_dir(&target).unwrap();
-            for entry in fs::read_dir(source.join(directory)).unwrap() {
-                let path = entry.unwrap().path();
-                if path.extension().is_some_and(|extension| extension == "sql") {
-                    let mut text = fs::read(&path).unwrap();
-                    let name = path.file_name().unwrap();
-                    for edit in self.edits.iter().filter(|edit| name == edit.file) {
-                        text = edit.apply(&text);
-                        edited += 1;
-                    }
-                    fs::write(target.join(name), text).unwrap();
-                }
-            }
+            let found = self.format.read(&source.join(directory), &mut edit);
+            found.iter().for_each(|pair| pair.write(&target));
+            pairs.extend(found);
             directories.push(target);
-        }
-        if let Some([up, down]) = self.stubs {
-            fs::write(directories[0].join("0-stubs.up.sql"), up).unwrap();
-            fs::write(directories[0].join("0-stubs.down.sql"), down).unwrap();
         }
         assert_eq!(
             edited,
@@ -193,40 +105,82 @@ impl Corpus {
             "{}: a file to edit is missing",
             self.name
         );
+        if let Some([up, down]) = self.stubs {
+            fs::write(directories[0].join("0-stubs.up.sql"), up).unwrap();
+            fs::write(directories[0].join("0-stubs.down.sql"), down).unwrap();
+        }
         fs::create_dir(copy.path().join("nothing")).unwrap();
-        Some(Files { directories, copy })
+        Some(Files {
+            directories,
+            pairs,
+            copy,
+        })
+    }
+
+    /// Whether it is the tenants' set, or else the shared one.
+    pub(crate) fn scope(&self) -> Scope {
+        match self.tenants {
+            [] => Scope::Shared,
+            _ => Scope::Tenant,
+        }
+    }
+
+    /// The schemas of one database that hold it.
+    pub(crate) fn schemas(&self) -> &[&'static str] {
+        match self.tenants {
+            [] => &["public"],
+            tenants => tenants,
+        }
+    }
+
+    /// Its files as the set of its scope, and nothing in the other one.
+    pub(crate) fn settings(&self, files: &Files, home: Option<&str>) -> Settings {
+        let directories = files.directories.iter().map(|d| d.display().to_string());
+        let directories = directories.collect::<Vec<_>>().join(",");
+        let nothing = files.copy.path().join("nothing").display().to_string();
+        let (shared, tenant) = match self.scope() {
+            Scope::Shared => (directories, nothing),
+            Scope::Tenant => (nothing, directories),
+        };
+        let mut environment = vec![
+            ("TENANTRY__MIGRATIONS__SHARED", shared),
+            ("TENANTRY__MIGRATIONS__TENANT", tenant),
+            (
+                "TENANTRY__MIGRATIONS__EXTRA_SEARCH_PATH",
+                self.path.join(","),
+            ),
+        ];
+        if !self.writes.is_empty() {
+            environment.push(("TENANTRY__MIGRATIONS__ALSO_WRITES", self.writes.join(",")));
+        }
+        if self.scope() == Scope::Shared {
+            environment.push(("TENANTRY__MIGRATIONS__SHARED_SCHEMA", "public".to_owned()));
+        }
+        environment.extend(home.map(|home| ("TENANTRY__HOME__URL", home.to_owned())));
+        Settings::load(None, environment).unwrap()
     }
 }
 
 impl Edit {
-    fn apply(&self, text: &[u8]) -> Vec<u8> {
-        let text = String::from_utf8(text.to_vec()).unwrap();
+    fn apply(&self, text: String) -> String {
         if self.from == START {
-            return format!("{}{text}", self.to).into_bytes();
+            return format!("{}{text}", self.to);
         }
-        assert_eq!(
-            text.matches(self.from).count(),
-            self.times,
-            "{}: {:?}",
-            self.file,
-            self.from
-        );
-        text.replace(self.from, self.to).into_bytes()
+        let times = text.matches(self.from).count();
+        assert_eq!(times, self.times, "{}: {:?}", self.file, self.from);
+        text.replace(self.from, self.to)
     }
 }
 
 /// The files of a set as they are carried. Gone with this value.
 pub(crate) struct Files {
     pub(crate) directories: Vec<PathBuf>,
+    /// The migrations in them, but for the stubs.
+    pub(crate) pairs: Vec<Pair>,
     copy: TempDir,
 }
 
 impl Files {
-    /// A directory without files.
-    pub(crate) fn nothing(&self) -> String {
-        self.copy.path().join("nothing").display().to_string()
-    }
-
     /// The up scripts, in order of version.
     pub(crate) fn ups(&self) -> Vec<PathBuf> {
         let mut ups = Vec::new();
@@ -242,5 +196,11 @@ impl Files {
         }
         ups.sort();
         ups.into_iter().map(|(_, path)| path).collect()
+    }
+
+    /// The migration of a version; none where it is a stub.
+    pub(crate) fn pair(&self, version: Version) -> Option<&Pair> {
+        let mut pairs = self.pairs.iter();
+        pairs.find(|pair| pair.version() == version)
     }
 }

@@ -4,7 +4,13 @@
 //! own paths in it (`docs/real-sets.md` tells how to get them). Where it is not set the tests say that they were skipped.
 
 mod carried;
+mod classes;
 mod corpus;
+mod dumped;
+mod formats;
 mod page;
 mod psql;
+mod sets;
 mod statements;
+mod verdicts;
+mod verified;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use tenantry::sql::{self, Kind};
 
-use super::corpus::folder as corpora;
+use super::corpus::{folder as corpora, folder_of};
 use crate::support::database;
 
 const COUNTS: &str = include_str!("../../fixtures/real-sets/statements.csv");
@@ -123,11 +123,7 @@ fn fields(row: &str) -> [&str; 4] {
 
 /// The set's scripts; none, with a word about it, where the folder is not there.
 fn read_set(corpora: &Path, set: &str) -> Option<Scripts> {
-    let folder = corpora.join(set.replace('/', "__"));
-    if !folder.is_dir() {
-        eprintln!("skipped: {set} is not in {corpora:?}");
-        return None;
-    }
+    let folder = folder_of(corpora, set)?;
     let mut scripts = Scripts::new();
     let mut folders = vec![folder];
     while let Some(folder) = folders.pop() {

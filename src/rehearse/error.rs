@@ -1,0 +1,69 @@
+//! Why there is no rehearsal at all. What goes wrong with one copy stands in the report.
+
+use crate::{
+    fleet::FleetError,
+    postgres::{ServerError, SessionError},
+    sql::InvalidIdent,
+    structure::{StructureError, WriteError},
+    verify::scratch::ScratchError,
+};
+
+/// Why nothing, or one copy of many, could be rehearsed.
+#[derive(Debug, thiserror::Error)]
+pub enum RehearseError {
+    /// The settings, the files or the databases of the fleet.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    /// The scratch server.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
+    /// A connection.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// What a schema looks like could not be read.
+    #[error(transparent)]
+    Structure(#[from] StructureError),
+    /// A structure for which there are no words.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A name that PostgreSQL does not take.
+    #[error(transparent)]
+    Name(#[from] InvalidIdent),
+    /// A statement of ours that the server refused.
+    #[error("cannot {doing}: {error}")]
+    Server {
+        /// What we were doing.
+        doing: String,
+        /// What the server said.
+        error: ServerError,
+    },
+    /// A part of the structure that does not come up on the copy.
+    #[error(
+        "the copy lacks something: {error}, in: {statement}; `--prepare FILE` makes what stands outside the schema"
+    )]
+    Stuck {
+        /// The statement.
+        statement: String,
+        /// What the server said.
+        error: ServerError,
+    },
+    /// A table that is to be left out, and is not there: its rows would be copied under another name.
+    #[error(
+        "no schema that would be copied has a table {0}; `--without` takes the name alone, as it is in the catalog"
+    )]
+    NoTable(String),
+    /// Somebody asked to stop.
+    #[error("stopped, as was asked for")]
+    Stopped,
+}
+
+impl RehearseError {
+    /// For `map_err`: an error of the driver with what we were doing.
+    pub(super) fn server(doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> Self {
+        let doing = doing.into();
+        move |error| Self::Server {
+            doing,
+            error: ServerError::of(&error),
+        }
+    }
+}

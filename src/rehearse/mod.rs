@@ -1,0 +1,34 @@
+//! Rehearsals: what is pending is run on copies of sample tenants, to learn its time, its locks and what it rewrites.
+//!
+//! Nothing of the fleet is changed: it is read in transactions that can do nothing else, and what runs, runs on copies.
+
+mod budget;
+mod build;
+mod conduct;
+mod conductor;
+mod copy;
+mod error;
+mod estimate;
+mod keys;
+mod leftover;
+mod lock;
+mod look;
+mod place;
+mod report;
+mod sample;
+mod size;
+mod source;
+mod step;
+mod trace;
+mod warn;
+
+pub use budget::Allowed;
+pub use conduct::{Request, Thresholds, rehearse};
+pub use error::RehearseError;
+pub use leftover::{Leftover, leftovers};
+pub use lock::{Blocks, Mode};
+pub use place::Ground;
+pub use report::{
+    Built, Changed, Copied, Ended, Estimate, Lock, Partial, Rehearsal, Rehearsed, Rewritten,
+    Scanned, ShardEstimate, Traced, Transaction, Warning, WarningKind,
+};
