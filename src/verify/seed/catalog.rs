@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use sqlx::{PgConnection, types::Json};
+use sqlx::{Connection as _, PgConnection, types::Json};
 
 use crate::{postgres::ServerError, sql::Ident, verify::VerifyError};
 
@@ -84,11 +84,19 @@ impl Catalog {
         connection: &mut PgConnection,
         schema: &Ident,
     ) -> Result<Self, VerifyError> {
+        let failed = |error: sqlx::Error| VerifyError::Rows(ServerError::of(&error));
+        let mut transaction = connection.begin().await.map_err(failed)?;
+        // Its cost is guessed so high that it would be compiled, which takes forty times as long as it runs.
+        sqlx::raw_sql("SET LOCAL jit = off")
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
         let found = sqlx::query_scalar(include_str!("catalog.sql"))
             .bind(schema.as_str())
-            .fetch_one(connection)
+            .fetch_one(&mut *transaction)
             .await;
-        let Json(catalog) = found.map_err(|error| VerifyError::Rows(ServerError::of(&error)))?;
+        let Json(catalog) = found.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
         Ok(catalog)
     }
 }
