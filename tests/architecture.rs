@@ -19,8 +19,8 @@ use source::Source;
 const BUILD_SQL: &[&str] = &[
     "src/apply/alone/catalog.rs",
     "src/apply/group.rs",
-    "src/apply/template.rs",
     "src/apply/template/singly.rs",
+    "src/apply/template.rs",
     "src/backfill/batch.rs",
     "src/postgres/message.rs",
     "src/postgres/session.rs",
