@@ -121,6 +121,9 @@ pub mod verify;
 /// Taking the fleet to a goal.
 pub mod rollout;
 
+/// Which schemas look otherwise than their histories should have made them.
+pub mod drift;
+
 /// Running what is pending on copies, to learn what it takes.
 pub mod rehearse;
 

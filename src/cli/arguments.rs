@@ -9,9 +9,9 @@ use clap::{
 
 use super::{
     backfill::BackfillCommand, baseline::Baseline, blockers::Blockers, completions::Completions,
-    config::ConfigCommand, context::Context, demo::Demo, doctor::Doctor, down::Down, dump::Dump,
-    error::CliError, exit::ExitCode, force::Force, goto::Goto, man::Man, new::New, plan::Plan,
-    redo::Redo, rehearse::Rehearse, repair::Repair, serve::Serve, status::Status,
+    config::ConfigCommand, context::Context, demo::Demo, doctor::Doctor, down::Down, drift::Drift,
+    dump::Dump, error::CliError, exit::ExitCode, force::Force, goto::Goto, man::Man, new::New,
+    plan::Plan, redo::Redo, rehearse::Rehearse, repair::Repair, serve::Serve, status::Status,
     tenant::TenantCommand, up::Up, verify::Verify, wait::Wait,
 };
 
@@ -116,6 +116,8 @@ pub(super) enum Command {
     Verify(Verify),
     /// Runs what is pending on copies of sample tenants: times, locks, rewrites, and an estimate for the fleet
     Rehearse(Rehearse),
+    /// Shows which schemas look otherwise than their histories should have made them, and in what
+    Drift(Drift),
     /// Writes the structure that the migrations make as one file of SQL, and proves it
     Dump(Dump),
     /// Looks at every database for what is wrong or will be: settings, rights, limits, leftovers; says what mends it
@@ -153,6 +155,7 @@ impl Command {
             Self::Blockers(command) => command.run(context).await,
             Self::Verify(command) => command.run(context).await,
             Self::Rehearse(command) => command.run(context).await,
+            Self::Drift(command) => command.run(context).await,
             Self::Dump(command) => command.run(context).await,
             Self::Doctor(command) => command.run(context).await,
             Self::New(command) => command.run(context),

@@ -79,6 +79,11 @@ impl<'a> Context<'a> {
         })
     }
 
+    /// Whether more is to be said.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.global.verbose > 0
+    }
+
     fn verbosity(&self) -> i8 {
         if self.global.quiet {
             -1

@@ -16,6 +16,7 @@ mod correction;
 mod demo;
 mod doctor;
 mod down;
+mod drift;
 mod dump;
 mod error;
 mod events;

@@ -3,7 +3,10 @@
 mod json;
 mod text;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use clap::Args;
 
@@ -14,7 +17,10 @@ use crate::{
     migration::{MigrationSet, Scope, Version},
     plan::{Drift, Goal, drift},
     rollout::{Blocked, Cohorts, Survey, Why},
-    store::heads::Pinned,
+    store::{
+        drifted::{self, Drifted},
+        heads::Pinned,
+    },
     tenant::{ShardName, Target, TenantState},
 };
 
@@ -35,6 +41,8 @@ struct Fleetwide {
     idle: Vec<(Target, TenantState)>,
     /// Schemas that no tenant of the registry has.
     strays: Vec<(ShardName, Pinned)>,
+    /// Schemas that looked otherwise than they should when they were last looked at.
+    drifted: Vec<Drifted>,
     /// Shards that could not be asked, and why.
     away: BTreeMap<ShardName, Arc<str>>,
 }
@@ -76,6 +84,7 @@ impl Status {
                 .map(|(tenant, state)| (target(tenant), state))
                 .collect(),
             strays: survey.strays.clone(),
+            drifted: drifted(&fleet, &survey, &selection).await?,
             away: survey.away.clone(),
         };
         context.output.result(&json::status(&status), |paint| {
@@ -144,6 +153,26 @@ impl Group {
     fn is_pending(&self) -> bool {
         !self.pending.is_empty() || self.repeatables_pending
     }
+}
+
+/// What is noted of the schemas that are shown.
+async fn drifted(
+    fleet: &Fleet,
+    survey: &Survey,
+    selection: &Selection,
+) -> Result<Vec<Drifted>, FleetError> {
+    let mut home = fleet.home().await?;
+    let mut noted = drifted::list(home.connection()).await?;
+    home.close().await;
+    let tenants = survey.tenants.iter().filter(|s| selection.holds(s));
+    let shown: BTreeSet<_> = survey
+        .shared
+        .iter()
+        .chain(tenants)
+        .map(|s| (s.target.shard.as_str(), s.target.schema.as_str()))
+        .collect();
+    noted.retain(|noted| shown.contains(&(noted.shard.as_str(), noted.schema.as_str())));
+    Ok(noted)
 }
 
 async fn scope(

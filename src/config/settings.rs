@@ -13,7 +13,7 @@ use serde::Deserialize;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{
-    Apply, Backfill, Daemon, Home, Log, Migrations, Origin, SettingsError, Shard,
+    Apply, Backfill, Daemon, Drift, Home, Log, Migrations, Origin, SettingsError, Shard,
     checks::Checks,
     keys,
     layers::Layers,
@@ -50,6 +50,8 @@ pub struct Settings {
     pub apply: Apply,
     /// How the daemon is run.
     pub daemon: Daemon,
+    /// How the daemon looks for drift.
+    pub drift: Drift,
     /// What holds for backfills.
     pub backfill: Backfill,
     /// What is written about the work.
@@ -169,6 +171,7 @@ impl Settings {
         self.migrations.check(&mut checks);
         self.apply.check(&mut checks);
         self.daemon.check(&mut checks);
+        self.drift.check(&mut checks);
         self.backfill.check(&mut checks);
         self.log.check(&mut checks);
         if checks.failed.is_empty() {
@@ -415,7 +418,7 @@ mod tests {
         );
         assert_eq!(
             complaint(file("[deamon]\ngrace = \"1s\"")),
-            "`deamon.grace` (FILE): no such section; there are apply, backfill, daemon, home, log, migrations and shards"
+            "`deamon.grace` (FILE): no such section; there are apply, backfill, daemon, drift, home, log, migrations and shards"
         );
         assert_eq!(
             complaint(file("log = \"debug\"")),

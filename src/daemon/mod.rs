@@ -3,6 +3,7 @@
 //! Takes no orders: people and other programs change what the databases say, and the daemon follows.
 
 mod build;
+mod drifting;
 mod pending;
 mod provisioning;
 mod run;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::{sync::watch, task::LocalSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Built, DaemonError, pending::Pending, provisioning::Provisioning};
+use super::{Built, DaemonError, drifting::Drifting, pending::Pending, provisioning::Provisioning};
 use crate::{
     api::{self, Readiness},
     reconcile::{Loop, Reconciler},
@@ -47,10 +47,13 @@ impl Built {
 
         let crew = Crew::new(stop.clone(), cut.clone());
         let (grace, interval) = (settings.daemon.grace, settings.daemon.provision_interval);
+        let drift = settings.drift.clone();
         let pending = Pending::new(settings, cut.clone(), caught_up);
         crew.start(Loop::new(pending, Duration::ZERO));
-        let provisioning = Provisioning::new(is_caught_up);
+        let provisioning = Provisioning::new(is_caught_up.clone());
         crew.start(Loop::new(provisioning, interval));
+        let interval = drift.interval;
+        crew.start(Loop::new(Drifting::new(drift, is_caught_up), interval));
 
         let ended = tokio::select! {
             () = shutdown => None,

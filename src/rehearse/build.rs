@@ -82,9 +82,29 @@ pub(super) struct Waiting {
     pub(super) error: ServerError,
 }
 
-/// Runs statements in a schema, again and again as long as more of them run; what stands in a circle is taken apart. What
-/// still does not run is returned.
+/// Runs statements in a schema, stage by stage, again and again as long as more of them run; what stands in a circle is taken
+/// apart. What still does not run is returned.
 pub(super) async fn build(
+    session: &mut Session,
+    schema: &Ident,
+    statements: Vec<Statement>,
+) -> Result<Vec<Waiting>, RehearseError> {
+    let mut left: Vec<Statement> = Vec::new();
+    let mut waiting = Vec::new();
+    for stage in statements.chunk_by(|a, b| a.stage == b.stage) {
+        left.extend_from_slice(stage);
+        waiting = try_all(session, schema, left).await?;
+        left = waiting.iter().map(|w| w.statement.clone()).collect();
+    }
+    while open_circle(session, schema, &mut waiting).await? {
+        let left = waiting.into_iter().map(|w| w.statement).collect();
+        waiting = try_all(session, schema, left).await?;
+    }
+    Ok(waiting)
+}
+
+/// Runs statements as long as any of them runs; those that do not.
+async fn try_all(
     session: &mut Session,
     schema: &Ident,
     statements: Vec<Statement>,
@@ -97,15 +117,10 @@ pub(super) async fn build(
                 waiting.push(Waiting { statement, error });
             }
         }
-        if waiting.is_empty()
-            || waiting.len() == before && !open_circle(session, schema, &mut waiting).await?
-        {
+        if waiting.is_empty() || waiting.len() == before {
             return Ok(waiting);
         }
-        left = waiting
-            .into_iter()
-            .map(|waiting| waiting.statement)
-            .collect();
+        left = waiting.into_iter().map(|w| w.statement).collect();
     }
 }
 
@@ -125,6 +140,7 @@ async fn open_circle(
                 statement: Statement {
                     sql: sql.clone(),
                     apart: Vec::new(),
+                    stage: statement.stage,
                 },
                 error: error.clone(),
             };
@@ -143,7 +159,7 @@ async fn attempt(
     statement: &str,
 ) -> Result<Option<ServerError>, RehearseError> {
     let message = format!(
-        "BEGIN; SET LOCAL search_path = {schema}, pg_catalog; SET LOCAL check_function_bodies = off; {statement}\n; COMMIT"
+        "BEGIN; SET LOCAL search_path = {schema}, pg_temp; SET LOCAL check_function_bodies = off; {statement}\n; COMMIT"
     );
     Ok(match session.send(&Message::vouched(message)).await? {
         Outcome::Refused { error, .. } => Some(error),

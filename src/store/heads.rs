@@ -131,6 +131,14 @@ pub async fn get(
     row.map(pinned).transpose()
 }
 
+/// The server's major version, such as 15.
+pub async fn postgres(connection: &mut Connection) -> Result<i32, StoreError> {
+    sqlx::query_scalar("select current_setting('server_version_num')::integer / 10000")
+        .fetch_one(connection)
+        .answered(StoreError::query("read the server's version"))
+        .await
+}
+
 /// The OID of the schema that has this name now.
 pub async fn present_oid(
     connection: &mut Connection,

@@ -33,8 +33,12 @@ impl Part {
                 include_str!("schema/shard-002-backfills.sql"),
                 include_str!("schema/shard-003-retire.sql"),
                 include_str!("schema/shard-004-statements.sql"),
+                include_str!("schema/shard-005-fingerprints.sql"),
             ],
-            Self::Home => &[include_str!("schema/home-001-registry.sql")],
+            Self::Home => &[
+                include_str!("schema/home-001-registry.sql"),
+                include_str!("schema/home-002-drift.sql"),
+            ],
         }
     }
 }

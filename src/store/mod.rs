@@ -4,12 +4,14 @@
 //! `apply` and `backfill` call inside the transaction that they guard.
 
 pub mod cursors;
+pub mod drifted;
 pub mod heads;
 pub mod history;
 mod install;
 pub mod notices;
 pub mod scripts;
 pub mod statements;
+pub mod structures;
 pub mod tenants;
 
 pub use install::{Installed, Part, install, state};

@@ -15,7 +15,7 @@ use crate::sql::Ident;
 type Query = (&'static str, &'static str);
 
 /// What is read, and where from. Each query takes the oids of schemas, and returns what is in all of them.
-const QUERIES: [Query; 20] = [
+pub(super) const QUERIES: [Query; 20] = [
     ("read the extensions", include_str!("extensions.sql")),
     ("read the collations", include_str!("collations.sql")),
     ("read the types", include_str!("types.sql")),
@@ -53,7 +53,7 @@ const PRIVILEGES: Query = ("read the privileges", include_str!("privileges.sql")
 
 /// Properties that PostgreSQL never writes with the schema's name: people's text, and a column after its table. So are
 /// all comments.
-const AS_IT_IS: [&str; 7] = [
+pub(super) const AS_IT_IS: [&str; 7] = [
     "foreign options",
     "initial state",
     "locale",

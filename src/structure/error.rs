@@ -6,6 +6,25 @@ pub enum StructureError {
     /// The database has no schema of that name.
     #[error("there is no schema {0:?}")]
     NoSchema(String),
+    /// It could not be looked at without waiting for somebody.
+    #[error("the structure of schema {schema:?} could not be read: {reason}")]
+    NotSeen {
+        /// The schema's name.
+        schema: String,
+        /// What was in the way.
+        reason: String,
+    },
+    /// The database failed while many schemas were looked at.
+    #[error("failed to {doing} of {schemas} schemas")]
+    Fingerprints {
+        /// What was being read.
+        doing: &'static str,
+        /// How many they were.
+        schemas: usize,
+        /// What sqlx said.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The database failed, or took the connection away.
     #[error("failed to {doing} of schema {schema:?}")]
     Database {

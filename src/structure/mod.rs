@@ -7,6 +7,7 @@ mod catalog;
 mod detail;
 mod difference;
 mod error;
+mod fingerprint;
 mod names;
 mod object;
 mod snapshot;
@@ -18,6 +19,9 @@ pub use catalog::{detailed, snapshot};
 pub use detail::Detail;
 pub use difference::{Change, Difference, diff};
 pub use error::StructureError;
+pub use fingerprint::{
+    Fingerprint, Limits, Looked, Structure, fingerprints, recipe, snapshot_at_once,
+};
 pub use object::{Kind, ObjectKey};
 pub use snapshot::{Properties, Snapshot};
 pub use unseen::{Unseen, unseen};

@@ -100,7 +100,7 @@ pub async fn dump(server: &Server, request: &DumpRequest<'_>) -> Result<Dumped, 
             subject(&mut trial, request).await?
         }
     };
-    if request.from.is_none() && has_extension(&subject.snapshot) {
+    if has_extension(&subject.snapshot) {
         // It is there once in a database.
         trial.close().await?;
         trial = Trial::shared(&ground).await?;

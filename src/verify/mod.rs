@@ -7,6 +7,7 @@ mod dump;
 mod error;
 mod ground;
 mod paths;
+mod reference;
 mod report;
 mod roundtrip;
 mod rows;
@@ -25,6 +26,7 @@ mod write_down;
 
 pub use dump::{DumpError, DumpRequest, Dumped, Subject, dump, title};
 pub use error::VerifyError;
+pub use reference::{Made, ReferenceRequest, reference};
 pub use report::{Finding, NotSeeded, Outcome, Proof, Report, ScopeReport, Seeded, Stage, Verdict};
 pub use roundtrip::{ROWS, Request, default_jobs, verify};
 pub use rows::Loss;

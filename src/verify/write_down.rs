@@ -83,11 +83,37 @@ async fn arrange(
     schema: &Ident,
     statements: Vec<Statement>,
 ) -> Result<Vec<String>, DumpError> {
-    let (mut done, mut waiting) = (Vec::with_capacity(statements.len()), statements);
+    let mut done = Vec::with_capacity(statements.len());
     run(session, &format!("CREATE SCHEMA {schema}")).await?;
-    while !waiting.is_empty() {
+    let mut waiting: Vec<Statement> = Vec::new();
+    for stage in statements.chunk_by(|a, b| a.stage == b.stage) {
+        waiting.extend_from_slice(stage);
+        // A partition that comes after the keys of its parent would be given keys of its own.
+        try_all(session, schema, &mut waiting, &mut done).await?;
+    }
+    while let Some(error) = try_all(session, schema, &mut waiting, &mut done).await? {
+        match open_circle(session, schema, &mut waiting).await? {
+            Some(first) => done.push(first),
+            None => {
+                let first = waiting.into_iter().next().map(|first| first.sql);
+                let statement = first.unwrap_or_default();
+                return Err(DumpError::Stuck { statement, error });
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// Runs what waits as long as any of it runs; what the server said against the first that is left, if any is.
+async fn try_all(
+    session: &mut Session,
+    schema: &Ident,
+    waiting: &mut Vec<Statement>,
+    done: &mut Vec<String>,
+) -> Result<Option<ServerError>, DumpError> {
+    loop {
         let (before, mut stuck, mut left) = (done.len(), None, Vec::new());
-        for statement in waiting {
+        for statement in waiting.drain(..) {
             match attempt(session, schema, &statement.sql).await? {
                 None => done.push(statement.sql),
                 Some(error) => {
@@ -96,19 +122,11 @@ async fn arrange(
                 }
             }
         }
-        if let (Some(error), true) = (stuck, done.len() == before) {
-            match open_circle(session, schema, &mut left).await? {
-                Some(first) => done.push(first),
-                None => {
-                    let first = left.into_iter().next().map(|first| first.sql);
-                    let statement = first.unwrap_or_default();
-                    return Err(DumpError::Stuck { statement, error });
-                }
-            }
+        *waiting = left;
+        if stuck.is_none() || done.len() == before {
+            return Ok(stuck);
         }
-        waiting = left;
     }
-    Ok(done)
 }
 
 /// Where none of the statements runs before the others: takes one of them apart, and runs its first part, which is returned.
@@ -127,6 +145,7 @@ async fn open_circle(
             let others = others.into_iter().map(|sql| Statement {
                 sql,
                 apart: Vec::new(),
+                stage: 0,
             });
             waiting.splice(number..=number, others);
             return Ok(Some(first));
@@ -179,7 +198,9 @@ fn text(subject: &Subject, statements: &[String], reworded: &[String], major: i3
             reworded.join(", ")
         );
     }
-    text += "\nSELECT pg_catalog.set_config('search_path',\n    \
+    text += "\nSET client_encoding = 'UTF8';\n\
+             SET standard_conforming_strings = on;\n\
+             SELECT pg_catalog.set_config('search_path',\n    \
              pg_catalog.quote_ident(pg_catalog.current_schema()) || ', pg_temp', false);\n\
              SET check_function_bodies = off;\n";
     for statement in statements {

@@ -204,8 +204,9 @@ fn is_of_a_name(char: char) -> bool {
 /// Whether `topic::test` is a test in topic.rs, or `topic::part::test` in topic/part.rs.
 fn is_test(words: &str) -> bool {
     let (module, test) = words.rsplit_once("::").unwrap();
-    let file = format!("tests/integration/{}.rs", module.replace("::", "/"));
-    let Ok(source) = fs::read_to_string(file) else {
+    let module = format!("tests/integration/{}", module.replace("::", "/"));
+    let files = [format!("{module}.rs"), format!("{module}/mod.rs")];
+    let Some(source) = files.iter().find_map(|file| fs::read_to_string(file).ok()) else {
         return false;
     };
     let lines: Vec<_> = source.lines().collect();

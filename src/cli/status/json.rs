@@ -8,6 +8,7 @@ use crate::{
     history::Running,
     migration::{Scope, Version},
     plan::Drift,
+    store::drifted::Drifted,
     tenant::TenantState,
 };
 
@@ -16,6 +17,8 @@ pub(super) struct StatusJson<'a> {
     scopes: Vec<ScopeJson<'a>>,
     idle: Vec<IdleJson<'a>>,
     strays: Vec<StrayJson<'a>>,
+    /// As `tenantry drift` or the daemon has noted it.
+    drifted: &'a [Drifted],
     unwell: Vec<UnwellJson>,
 }
 
@@ -70,6 +73,7 @@ pub(super) fn status(status: &Fleetwide) -> StatusJson<'_> {
         scopes: status.scopes.iter().map(scope).collect(),
         idle: idle.collect(),
         strays: strays.collect(),
+        drifted: &status.drifted,
         unwell: unwell(&status.away),
     }
 }

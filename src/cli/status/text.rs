@@ -14,6 +14,7 @@ use crate::{
         trip::targets,
     },
     fleet::Fleet,
+    store::drifted::Drifted,
 };
 
 /// A table of versions, then what stands out.
@@ -42,6 +43,7 @@ pub(super) fn status(status: &Fleetwide, fleet: &Fleet, paint: Paint) -> String 
         paragraphs.extend(running(scope, fleet, paint));
         paragraphs.extend(blocked(scope, fleet, paint));
     }
+    paragraphs.extend(drifted(status, paint));
     paragraphs.extend(away(status, paint));
     paragraphs.extend(others(status, fleet, paint));
     paragraphs.join("\n\n")
@@ -129,6 +131,30 @@ fn blocked(scope: &ScopeStatus, fleet: &Fleet, paint: Paint) -> Option<String> {
         .map(line)
         .collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// Schemas that looked otherwise than they should, so many of them.
+fn drifted(status: &Fleetwide, paint: Paint) -> Option<String> {
+    const SHOWN: usize = 10;
+    let line = |noted: &Drifted| {
+        let first = noted.summary.first().map_or("", String::as_str);
+        let more = match noted.summary.len() {
+            0 | 1 => String::new(),
+            many => format!(" and {} more", many - 1),
+        };
+        format!("  {} on {}: {first}{more}", noted.schema, noted.shard)
+    };
+    let first = status.drifted.first()?;
+    let many = human::count(status.drifted.len(), "schema", "schemas");
+    let title = format!(
+        "{many} drifted, as of {:.0}; `tenantry drift` looks again:",
+        first.last_seen
+    );
+    let mut lines = vec![paint.bad(title)];
+    lines.extend(status.drifted.iter().take(SHOWN).map(line));
+    let more = status.drifted.len().saturating_sub(SHOWN);
+    lines.extend((more > 0).then(|| format!("  and {} more", human::number(more))));
+    Some(lines.join("\n"))
 }
 
 fn away(status: &Fleetwide, paint: Paint) -> Option<String> {

@@ -19,6 +19,7 @@ use crate::{
     plan::{Drift, drift},
     provision::ProvisionError,
     store::{
+        drifted::{self, Drifted},
         heads::{self, Halfway},
         history::{self, Entry},
         notices,
@@ -54,6 +55,8 @@ struct Shown {
     unreachable: Option<String>,
     pending: Vec<Pending>,
     drift: Vec<Drift>,
+    /// How its schema looked otherwise than it should, when it was last looked at.
+    drifted: Option<Drifted>,
     history: Vec<Entry>,
     /// Of how many entries those are the newest.
     history_total: usize,
@@ -75,6 +78,10 @@ impl Show {
         let mut home = fleet.home().await?;
         let tenant = tenants::get(home.connection(), &name).await?;
         let new_name = tenants::new_name(home.connection(), &name).await?;
+        let noted = match &tenant {
+            Some(tenant) => drifted::get(home.connection(), &tenant.shard, name.schema()).await?,
+            None => None,
+        };
         home.close().await;
         let tenant = tenant.ok_or_else(|| ProvisionError::Unknown(name.to_string()))?;
         let mut shown = match look(&fleet, &tenant, self.history).await {
@@ -84,7 +91,7 @@ impl Show {
             }
             Err(error) => return Err(error),
         };
-        shown.new_name = new_name;
+        (shown.new_name, shown.drifted) = (new_name, noted);
         context.output.result(&shown, |paint| text(&shown, paint));
         Ok(match shown.unreachable {
             None => ExitCode::Done,
@@ -107,6 +114,7 @@ impl Shown {
             unreachable: Some(error.to_string()),
             pending: Vec::new(),
             drift: Vec::new(),
+            drifted: None,
             history: Vec::new(),
             history_total: 0,
             notices: Vec::new(),
@@ -136,6 +144,7 @@ async fn look(fleet: &Fleet, tenant: &Tenant, entries: u32) -> Result<Shown, Cli
         unreachable: None,
         pending: pending(fleet, &applied),
         drift: drift(&fleet.tenant, &applied),
+        drifted: None,
         history: log,
         history_total,
         notices: said,
@@ -205,6 +214,11 @@ fn text(shown: &Shown, paint: Paint) -> String {
             .iter()
             .map(|drift| paint.caution(format!("drift: {drift}"))),
     );
+    if let Some(noted) = &shown.drifted {
+        let title = format!("its structure drifted, seen {:.0}:", noted.last_seen);
+        lines.push(paint.bad(title));
+        lines.extend(noted.summary.iter().map(|words| format!("  {words}")));
+    }
     lines.extend(
         shown
             .pending

@@ -31,10 +31,10 @@ pub(super) fn kept_whole(text: &str) -> String {
 fn inside_of(text: &str) -> Option<(&str, &str)> {
     let (mut at, mut depth) = (0, 0_u32);
     while at < text.len() {
-        match &text[at..=at] {
-            "]" if depth == 0 => return Some(text.split_at(at)),
-            "[" | "(" => depth += 1,
-            "]" | ")" => depth = depth.checked_sub(1)?,
+        match text.as_bytes()[at] {
+            b']' if depth == 0 => return Some(text.split_at(at)),
+            b'[' | b'(' => depth += 1,
+            b']' | b')' => depth = depth.checked_sub(1)?,
             _ => {}
         }
         at += token_length(&text[at..]);
@@ -79,7 +79,7 @@ fn type_of_one(part: &str) -> Option<&str> {
     if part.parse::<i64>().is_ok() {
         return Some("bigint");
     }
-    let is_number = part.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let is_number = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     is_number.then_some("numeric")
 }
 
@@ -111,6 +111,7 @@ mod tests {
             "a = ANY (ARRAY[('x'::character varying)::text])",
             "'(ARRAY[1])::numeric[]'::text",
             "(ARRAY[a, b])::text[]",
+            "ARRAY[]::text[]",
             "(ARRAY[1, 2.5])::double precision[]",
             "(ARRAY[",
             "ü(ARRAY[ü",

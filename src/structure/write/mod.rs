@@ -49,6 +49,8 @@ pub struct Statement {
     /// The same in several statements, for what stands in a circle, such as a table whose default calls a function that
     /// reads the table; empty where there is no other way to say it.
     pub apart: Vec<String>,
+    /// What is of a later stage relies on all of the earlier ones being there, as far as they can be.
+    pub stage: usize,
 }
 
 /// The statements that make the structure.
@@ -130,6 +132,7 @@ impl<'a> Writer<'a> {
         let statement = Statement {
             sql: finished(sql)?,
             apart: apart.into_iter().map(finished).collect::<Result<_, _>>()?,
+            stage: phase as usize,
         };
         self.phases[phase as usize].push(statement);
         Ok(())

@@ -118,6 +118,7 @@ async fn a_list_of_constants_is_written_as_it_was_read() {
          CREATE TABLE a (b varchar);
          CREATE TRIGGER t AFTER INSERT ON a FOR EACH ROW WHEN (new.b IN ('x', 'y')) EXECUTE FUNCTION f()",
         "CREATE VIEW v (a, b) AS VALUES (1, 'x'), (2, 'y')",
+        "CREATE TABLE a (b text[] DEFAULT ARRAY[]::text[])",
     ])
     .await;
 }
@@ -181,5 +182,14 @@ async fn settings_of_what_is_stored_apart_are_kept_and_end_with_it() {
 async fn ranges_keep_what_they_were_made_with() {
     restored(&["CREATE TYPE r AS RANGE (SUBTYPE = text, SUBTYPE_OPCLASS = text_pattern_ops, COLLATION = \"C\", \
          MULTIRANGE_TYPE_NAME = \"many of them\")"])
+    .await;
+}
+
+#[tokio::test]
+async fn a_partition_that_has_to_wait_comes_before_the_keys_of_its_parent() {
+    restored(&[
+        "CREATE TABLE z (x int); CREATE TABLE w (b int UNIQUE, c z) PARTITION BY LIST (b);
+         CREATE TABLE a PARTITION OF w FOR VALUES IN (1)",
+    ])
     .await;
 }

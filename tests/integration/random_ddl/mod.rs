@@ -65,17 +65,17 @@ fn five_hundred_random_structures_are_restored_from_what_was_written() {
 
 /// Each kind of operation must still be one that the server takes, or nothing would be tested.
 fn still_valid(tried: &Tried, cases: u32) {
-    let mut told = BTreeMap::new();
-    for (name, _, _) in OPERATIONS {
-        told.insert(*name, tried.of(name));
-    }
-    let (taken, all): (Vec<_>, Vec<_>) = told.values().copied().unzip();
-    let (taken, all): (u32, u32) = (taken.iter().sum(), all.iter().sum());
-    std::io::stderr()
-        .write_all(format!("{taken} of {all} {told:?}\n").as_bytes())
-        .unwrap();
-    assert!(taken * 2 > all, "only {taken} of {all} are valid: {told:?}");
-    let never: Vec<_> = told.iter().filter(|(_, (taken, _))| *taken == 0).collect();
+    let of_kinds: BTreeMap<_, _> = OPERATIONS
+        .iter()
+        .map(|(name, _, _)| (*name, tried.of(name)))
+        .collect();
+    let taken: u32 = of_kinds.values().map(|(taken, _)| taken).sum();
+    let all: u32 = of_kinds.values().map(|(_, all)| all).sum();
+    assert!(taken * 4 > all * 3, "only {taken} of {all}: {of_kinds:?}");
+    let never: Vec<_> = of_kinds
+        .iter()
+        .filter(|(_, (taken, all))| *taken == 0 && *all >= 5)
+        .collect();
     assert!(cases < 500 || never.is_empty(), "{never:?}");
 }
 

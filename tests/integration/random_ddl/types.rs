@@ -114,7 +114,7 @@ pub(super) fn change_composite(model: &mut Model, dice: &mut Dice) -> Option<Ste
     let change = dice.word(&[
         "ADD ATTRIBUTE added integer",
         "ADD ATTRIBUTE \"Added, too\" text COLLATE \"C\"",
-        "DROP ATTRIBUTE id CASCADE",
+        "DROP ATTRIBUTE IF EXISTS id CASCADE",
         "DROP ATTRIBUTE IF EXISTS name",
         "RENAME ATTRIBUTE total TO \"sum total\"",
         "ADD ATTRIBUTE added varchar(3), DROP ATTRIBUTE IF EXISTS kind",

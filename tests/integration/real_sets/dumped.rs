@@ -8,7 +8,7 @@ use tenantry::{
     provision,
     sql::Ident,
     store::tenants::Labels,
-    structure::{diff, snapshot},
+    structure::{Kind, diff, snapshot},
     tenant::{ShardName, TenantName},
     verify::{DumpError, DumpRequest, Dumped, dump},
 };
@@ -87,7 +87,7 @@ impl Written {
     }
 }
 
-/// Brings the set up in a schema, writes it down, and runs that in another one beside it.
+/// Brings the set up in a schema, writes it down, and runs that in another one: beside it, or in another database.
 async fn written(corpus: &Corpus, files: &Files) -> Written {
     let dumped = match dumped(corpus, files).await {
         Ok(dumped) => dumped,
@@ -112,6 +112,11 @@ async fn written(corpus: &Corpus, files: &Files) -> Written {
         "CREATE SCHEMA restored; SET search_path = restored;\n{}",
         dumped.text
     );
+    // A database has an extension once.
+    let has_extension = |kind| before.objects().any(|(object, _)| object.kind == kind);
+    if has_extension(Kind::Extension) {
+        connection = prepared(corpus).await.connect().await;
+    }
     if let Err(error) = raw_sql(AssertSqlSafe(restore))
         .execute(&mut connection)
         .await

@@ -117,6 +117,11 @@ impl Shop {
         }
     }
 
+    /// The same for what needs no process of its own.
+    pub(crate) fn fleet(&self) -> Fleet {
+        Fleet::open(&self.settings()).unwrap()
+    }
+
     fn settings(&self) -> Settings {
         let list = |name: &str| self.path().join(name).display().to_string();
         let environment = [
