@@ -34,7 +34,9 @@ const BUILD_SQL: &[&str] = &[
     "src/rehearse/leftover.rs",
     "src/rehearse/place.rs",
     "src/rehearse/trace.rs",
+    "src/verify/rows.rs",
     "src/verify/scratch/database.rs",
+    "src/verify/seed/mod.rs",
     "src/verify/trial.rs",
     "src/verify/write_down.rs",
 ];

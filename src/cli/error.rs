@@ -15,7 +15,7 @@ use crate::{
     rehearse::RehearseError,
     store::StoreError,
     tenant::{InvalidTenantName, selector::SelectorError},
-    verify::{DumpError, VerifyError},
+    verify::{DumpError, SinceError, VerifyError},
 };
 
 /// Why a command could not be carried out.
@@ -133,6 +133,12 @@ impl From<DumpError> for CliError {
     }
 }
 
+impl From<SinceError> for CliError {
+    fn from(error: SinceError) -> Self {
+        Self::Verify(error.into())
+    }
+}
+
 impl From<VerifyError> for CliError {
     fn from(error: VerifyError) -> Self {
         match error {
@@ -204,6 +210,7 @@ fn of_daemon(error: &DaemonError) -> ExitCode {
 fn of_verify(error: &VerifyError) -> ExitCode {
     match error {
         VerifyError::Scratch(_) | VerifyError::Session(_) => ExitCode::Unreachable,
+        VerifyError::Since(_) => ExitCode::Usage,
         VerifyError::Tenant(_) | VerifyError::Name(_) => ExitCode::Configuration,
         _ => ExitCode::Failed,
     }

@@ -10,7 +10,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use clap::Args;
+use clap::{Args, builder::TypedValueParser};
 
 use super::{
     context::Context, error::CliError, exit::ExitCode, output::Output, scratch::ScratchOptions,
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     config::Settings,
     migration::Scope,
-    verify::{Proof, Report, Request, verify},
+    verify::{Proof, ROWS, Report, Request, Since, default_jobs, verify},
 };
 
 /// What `verify` takes.
@@ -30,6 +30,18 @@ pub(super) struct Verify {
     scope: Option<Scope>,
     #[command(flatten)]
     scratch: ScratchOptions,
+    /// Only what is new: the migrations above a version, or the files that differ from a revision in git (`origin/main`)
+    #[arg(long, value_name = "REV|VERSION")]
+    since: Option<String>,
+    /// How many rows are put into each table before migrations are tried with rows
+    #[arg(long, value_name = "N", default_value_t = ROWS, value_parser = rows())]
+    rows: usize,
+    /// Try no migration with rows in the tables
+    #[arg(long, conflicts_with = "rows")]
+    no_seed: bool,
+    /// How many databases are worked on at once [default: one a core, at most 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: Option<u16>,
     /// Write the results for a build server, too
     #[arg(long, value_name = "junit=FILE", value_parser = junit_file)]
     report: Option<PathBuf>,
@@ -66,19 +78,28 @@ impl Verify {
         prepare: Option<&str>,
         output: &Output,
     ) -> Result<Report, CliError> {
+        let since = match &self.since {
+            Some(typed) => Some(Since::read(typed, &directories(settings)).await?),
+            None => None,
+        };
         let server = self.scratch.start().await?;
         let heading = Mutex::new(None);
         let observe = |scope: Scope, proof: &Proof| {
             let mut heading = heading.lock().unwrap_or_else(PoisonError::into_inner);
             let begins = heading.replace(scope) != Some(scope);
-            output.line(|paint| text::proof(begins.then_some(scope), proof, paint));
+            if begins || text::is_shown(proof) {
+                output.line(|paint| text::proof(begins.then_some(scope), proof, paint));
+            }
         };
         let both = [Scope::Shared, Scope::Tenant];
         let request = Request {
-            settings,
             scopes: self.scope.as_ref().map_or(&both, std::slice::from_ref),
             prepare,
+            rows: if self.no_seed { 0 } else { self.rows },
+            jobs: self.jobs.map_or_else(default_jobs, usize::from),
+            since: since.as_ref(),
             observe: &observe,
+            ..Request::new(settings)
         };
         let report = verify(&server, &request).await;
         let stopped = server.stop().await;
@@ -87,6 +108,17 @@ impl Verify {
         stopped?;
         Ok(report)
     }
+}
+
+/// Where the files of both scopes are.
+fn directories(settings: &Settings) -> Vec<PathBuf> {
+    let migrations = &settings.migrations;
+    let both = migrations.shared.iter().chain(&migrations.tenant);
+    both.cloned().collect()
+}
+
+fn rows() -> impl TypedValueParser<Value = usize> {
+    clap::value_parser!(u16).range(0..=20).map(usize::from)
 }
 
 /// The file for a build server.

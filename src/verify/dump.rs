@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{Outcome, VerifyError, scratch::Server, trial::Trial, write_down};
+use super::{Outcome, VerifyError, ground::Ground, scratch::Server, trial::Trial, write_down};
 use crate::{
     config::Settings,
     migration::{Scope, Version},
@@ -85,7 +85,8 @@ pub enum DumpError {
 /// # Errors
 /// Also where anything of the structure could not be written.
 pub async fn dump(server: &Server, request: &DumpRequest<'_>) -> Result<Dumped, DumpError> {
-    let mut trial = Trial::shared(server, request.settings, request.prepare).await?;
+    let ground = Ground::new(server, request.settings, request.prepare)?;
+    let mut trial = Trial::shared(&ground).await?;
     up(&mut trial, Scope::Shared).await?;
     let subject = match &request.from {
         Some(subject) => subject.clone(),
@@ -101,16 +102,18 @@ pub async fn dump(server: &Server, request: &DumpRequest<'_>) -> Result<Dumped, 
     };
     if has_extension(&subject.snapshot) {
         // It is there once in a database.
-        trial.close().await;
-        trial = Trial::shared(server, request.settings, request.prepare).await?;
+        trial.close().await?;
+        trial = Trial::shared(&ground).await?;
         if request.scope == Scope::Tenant {
             up(&mut trial, Scope::Shared).await?;
         }
     }
     let copy = Ident::new("dump_copy").map_err(VerifyError::from)?;
     let dumped = write_down(trial.session().await?, &subject, &copy).await;
-    trial.close().await;
-    dumped
+    let closed = trial.close().await;
+    let dumped = dumped?;
+    closed?;
+    Ok(dumped)
 }
 
 pub(super) fn has_extension(snapshot: &Snapshot) -> bool {
@@ -118,14 +121,14 @@ pub(super) fn has_extension(snapshot: &Snapshot) -> bool {
     objects.any(|(object, _)| object.kind == Kind::Extension)
 }
 
-async fn up(trial: &mut Trial, scope: Scope) -> Result<(), DumpError> {
+async fn up(trial: &mut Trial<'_>, scope: Scope) -> Result<(), DumpError> {
     match trial.go(Goal::Latest).await? {
         None => Ok(()),
         Some(outcome) => Err(DumpError::Up(scope, outcome)),
     }
 }
 
-async fn subject(trial: &mut Trial, request: &DumpRequest<'_>) -> Result<Subject, DumpError> {
+async fn subject(trial: &mut Trial<'_>, request: &DumpRequest<'_>) -> Result<Subject, DumpError> {
     let latest = trial.set().latest().map(|migration| migration.version);
     let set = match request.scope {
         Scope::Shared => "the shared set",

@@ -8,7 +8,7 @@ use crate::{
     store::StoreError,
     structure::StructureError,
     tenant::InvalidTenantName,
-    verify::scratch::ScratchError,
+    verify::{SinceError, scratch::ScratchError},
 };
 
 /// Why nothing could be proven.
@@ -38,7 +38,13 @@ pub enum VerifyError {
     /// A name that PostgreSQL does not take.
     #[error(transparent)]
     Name(#[from] InvalidIdent),
+    /// What is new could not be found out.
+    #[error(transparent)]
+    Since(#[from] SinceError),
     /// What the database should have before the first migration.
     #[error("the database cannot be prepared: {0}")]
     Prepare(ServerError),
+    /// Rows could not be put into tables or read from them, whatever the tables are.
+    #[error("cannot write or read rows: {0}")]
+    Rows(ServerError),
 }

@@ -2,20 +2,34 @@
 //!
 //! Nothing here may touch a server that holds a tenant's data.
 
+mod course;
 mod dump;
 mod error;
+mod ground;
+mod paths;
 mod reference;
 mod report;
 mod roundtrip;
+mod rows;
+mod scope;
 pub mod scratch;
+mod seed;
+mod since;
+mod single;
+mod stands;
 mod trial;
+mod turns;
+mod way;
+mod whole;
 mod words;
 mod write_down;
 
 pub use dump::{DumpError, DumpRequest, Dumped, Subject, dump, title};
 pub use error::VerifyError;
 pub use reference::{Made, ReferenceRequest, reference};
-pub use report::{Finding, Outcome, Proof, Report, ScopeReport, Stage, Verdict};
-pub use roundtrip::{Request, verify};
+pub use report::{Finding, NotSeeded, Outcome, Proof, Report, ScopeReport, Seeded, Stage, Verdict};
+pub use roundtrip::{ROWS, Request, default_jobs, verify};
+pub use rows::Loss;
+pub use since::{Changed, Since, SinceError};
 pub(crate) use write_down::is_rewording;
 pub use write_down::write_down;

@@ -1,6 +1,6 @@
 //! What a history makes, tried out on a scratch server: the structure that every schema of that history should have.
 
-use super::{Outcome, VerifyError, scratch::Server, trial::Trial};
+use super::{Outcome, VerifyError, ground::Ground, scratch::Server, trial::Trial};
 use crate::{
     config::Settings,
     migration::{MigrationSet, Scope},
@@ -46,10 +46,11 @@ pub async fn reference(
     server: &Server,
     request: ReferenceRequest<'_>,
 ) -> Result<Made, VerifyError> {
-    let mut trial = Trial::shared(server, request.settings, request.prepare).await?;
+    let ground = Ground::new(server, request.settings, request.prepare)?;
+    let mut trial = Trial::shared(&ground).await?;
     *trial.set() = request.shared;
     if let Some(outcome) = trial.go(Goal::Latest).await? {
-        trial.close().await;
+        trial.close().await?;
         return Ok(Made::Stuck(Scope::Shared, outcome));
     }
     if let Some(set) = request.tenant {
@@ -58,16 +59,18 @@ pub async fn reference(
             .await?;
         *trial.set() = set;
         if let Some(outcome) = trial.go(Goal::Latest).await? {
-            trial.close().await;
+            trial.close().await?;
             return Ok(Made::Stuck(Scope::Tenant, outcome));
         }
     }
     let made = look(&mut trial).await;
-    trial.close().await;
-    made
+    let closed = trial.close().await;
+    let made = made?;
+    closed?;
+    Ok(made)
 }
 
-async fn look(trial: &mut Trial) -> Result<Made, VerifyError> {
+async fn look(trial: &mut Trial<'_>) -> Result<Made, VerifyError> {
     let (schema, locks) = (trial.schema().clone(), 1000);
     let connection = trial.session().await?.connection();
     // Owners and privileges are the scratch server's own.

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::words::texts;
+use super::{rows::Loss, words::texts};
 use crate::{
     apply::Failure,
     migration::{Migration, Scope, Version},
@@ -24,8 +24,16 @@ pub struct ScopeReport {
     pub scope: Scope,
     /// What kept the tenants' set from being tried: the shared set, which comes first, does not come up.
     pub not_begun: Option<Outcome>,
+    /// How many migrations were brought up and not judged, as they are older than what is to be judged.
+    pub taken_for_granted: usize,
+    /// Files that are gone since what is judged began, of which nothing can be tried.
+    pub deleted: Vec<String>,
     /// Each migration by itself, in order.
     pub migrations: Vec<Proof>,
+    /// What rows were put into the tables; none where there were to be none.
+    pub rows: Option<Seeded>,
+    /// Several migrations at once, where every up ran.
+    pub paths: Vec<Proof>,
     /// The whole set back and up again, where every up ran.
     pub whole: Option<Proof>,
     /// How far the whole set was taken back: to nothing, or to the last irreversible migration.
@@ -36,6 +44,24 @@ pub struct ScopeReport {
     pub second_tenant: Option<Proof>,
 }
 
+/// Into which tables rows were put.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Seeded {
+    /// How many tables took some.
+    pub tables: usize,
+    /// Those that took none, when it was last tried.
+    pub not_seeded: Vec<NotSeeded>,
+}
+
+/// A table without rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotSeeded {
+    /// Its name.
+    pub table: String,
+    /// Why it took none.
+    pub reason: String,
+}
+
 /// One thing that was tried, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Proof {
@@ -43,10 +69,15 @@ pub struct Proof {
     pub version: Option<Version>,
     /// Its name, or words for what was tried.
     pub name: String,
+    /// Whether it is about several migrations at once.
+    #[serde(skip)]
+    pub is_path: bool,
     /// What it comes to.
     pub verdict: Verdict,
     /// What was wrong, in the order in which it was met.
     pub findings: Vec<Finding>,
+    /// Columns (`users.nickname`) that the down takes away with all that was written to them since the up. That is no fault.
+    pub drops: Vec<String>,
 }
 
 /// What a proof comes to; the worst of its findings.
@@ -59,6 +90,10 @@ pub enum Verdict {
     Irreversible,
     /// Something before it failed.
     NotTried,
+    /// Rows or values that were there before the up are gone after the down.
+    LosesRows,
+    /// A statement fails where tables have rows, and only there.
+    FailsOnRows,
     /// A structure is another one than it should be.
     Differs,
     /// It is written in a way that is not carried.
@@ -72,6 +107,8 @@ pub enum Verdict {
 pub struct Finding {
     /// When it was met.
     pub stage: Stage,
+    /// Whether the tables had rows; without them it was not met.
+    pub with_rows: bool,
     /// What it was.
     pub outcome: Outcome,
 }
@@ -88,6 +125,8 @@ pub enum Stage {
     UpAgain,
     /// The repeatables, once the first way up is done.
     Repeatables,
+    /// The repeatables once more, as after a change of their texts.
+    RepeatablesAgain,
     /// The second tenant, brought up beside the first.
     SecondTenant,
 }
@@ -100,6 +139,11 @@ pub enum Outcome {
     Differs {
         /// From what should be to what is.
         differences: Vec<Difference>,
+    },
+    /// Rows or values are gone.
+    Loses {
+        /// Which ones.
+        losses: Vec<Loss>,
     },
     /// A statement failed.
     Fails {
@@ -126,7 +170,11 @@ impl ScopeReport {
         Self {
             scope,
             not_begun: None,
+            taken_for_granted: 0,
+            deleted: Vec::new(),
             migrations: Vec::new(),
+            rows: None,
+            paths: Vec::new(),
             whole: None,
             back_to: None,
             left_in_place: 0,
@@ -142,7 +190,7 @@ impl ScopeReport {
     /// Everything that was tried, in order.
     pub fn proofs(&self) -> impl Iterator<Item = &Proof> {
         let whole = self.whole.iter().chain(&self.second_tenant);
-        self.migrations.iter().chain(whole)
+        self.migrations.iter().chain(&self.paths).chain(whole)
     }
 
     /// How many migrations came to this.
@@ -166,8 +214,26 @@ impl Proof {
         Self {
             version: None,
             name: name.to_owned(),
+            is_path: false,
             verdict: Verdict::Exact,
             findings: Vec::new(),
+            drops: Vec::new(),
+        }
+    }
+
+    /// Several migrations at once.
+    pub(super) fn path(name: &str) -> Self {
+        Self {
+            is_path: true,
+            ..Self::named(name)
+        }
+    }
+
+    /// A migration that nothing is known of, since something before it failed.
+    pub(super) fn not_tried(migration: &Migration) -> Self {
+        Self {
+            verdict: Verdict::NotTried,
+            ..Self::of(migration)
         }
     }
 
@@ -177,8 +243,11 @@ impl Proof {
     }
 
     pub(super) fn found(&mut self, stage: Stage, outcome: Outcome) {
-        self.verdict = self.verdict.max(outcome.verdict());
-        self.findings.push(Finding { stage, outcome });
+        self.add(Finding {
+            stage,
+            with_rows: false,
+            outcome,
+        });
     }
 
     pub(super) fn compare(&mut self, stage: Stage, expected: &Snapshot, is: &Snapshot) {
@@ -190,14 +259,30 @@ impl Proof {
             self.found(stage, Outcome::Differs { differences });
         }
     }
+
+    pub(super) fn add(&mut self, finding: Finding) {
+        self.verdict = self.verdict.max(finding.verdict());
+        self.findings.push(finding);
+    }
 }
 
-impl Outcome {
+impl Finding {
+    /// What was met at a stage only where the tables had rows.
+    pub(super) fn with_rows(stage: Stage, outcome: Outcome) -> Self {
+        Self {
+            stage,
+            with_rows: true,
+            outcome,
+        }
+    }
+
     fn verdict(&self) -> Verdict {
-        match self {
-            Self::Differs { .. } => Verdict::Differs,
-            Self::Fails { .. } => Verdict::Fails,
-            Self::Refused { .. } => Verdict::Refused,
+        match &self.outcome {
+            Outcome::Differs { .. } => Verdict::Differs,
+            Outcome::Loses { .. } => Verdict::LosesRows,
+            Outcome::Fails { .. } if self.with_rows => Verdict::FailsOnRows,
+            Outcome::Fails { .. } => Verdict::Fails,
+            Outcome::Refused { .. } => Verdict::Refused,
         }
     }
 }

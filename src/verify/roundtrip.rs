@@ -1,21 +1,23 @@
-//! Up, down and up again: each migration by itself, then the whole set, with the structure compared every time.
+//! Up, down and up again: each migration by itself, several at once, then the whole set, with the structure compared every
+//! time.
 //!
-//! Judges by what the schema looks like, never by what a script says it does.
+//! Judges by what the schema looks like and by what its tables hold, never by what a script says it does.
 
-use std::collections::BTreeMap;
+use std::thread::available_parallelism;
+
+use futures::future::try_join_all;
+use tokio::sync::Semaphore;
 
 use super::{
-    Proof, Report, ScopeReport, Stage, Verdict, VerifyError, scratch::Server, trial::Trial,
+    Proof, Report, Since, VerifyError, course::Course, ground::Ground, scope::scope,
+    scratch::Server, turns::Turns,
 };
 use crate::{
     config::Settings,
-    migration::{Migration, Repeatable, Scope, Version},
-    plan::Goal,
-    structure::{Change, Detail, Snapshot, diff},
-    tenant::TenantName,
+    migration::{MigrationSet, Scope, Script},
 };
 
-/// What is to be proven.
+/// What is to be proven. [`Request::new`] proves everything.
 pub struct Request<'a> {
     /// Where the sets are, and how they are carried. None of the databases it names is touched.
     pub settings: &'a Settings,
@@ -23,8 +25,40 @@ pub struct Request<'a> {
     pub scopes: &'a [Scope],
     /// SQL for what a database of the application has before its first migration, such as extensions and roles.
     pub prepare: Option<&'a str>,
-    /// Is told of each proof as soon as it is there.
+    /// How many rows are put into each table; 0 for none.
+    pub rows: usize,
+    /// How many databases are worked on at once, at least one. What is found does not depend on it.
+    pub jobs: usize,
+    /// What is judged; everything where it is none.
+    pub since: Option<&'a Since>,
+    /// Is told of each proof as soon as it and all before it are there.
     pub observe: &'a (dyn Fn(Scope, &Proof) + Sync),
+}
+
+/// So many rows are put into each table where nobody says how many.
+pub const ROWS: usize = 3;
+
+/// More databases at once are not worked on where nobody says how many.
+const MOST_JOBS: usize = 8;
+
+impl<'a> Request<'a> {
+    /// Everything, as the command does it where nothing else is typed.
+    pub fn new(settings: &'a Settings) -> Self {
+        Self {
+            settings,
+            scopes: &[Scope::Shared, Scope::Tenant],
+            prepare: None,
+            rows: ROWS,
+            jobs: default_jobs(),
+            since: None,
+            observe: &|_, _| {},
+        }
+    }
+}
+
+/// As many databases as there are cores are worked on at once, and no more than eight.
+pub fn default_jobs() -> usize {
+    available_parallelism().map_or(1, |cores| cores.get().min(MOST_JOBS))
 }
 
 /// Takes the sets up, down and up again on databases that are made for it on `server`.
@@ -32,205 +66,47 @@ pub struct Request<'a> {
 /// # Errors
 /// Only where nothing could be judged. What is wrong with the migrations stands in the report.
 pub async fn verify(server: &Server, request: &Request<'_>) -> Result<Report, VerifyError> {
+    let ground = Ground::new(server, request.settings, request.prepare)?;
+    // Roles are the whole server's: databases that are worked on at once would be in each other's way.
+    let is_alone = request
+        .scopes
+        .iter()
+        .any(|s| makes_roles(ground.fleet.set(*s)));
+    let jobs = if is_alone { 1 } else { request.jobs.max(1) };
+    let (permits, turns) = (Semaphore::new(jobs), Turns::new(request.observe));
+    let mut courses = Vec::new();
+    for wanted in request.scopes {
+        let mut course = Course::new(&ground, request, *wanted, (&permits, &turns));
+        course.first_turn = courses.last().map_or(0, Course::next_turn);
+        course.is_alone = is_alone;
+        courses.push(course);
+    }
     let mut report = Report::default();
-    for scope in request.scopes {
-        let mut roundtrip = Roundtrip {
-            server,
-            request,
-            report: ScopeReport::new(*scope),
-            stands: BTreeMap::new(),
-            repeatables: Vec::new(),
-        };
-        if let Some(trial) = roundtrip.begin().await? {
-            roundtrip.run(trial).await?;
+    if is_alone {
+        for course in &courses {
+            report.scopes.push(Box::pin(scope(course)).await?);
         }
-        report.scopes.push(roundtrip.report);
+    } else {
+        report.scopes = try_join_all(courses.iter().map(|course| Box::pin(scope(course)))).await?;
     }
     Ok(report)
 }
 
-/// The roundtrip of one scope.
-struct Roundtrip<'a> {
-    server: &'a Server,
-    request: &'a Request<'a>,
-    report: ScopeReport,
-    /// What the schema looked like after each first up, and before all of them.
-    stands: BTreeMap<Option<Version>, Snapshot>,
-    /// Kept apart: they would be applied with the last migration.
-    repeatables: Vec<std::sync::Arc<Repeatable>>,
+/// Whether a set's scripts say that they make or change what belongs to the whole server.
+fn makes_roles(set: &MigrationSet) -> bool {
+    let migrations = set.migrations.iter();
+    let of_migrations = migrations.flat_map(|m| [Some(&m.up), m.down.as_ref()]);
+    let of_repeatables = set.repeatables.iter().map(|r| Some(&r.script));
+    let mut scripts = of_migrations.chain(of_repeatables).flatten();
+    scripts.any(|script| speaks_of_roles(script))
 }
 
-impl Roundtrip<'_> {
-    async fn run(&mut self, mut trial: Trial) -> Result<(), VerifyError> {
-        let before = trial.snapshot().await?;
-        self.stands.insert(None, before);
-        let migrations = trial.set().migrations.clone();
-        let mut last = None;
-        for (index, migration) in migrations.iter().enumerate() {
-            let (proof, left) = self.one(&mut trial, migration, &self.stands[&last]).await?;
-            let sound = proof.findings.is_empty();
-            self.report.migrations.push(self.told(proof));
-            let Some(left) = left else {
-                self.not_tried(&migrations[index + 1..]);
-                trial.close().await;
-                return Ok(());
-            };
-            last = Some(migration.version);
-            self.stands.insert(last, left);
-            // What a faulty way back leaves behind must not be laid at the next one's door.
-            if !sound {
-                trial.close().await;
-                let Some(again) = self.rebuild(migration.version).await? else {
-                    self.not_tried(&migrations[index + 1..]);
-                    return Ok(());
-                };
-                trial = again;
-            }
-        }
-        let tops = self.whole(&mut trial, &migrations).await?;
-        if let (Scope::Tenant, Some(top)) = (self.report.scope, tops) {
-            self.second_tenant(&mut trial, &top).await?;
-        }
-        trial.close().await;
-        Ok(())
-    }
-
-    /// A schema of this scope with nothing applied; none where the shared set, on which tenants build, does not come up.
-    async fn begin(&mut self) -> Result<Option<Trial>, VerifyError> {
-        let Request {
-            settings, prepare, ..
-        } = *self.request;
-        let mut trial = Trial::shared(self.server, settings, prepare).await?;
-        if self.report.scope == Scope::Tenant {
-            if let Some(outcome) = trial.go(Goal::Latest).await? {
-                self.report.not_begun = Some(outcome);
-                trial.close().await;
-                return Ok(None);
-            }
-            trial = trial.into_tenant(&self.tenant("verify_one")?).await?;
-        }
-        self.repeatables = std::mem::take(&mut trial.set().repeatables);
-        Ok(Some(trial))
-    }
-
-    /// A new schema that the ups alone brought to `version`; none where they do not come up on a server that they have been
-    /// on before, as with roles, which databases share.
-    async fn rebuild(&mut self, version: Version) -> Result<Option<Trial>, VerifyError> {
-        let Some(mut trial) = self.begin().await? else {
-            return Ok(None);
-        };
-        match trial.go(Goal::UpTo(version)).await? {
-            None => Ok(Some(trial)),
-            Some(_) => {
-                trial.close().await;
-                Ok(None)
-            }
-        }
-    }
-
-    /// One migration by itself; what its up left, where it came up.
-    async fn one(
-        &self,
-        trial: &mut Trial,
-        migration: &Migration,
-        before: &Snapshot,
-    ) -> Result<(Proof, Option<Snapshot>), VerifyError> {
-        let mut proof = Proof::of(migration);
-        let up = Goal::UpTo(migration.version);
-        if let Some(outcome) = trial.go(up).await? {
-            proof.found(Stage::Up, outcome);
-            return Ok((proof, None));
-        }
-        let left = trial.snapshot().await?;
-        if migration.down.is_none() {
-            proof.verdict = Verdict::Irreversible;
-            return Ok((proof, Some(left)));
-        }
-        if let Some(outcome) = trial.go(Goal::Down(1)).await? {
-            proof.found(Stage::Down, outcome);
-            return Ok((proof, Some(left)));
-        }
-        proof.compare(Stage::Down, before, &trial.snapshot().await?);
-        match trial.go(up).await? {
-            Some(outcome) => proof.found(Stage::UpAgain, outcome),
-            None => proof.compare(Stage::UpAgain, &left, &trial.snapshot().await?),
-        }
-        Ok((proof, Some(left)))
-    }
-
-    /// The whole set, from the top to as far back as it goes and up again; the top, where there is one.
-    async fn whole(
-        &mut self,
-        trial: &mut Trial,
-        migrations: &[std::sync::Arc<Migration>],
-    ) -> Result<Option<Snapshot>, VerifyError> {
-        let mut proof = Proof::named("the whole set");
-        let bare = trial.snapshot().await?;
-        self.report.left_in_place = self.repeatables.len();
-        trial.set().repeatables = std::mem::take(&mut self.repeatables);
-        if let Some(outcome) = trial.go(Goal::Latest).await? {
-            proof.found(Stage::Repeatables, outcome);
-            self.report.whole = Some(self.told(proof));
-            return Ok(None);
-        }
-        let top = trial.snapshot().await?;
-        let kept = migrations.iter().rev().find(|m| m.down.is_none());
-        let kept = kept.map(|migration| migration.version);
-        self.report.back_to = kept;
-        if let Some(outcome) = trial.go(kept.map_or(Goal::Empty, Goal::DownTo)).await? {
-            proof.found(Stage::Down, outcome);
-        } else {
-            let mut differences = diff(&self.stands[&kept], &trial.snapshot().await?);
-            // The way back leaves the repeatables where they are.
-            differences.retain(|d| {
-                let of_repeatable = top.get(&d.object).is_some() && bare.get(&d.object).is_none();
-                d.change != Change::Added || !of_repeatable
-            });
-            proof.differ(Stage::Down, differences);
-            match trial.go(Goal::Latest).await? {
-                Some(outcome) => proof.found(Stage::UpAgain, outcome),
-                None => proof.compare(Stage::UpAgain, &top, &trial.snapshot().await?),
-            }
-        }
-        self.report.whole = Some(self.told(proof));
-        Ok(Some(top))
-    }
-
-    /// Another tenant beside the first: a script that asks the catalog without naming its schema sees the other's tables.
-    async fn second_tenant(
-        &mut self,
-        trial: &mut Trial,
-        first: &Snapshot,
-    ) -> Result<(), VerifyError> {
-        let mut proof = Proof::named("a second tenant");
-        match trial.another(&self.tenant("verify_two")?).await? {
-            Ok(second) => {
-                // Each may have roles of its own.
-                let first = first.clone().reduced(Detail::STRUCTURE);
-                proof.compare(Stage::SecondTenant, &first, &second);
-            }
-            Err(outcome) => proof.found(Stage::SecondTenant, outcome),
-        }
-        self.report.second_tenant = Some(self.told(proof));
-        Ok(())
-    }
-
-    fn not_tried(&mut self, migrations: &[std::sync::Arc<Migration>]) {
-        for migration in migrations {
-            let proof = Proof {
-                verdict: Verdict::NotTried,
-                ..Proof::of(migration)
-            };
-            self.report.migrations.push(self.told(proof));
-        }
-    }
-
-    fn told(&self, proof: Proof) -> Proof {
-        (self.request.observe)(self.report.scope, &proof);
-        proof
-    }
-
-    fn tenant(&self, name: &str) -> Result<TenantName, VerifyError> {
-        Ok(self.request.settings.tenant_name(name)?)
-    }
+fn speaks_of_roles(script: &Script) -> bool {
+    const VERBS: [&str; 3] = ["create", "alter", "drop"];
+    const NOUNS: [&str; 4] = ["role", "user", "group", "tablespace"];
+    let text = script.text.to_ascii_lowercase();
+    let words: Vec<_> = text.split_whitespace().collect();
+    words
+        .windows(2)
+        .any(|pair| VERBS.contains(&pair[0]) && NOUNS.contains(&pair[1]))
 }

@@ -1,60 +1,54 @@
 //! One schema on a scratch database, moved by the same code as any other: planned, compiled, carried, recorded.
 
-use std::{
-    str::FromStr,
-    sync::atomic::{AtomicU32, Ordering},
+use super::{
+    Outcome, VerifyError,
+    ground::{Ground, SHARD},
+    rows::{self, Rows},
+    seed::{Planted, Plot, Seeds},
 };
-
-use sqlx::postgres::PgConnectOptions;
-
-use super::{Outcome, VerifyError, scratch::Server};
 use crate::{
     apply::{Audit, Carrier, Cut, compile},
-    config::Settings,
     fleet::{Fleet, FleetError},
+    history::{Applied, Digest},
     migration::{MigrationSet, Scope},
     plan::{Goal, Standing, Stored, plan},
-    postgres::{Message, Outcome as Reply, Session, Shard, Shards},
+    postgres::{Message, Outcome as Reply, Session, Shard},
     provision::{self, ProvisionError},
-    sql::{Ident, InvalidIdent},
+    sql::Ident,
     store::{heads, history, scripts, tenants::Labels},
     structure::{Detail, Snapshot, detailed, snapshot},
     tenant::{ShardName, Target, TenantName},
 };
 
-/// The only shard of a scratch database.
-const SHARD: &str = "scratch";
-
 /// A schema of a scratch database, and what it is moved by.
-pub(super) struct Trial {
+pub(super) struct Trial<'a> {
+    ground: &'a Ground<'a>,
+    database: Ident,
     fleet: Fleet,
     scope: Scope,
     schema: Ident,
     session: Option<Session>,
 }
 
-impl Trial {
-    /// A new database with our tables and the shared schema, empty but for what `prepare` makes.
-    pub(super) async fn shared(
-        server: &Server,
-        settings: &Settings,
-        prepare: Option<&str>,
-    ) -> Result<Self, VerifyError> {
-        let url = server.create_database(&database_name()?).await?;
-        let fleet = Fleet::on(shards(&url)?, settings)?;
+impl<'a> Trial<'a> {
+    /// A new database with our tables and the shared schema, empty but for what is prepared.
+    pub(super) async fn shared(ground: &'a Ground<'a>) -> Result<Self, VerifyError> {
+        let (database, fleet) = ground.database().await?;
         let schema = fleet.shared_schema.clone();
         let mut trial = Self {
+            ground,
+            database,
             fleet,
             scope: Scope::Shared,
             schema,
             session: None,
         };
-        trial.prepare(prepare).await?;
+        trial.prepare().await?;
         let target = Target {
             shard: ShardName::new(SHARD),
             schema: trial.schema.clone(),
         };
-        provision::shared_schema(&trial.fleet, &target).await?;
+        Box::pin(provision::shared_schema(&trial.fleet, &target)).await?;
         Ok(trial)
     }
 
@@ -62,7 +56,13 @@ impl Trial {
     pub(super) async fn into_tenant(mut self, name: &TenantName) -> Result<Self, VerifyError> {
         // Adding a tenant brings it up to date, so there must be nothing to bring it to.
         let set = std::mem::replace(&mut self.fleet.tenant, MigrationSet::empty(Scope::Tenant));
-        provision::add(&self.fleet, name, &ShardName::new(SHARD), &Labels::new()).await?;
+        Box::pin(provision::add(
+            &self.fleet,
+            name,
+            &ShardName::new(SHARD),
+            &Labels::new(),
+        ))
+        .await?;
         self.fleet.tenant = set;
         self.scope = Scope::Tenant;
         self.schema = name.schema().clone();
@@ -75,7 +75,7 @@ impl Trial {
         name: &TenantName,
     ) -> Result<Result<Snapshot, Outcome>, VerifyError> {
         let shard = ShardName::new(SHARD);
-        match provision::add(&self.fleet, name, &shard, &Labels::new()).await {
+        match Box::pin(provision::add(&self.fleet, name, &shard, &Labels::new())).await {
             Ok(_) => {}
             Err(ProvisionError::Refused(refusal)) => return Ok(Err(refusal.into())),
             Err(ProvisionError::Failed(failure)) => return Ok(Err((*failure).into())),
@@ -83,6 +83,26 @@ impl Trial {
         }
         let session = self.session().await?;
         Ok(Ok(snapshot(session.connection(), name.schema()).await?))
+    }
+
+    /// The same database once more, with all that is in it. Ends the session.
+    pub(super) async fn copy(&mut self) -> Result<Self, VerifyError> {
+        if let Some(session) = self.session.take() {
+            session.close().await;
+        }
+        let (database, bare) = self.ground.copy(&self.database).await?;
+        let fleet = Fleet {
+            shards: bare.shards,
+            ..self.fleet.clone()
+        };
+        Ok(Self {
+            ground: self.ground,
+            database,
+            fleet,
+            scope: self.scope,
+            schema: self.schema.clone(),
+            session: None,
+        })
     }
 
     /// The set that this schema is moved by.
@@ -95,14 +115,28 @@ impl Trial {
 
     /// Moves the schema; what was wrong, where something was.
     pub(super) async fn go(&mut self, goal: Goal) -> Result<Option<Outcome>, VerifyError> {
+        Box::pin(self.travel(goal, false)).await
+    }
+
+    /// Applies everything, the repeatables also where they have not changed; what was wrong, where something was.
+    pub(super) async fn repeat(&mut self) -> Result<Option<Outcome>, VerifyError> {
+        Box::pin(self.travel(Goal::Latest, true)).await
+    }
+
+    async fn travel(&mut self, goal: Goal, repeats: bool) -> Result<Option<Outcome>, VerifyError> {
         let mut session = self.take_session().await?;
         let pinned = heads::get(session.connection(), &self.schema).await?;
         let head = pinned.map(|pinned| pinned.head).unwrap_or_default();
         let applied = history::applied(session.connection(), &head).await?;
-        let stored: Stored = scripts::downs(session.connection(), &applied).await?;
+        let back = on_the_way_back(&applied, goal);
+        let stored: Stored = scripts::downs(session.connection(), back).await?;
         let standing = Standing {
             applied: &applied,
-            repeatables: head.repeatables,
+            repeatables: if repeats {
+                Digest::EMPTY
+            } else {
+                head.repeatables
+            },
             running: head.running,
         };
         let set = self.fleet.set(self.scope);
@@ -122,7 +156,7 @@ impl Trial {
         let limits = &self.fleet.limits;
         let mut carrier = Carrier::with_session(self.shard()?, limits, session);
         let compiled = compile(&plan, limits, Cut::Coarse, Audit::first(self.scope));
-        let carried = carrier.carry(&plan, &compiled, &head).await;
+        let carried = Box::pin(carrier.carry(&plan, &compiled, &head)).await;
         self.session = carrier.into_session();
         Ok(carried.failure.map(Outcome::from))
     }
@@ -141,23 +175,81 @@ impl Trial {
             ..Detail::EVERYTHING
         };
         let session = self.session().await?;
-        Ok(detailed(session.connection(), &schema, detail).await?)
+        Ok(Box::pin(detailed(session.connection(), &schema, detail)).await?)
     }
 
-    /// Ends the session, so that nothing keeps the database busy.
-    pub(super) async fn close(self) {
+    /// Puts rows into the tables that have none.
+    pub(super) async fn plant(&mut self, seeds: &mut Seeds) -> Result<Planted, VerifyError> {
+        let schema = self.schema.clone();
+        self.plant_in(&schema, seeds, None).await
+    }
+
+    /// Puts rows into the tables that were not there for `earlier`.
+    pub(super) async fn plant_new(
+        &mut self,
+        seeds: &mut Seeds,
+        earlier: &Planted,
+    ) -> Result<(), VerifyError> {
+        let schema = self.schema.clone();
+        self.plant_in(&schema, seeds, Some(earlier)).await?;
+        Ok(())
+    }
+
+    /// Puts rows into the tables of the schema that all tenants share.
+    pub(super) async fn plant_shared(&mut self, seeds: &mut Seeds) -> Result<(), VerifyError> {
+        let schema = self.fleet.shared_schema.clone();
+        self.plant_in(&schema, seeds, None).await?;
+        Ok(())
+    }
+
+    async fn plant_in(
+        &mut self,
+        schema: &Ident,
+        seeds: &mut Seeds,
+        earlier: Option<&Planted>,
+    ) -> Result<Planted, VerifyError> {
+        let others = self.fleet.limits.extra_search_path.clone();
+        let plot = Plot {
+            schema,
+            others: &others,
+        };
+        let session = self.session().await?;
+        Box::pin(seeds.plant(session.connection(), plot, earlier)).await
+    }
+
+    /// Takes the rows out again; whether that was possible.
+    pub(super) async fn uproot(&mut self, planted: &Planted) -> Result<bool, VerifyError> {
+        let (schema, others) = (self.schema.clone(), []);
+        let plot = Plot {
+            schema: &schema,
+            others: &others,
+        };
+        let session = self.session().await?;
+        planted.uproot(session.connection(), plot).await
+    }
+
+    /// The rows of these tables.
+    pub(super) async fn rows(&mut self, planted: &Planted) -> Result<Rows, VerifyError> {
+        let schema = self.schema.clone();
+        let session = self.session().await?;
+        rows::read(session.connection(), &schema, &planted.catalog).await
+    }
+
+    /// Ends the session and drops the database: many may come after it.
+    pub(super) async fn close(self) -> Result<(), VerifyError> {
         if let Some(session) = self.session {
             session.close().await;
         }
+        self.ground.drop(&self.database).await
     }
 
     /// Makes what the database of an application has before its first migration.
-    async fn prepare(&mut self, prepare: Option<&str>) -> Result<(), VerifyError> {
+    async fn prepare(&mut self) -> Result<(), VerifyError> {
         let schemas = self.fleet.limits.extra_search_path.iter();
         let mut statements: Vec<String> = schemas
             .map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {schema}"))
             .collect();
-        statements.extend(prepare.map(str::to_owned));
+        statements.extend(self.ground.prepare.map(str::to_owned));
         let session = self.session().await?;
         for statement in statements {
             if let Reply::Refused { error, .. } = session.send(&Message::vouched(statement)).await?
@@ -177,7 +269,7 @@ impl Trial {
     async fn take_session(&mut self) -> Result<Session, VerifyError> {
         match self.session.take() {
             Some(session) => Ok(session),
-            None => Ok(self.fleet.shard(self.shard()?).await?),
+            None => Ok(Box::pin(self.fleet.shard(self.shard()?)).await?),
         }
     }
 
@@ -191,16 +283,13 @@ impl Trial {
     }
 }
 
-/// A name that no other database of the server has: several processes may share one that is reached by URL.
-fn database_name() -> Result<Ident, InvalidIdent> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    Ident::new(format!("tenantry_verify_{}_{number}", std::process::id()))
-}
-
-fn shards(url: &str) -> Result<Shards, FleetError> {
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|_| FleetError::Url("of the scratch server".to_owned()))?;
-    let shard = Shard::new(ShardName::new(SHARD), options, 1);
-    Ok(Shards::new(shard.clone(), [shard]))
+/// Those whose stored texts a way needs: none upwards.
+fn on_the_way_back(applied: &[Applied], goal: Goal) -> &[Applied] {
+    let start = match goal {
+        Goal::Latest | Goal::UpTo(_) | Goal::Up(_) => applied.len(),
+        Goal::Down(steps) => applied.len().saturating_sub(steps),
+        Goal::DownTo(version) => applied.partition_point(|a| a.version <= version),
+        Goal::Empty | Goal::Goto(_) | Goal::Redo => 0,
+    };
+    &applied[start..]
 }

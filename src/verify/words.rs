@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Finding, Outcome, Stage, Verdict};
+use super::{Finding, Loss, NotSeeded, Outcome, Stage, Verdict};
 use crate::plan::Refusal;
 
 impl fmt::Display for Verdict {
@@ -11,6 +11,8 @@ impl fmt::Display for Verdict {
             Self::Exact => "exact",
             Self::Irreversible => "irreversible",
             Self::NotTried => "not tried",
+            Self::LosesRows => "loses rows",
+            Self::FailsOnRows => "fails where tables have rows",
             Self::Differs => "differs",
             Self::Refused => "refused",
             Self::Fails => "fails",
@@ -25,6 +27,7 @@ impl fmt::Display for Stage {
             Self::Down => "the down",
             Self::UpAgain => "the second up",
             Self::Repeatables => "the repeatables",
+            Self::RepeatablesAgain => "the repeatables once more",
             Self::SecondTenant => "the up of a second tenant",
         })
     }
@@ -33,22 +36,40 @@ impl fmt::Display for Stage {
 /// One line, then one a difference or reason, indented; no last line break.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { stage, outcome } = self;
+        let Self {
+            stage,
+            with_rows,
+            outcome,
+        } = self;
+        let rows = if *with_rows {
+            " where tables have rows"
+        } else {
+            ""
+        };
         match (outcome, stage) {
             (Outcome::Differs { .. }, Stage::Down) => {
+                let found = "another structure than the first up found";
+                write!(f, "{stage} leaves {found}{rows}:")?;
+            }
+            (Outcome::Differs { .. }, Stage::Repeatables | Stage::RepeatablesAgain) => {
+                write!(f, "{stage} leave another structure than before:")?;
+            }
+            (Outcome::Differs { .. }, Stage::Up) if !with_rows => {
                 write!(
                     f,
-                    "{stage} leaves another structure than the first up found:"
+                    "{stage} leaves another structure than the ups one by one left:"
                 )?;
             }
             (Outcome::Differs { .. }, _) => {
-                write!(
-                    f,
-                    "{stage} leaves another structure than the first up left:"
-                )?;
+                let left = "another structure than the first up left";
+                write!(f, "{stage} leaves {left}{rows}:")?;
             }
-            (Outcome::Fails { .. }, _) => write!(f, "{stage} fails:")?,
-            (Outcome::Refused { .. }, _) => write!(f, "{stage} is refused:")?,
+            (Outcome::Loses { .. }, _) => write!(f, "{stage} does not bring everything back:")?,
+            (Outcome::Fails { .. }, Stage::Repeatables | Stage::RepeatablesAgain) => {
+                write!(f, "{stage} fail:")?;
+            }
+            (Outcome::Fails { .. }, _) => write!(f, "{stage} fails{rows}:")?,
+            (Outcome::Refused { .. }, _) => write!(f, "{stage} is refused{rows}:")?,
         }
         let outcome = outcome.to_string();
         outcome.lines().try_for_each(|line| write!(f, "\n  {line}"))
@@ -60,10 +81,35 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines = match self {
             Self::Differs { differences } => differences.iter().map(ToString::to_string).collect(),
+            Self::Loses { losses } => losses.iter().map(ToString::to_string).collect(),
             Self::Fails { failure } => vec![failure.to_string()],
             Self::Refused { refusal } => texts(refusal),
         };
         f.write_str(&lines.join("\n"))
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rows {
+                table,
+                before,
+                after,
+            } => write!(f, "rows lost: {table} {before} → {after}"),
+            Self::Values {
+                table,
+                column,
+                lost,
+                of,
+            } => write!(f, "values lost: {table}.{column} {lost} of {of}"),
+        }
+    }
+}
+
+impl fmt::Display for NotSeeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.table, self.reason)
     }
 }
 

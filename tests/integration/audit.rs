@@ -160,20 +160,22 @@ async fn a_key_made_and_lost_within_one_message_is_no_change_of_what_it_refers_t
     .await;
     small.write("tenant/3-third.up.sql", "alter table a drop column region");
     small.write("tenant/3-third.down.sql", "alter table a add region bigint");
+    small.write("tenant/4-fourth.up.sql", "create table after ()");
+    small.write("tenant/4-fourth.down.sql", "drop table after");
     let small = small.reopened();
     let report = up(&small).await;
     assert!(report.is_complete(), "{report:#?}");
     // The table's own row in the catalog was changed for the key: a later step that changes more is still seen.
     small.write(
-        "tenant/4-fourth.up.sql",
+        "tenant/5-fifth.up.sql",
         "create table b (region bigint references shared.countries)",
     );
-    small.write("tenant/4-fourth.down.sql", "drop table b");
+    small.write("tenant/5-fifth.down.sql", "drop table b");
     small.write(
-        "tenant/5-fifth.up.sql",
+        "tenant/6-sixth.up.sql",
         "alter table shared.countries set (fillfactor = 50)",
     );
-    small.write("tenant/5-fifth.down.sql", "select 1");
+    small.write("tenant/6-sixth.down.sql", "select 1");
     let small = small.reopened();
     let report = up(&small).await;
     let failures: Vec<_> = report.scopes[0].failures().collect();
@@ -185,7 +187,7 @@ async fn a_key_made_and_lost_within_one_message_is_no_change_of_what_it_refers_t
             .as_ref()
             .unwrap()
             .path
-            .ends_with("5-fifth.up.sql")
+            .ends_with("6-sixth.up.sql")
     );
 }
 

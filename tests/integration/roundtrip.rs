@@ -23,17 +23,16 @@ fn environment(shared: &str, tenant: &str) -> [(&'static str, String); 2] {
 }
 
 async fn roundtrip(shared: &str, tenant: &str, scopes: &[Scope]) -> Report {
+    let settings = Settings::load(None, environment(shared, tenant)).unwrap();
     let request = Request {
-        settings: &Settings::load(None, environment(shared, tenant)).unwrap(),
         scopes,
-        prepare: None,
-        observe: &|_, _| {},
+        ..Request::new(&settings)
     };
     verify(server().await, &request).await.unwrap()
 }
 
 /// A line a proof with its verdict, and what was found below it.
-fn words<'a>(proofs: impl IntoIterator<Item = &'a Proof>) -> String {
+pub(crate) fn words<'a>(proofs: impl IntoIterator<Item = &'a Proof>) -> String {
     let mut words = String::new();
     for proof in proofs {
         words += &format!("{}: {}\n", proof.name, proof.verdict);
@@ -94,6 +93,14 @@ async fn faulty_ways_back_are_caught() {
     the down leaves another structure than the first up found:
       orders: column order id, amount, region, note, last_seen → id, amount, note, last_seen, region
     asks-all-schemas: exact
+    from nothing to 1 at once: exact
+    from 1 to 3 at once: exact
+    from 3 to 5 at once: exact
+    from 5 to 7 at once: exact
+    from nothing to 3 at once: exact
+    from 3 to 7 at once: exact
+    from nothing to 7 at once: exact
+    from nothing to 8 at once: exact
     the whole set: fails
     the down fails:
       <history>/6-down-with-slip.down.sql:1:1: column "latest_seen" of relation "orders" does not exist (SQLSTATE 42703)
@@ -225,10 +232,8 @@ async fn an_extension_lands_in_the_first_tenants_schema_unless_it_is_there_befor
     );
     let settings = Settings::load(None, sets.into_iter().chain([path])).unwrap();
     let mut request = Request {
-        settings: &settings,
         scopes: &[Scope::Tenant],
-        prepare: None,
-        observe: &|_, _| {},
+        ..Request::new(&settings)
     };
     let report = verify(server().await, &request).await.unwrap();
     insta::assert_snapshot!(words(report.scopes[0].proofs()), @r#"
@@ -284,7 +289,9 @@ async fn the_command_shows_a_line_a_migration_and_ends_with_what_it_found() {
     let text = String::from_utf8(sound.stdout).unwrap();
     assert!(text.contains("  ✓ 20260106090000 users\n"), "{text}");
     assert!(
-        text.contains("tenants' set: 15 migrations, 15 exact; 2 repeatables stay"),
+        text.contains(
+            "tenants' set: 15 migrations, 15 exact; 14 paths of several at once; 2 repeatables stay"
+        ),
         "{text}"
     );
 
@@ -303,7 +310,7 @@ async fn the_command_shows_a_line_a_migration_and_ends_with_what_it_found() {
     assert!(text.contains(found), "{text}");
     let xml = std::fs::read_to_string(junit.path()).unwrap();
     assert!(
-        xml.contains("tests=\"11\" failures=\"7\" skipped=\"1\""),
+        xml.contains("tests=\"19\" failures=\"7\" skipped=\"1\""),
         "{xml}"
     );
 

@@ -238,12 +238,7 @@ impl Stages<'_> {
 
     async fn roundtrip(&self, summary: &mut Summary) -> Result<(), CliError> {
         let start = Instant::now();
-        let request = verify::Request {
-            settings: self.settings,
-            scopes: &[Scope::Shared, Scope::Tenant],
-            prepare: None,
-            observe: &|_, _| {},
-        };
+        let request = verify::Request::new(self.settings);
         let report = verify(self.server, &request).await?;
         summary.roundtrip_ok = report.is_ok();
         summary.roundtrip_migrations = report

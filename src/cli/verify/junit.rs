@@ -20,10 +20,27 @@ fn suite(scope: &ScopeReport) -> String {
     let begin: String = not_begun
         .map(|outcome| begin(scope, outcome))
         .unwrap_or_default();
+    let remarks = remarks(scope);
     format!(
-        "  <testsuite name=\"{0}\" tests=\"{tests}\" failures=\"{failures}\" skipped=\"{skipped}\">\n{begin}{cases}  </testsuite>\n",
+        "  <testsuite name=\"{0}\" tests=\"{tests}\" failures=\"{failures}\" skipped=\"{skipped}\">\n{begin}{cases}{remarks}  </testsuite>\n",
         scope.scope
     )
+}
+
+/// What belongs to no case, for the reader.
+fn remarks(scope: &ScopeReport) -> String {
+    let not_seeded = scope.rows.iter().flat_map(|rows| &rows.not_seeded);
+    let not_seeded = not_seeded.map(|table| format!("not seeded: {table}"));
+    let deleted = scope.deleted.iter().map(|file| format!("deleted: {file}"));
+    let remarks: Vec<_> = not_seeded.chain(deleted).collect();
+    match &remarks[..] {
+        [] => String::new(),
+        remarks => format!("    {}\n", said(&remarks.join("\n"))),
+    }
+}
+
+fn said(text: &str) -> String {
+    format!("<system-out>{}</system-out>", escaped(text))
 }
 
 fn case(scope: &ScopeReport, proof: &Proof) -> String {
@@ -37,7 +54,14 @@ fn case(scope: &ScopeReport, proof: &Proof) -> String {
         Verdict::Exact => String::new(),
         verdict => failure(&verdict.to_string(), &found.join("\n")),
     };
-    element(scope, &name, &inside)
+    let drops = proof.drops.iter();
+    let drops: Vec<_> = drops
+        .map(|column| format!("down drops data: {column}"))
+        .collect();
+    match &drops[..] {
+        [] => element(scope, &name, &inside),
+        drops => element(scope, &name, &(inside + &said(&drops.join("\n")))),
+    }
 }
 
 /// The case of a shared set that does not come up.

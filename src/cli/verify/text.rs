@@ -24,7 +24,18 @@ pub(super) fn proof(heading: Option<Scope>, proof: &Proof, paint: Paint) -> Stri
         let finding = finding.to_string();
         lines.extend(finding.lines().map(|line| format!("      {line}")));
     }
+    for column in &proof.drops {
+        lines.push(format!(
+            "      {}",
+            paint.faint(format!("down drops data: {column}"))
+        ));
+    }
     lines.join("\n")
+}
+
+/// Whether people want to read of it by itself: of paths only those that do not lead where they should.
+pub(super) fn is_shown(proof: &Proof) -> bool {
+    proof.version.is_some() || !proof.is_ok() || !proof.is_path
 }
 
 /// What it comes to, a line a scope.
@@ -51,6 +62,8 @@ fn line(scope: &ScopeReport, paint: Paint) -> String {
         count(Verdict::Irreversible, "irreversible"),
         count(Verdict::Differs, "with another structure"),
         count(Verdict::Fails, "failing"),
+        count(Verdict::FailsOnRows, "failing where tables have rows"),
+        count(Verdict::LosesRows, "losing rows"),
         count(Verdict::Refused, "refused"),
         count(Verdict::NotTried, "not tried"),
     ]
@@ -69,6 +82,16 @@ fn line(scope: &ScopeReport, paint: Paint) -> String {
         counts => format!("{head} {migrations}, {}", counts.join(", ")),
     };
     line.push_str(&remarks(scope));
+    if let Some(rows) = &scope.rows {
+        let tables = human::count(rows.tables, "table", "tables");
+        line += &format!("\n  rows in {tables}");
+        for table in &rows.not_seeded {
+            line += &format!("\n  not seeded: {table}");
+        }
+    }
+    for file in &scope.deleted {
+        line += &format!("\n  deleted: {file}");
+    }
     line
 }
 
@@ -77,6 +100,18 @@ fn remarks(scope: &ScopeReport) -> String {
     let mut remarks = String::new();
     if let Some(version) = scope.back_to {
         remarks += &format!("; taken back to {version}, which is irreversible");
+    }
+    if scope.taken_for_granted > 0 {
+        let them = human::count(scope.taken_for_granted, "older one", "older ones");
+        remarks += &format!("; {them} taken for granted");
+    }
+    if !scope.paths.is_empty() {
+        let sound = scope.paths.iter().filter(|path| path.is_ok()).count();
+        let all = human::count(scope.paths.len(), "path", "paths");
+        remarks += &match scope.paths.len() - sound {
+            0 => format!("; {all} of several at once"),
+            wrong => format!("; {all} of several at once, {} wrong", human::number(wrong)),
+        };
     }
     if scope.whole.is_some() && scope.left_in_place > 0 {
         let them = human::count(scope.left_in_place, "repeatable stays", "repeatables stay");

@@ -348,18 +348,22 @@ language sql stable as $$
 $$;
 
 -- Adds to the tables that the schema's foreign keys refer to, or did when this was called before. The first key that
--- refers to a table changes its row in pg_class: which version of the row it was is kept, to tell that from later changes.
+-- refers to a table changes its row in pg_class: which version of the row it was is kept, to tell that from later changes,
+-- even when the key is dropped again.
 create procedure tenantry.note_parents(p_schema oid)
 language plpgsql as $$
 declare
     before text := coalesce(pg_catalog.current_setting('tenantry.parents', true), '');
 begin
     perform pg_catalog.set_config('tenantry.parents',
-        pg_catalog.concat_ws(' ', nullif(before, ''), pg_catalog.string_agg(distinct c.oid::text, ' ')), true),
-            pg_catalog.set_config('tenantry.parent_rows', pg_catalog.string_agg(distinct c.oid::text || c.ctid::text, ' '), true)
-      from tenantry.relations_of(p_schema) as r(oid)
-      join pg_catalog.pg_constraint k on k.conrelid = r.oid and k.contype = 'f'
-      join pg_catalog.pg_class c on c.oid = k.confrelid;
+        coalesce(pg_catalog.string_agg(c.oid::text, ' '), ''), true),
+            pg_catalog.set_config('tenantry.parent_rows', pg_catalog.string_agg(c.oid::text || c.ctid::text, ' '), true)
+      from (select p.oid::oid from pg_catalog.unnest(pg_catalog.string_to_array(before, ' ')) as p(oid)
+            union
+            select k.confrelid
+              from tenantry.relations_of(p_schema) as r(oid)
+              join pg_catalog.pg_constraint k on k.conrelid = r.oid and k.contype = 'f') as p(oid)
+      join pg_catalog.pg_class c on c.oid = p.oid;
 end
 $$;
 

@@ -6,8 +6,16 @@ use crate::sql::Ident;
 
 /// Creates an empty database on the server the URL leads to.
 pub(super) async fn create(url: &str, name: &Ident) -> sqlx::Result<()> {
+    run(url, format!("CREATE DATABASE {name}")).await
+}
+
+/// Creates a database like another one, to which nobody may be connected.
+pub(super) async fn copy(url: &str, name: &Ident, original: &Ident) -> sqlx::Result<()> {
+    run(url, format!("CREATE DATABASE {name} TEMPLATE {original}")).await
+}
+
+async fn run(url: &str, statement: String) -> sqlx::Result<()> {
     let mut connection = PgConnection::connect(url).await?;
-    let statement = format!("CREATE DATABASE {name}");
     sqlx::raw_sql(AssertSqlSafe(statement))
         .execute(&mut connection)
         .await?;

@@ -56,8 +56,8 @@ pub enum ScratchError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The server refused to make a database.
-    #[error("cannot create the database {name} on the scratch server")]
+    /// The server refused to make or drop a database.
+    #[error("cannot make or drop the database {name} on the scratch server")]
     Database {
         /// The database's name.
         name: Ident,

@@ -51,23 +51,47 @@ impl Server {
 
     /// Creates an empty database, to be gone with the server; its URL.
     pub async fn create_database(&self, name: &Ident) -> Result<String, ScratchError> {
+        self.tell(name)?;
+        let made = database::create(&self.url, name).await;
+        made.map_err(failed(name))?;
+        Ok(self.url_of(name))
+    }
+
+    /// Creates a database like `original`, to which nobody may be connected, to be gone with the server; its URL.
+    pub async fn copy_database(
+        &self,
+        name: &Ident,
+        original: &Ident,
+    ) -> Result<String, ScratchError> {
+        self.tell(name)?;
+        let made = database::copy(&self.url, name, original).await;
+        made.map_err(failed(name))?;
+        Ok(self.url_of(name))
+    }
+
+    /// Drops a database that was created here, whoever is connected to it.
+    pub async fn drop_database(&self, name: &Ident) -> Result<(), ScratchError> {
+        let dropped = database::drop_all(&self.url, std::slice::from_ref(name)).await;
+        dropped.map_err(failed(name))
+    }
+
+    /// Before it exists, so that it is dropped even if we are killed right after.
+    fn tell(&self, name: &Ident) -> Result<(), ScratchError> {
         if self.kind == "url" {
-            // Before it exists, so that it is dropped even if we are killed right after.
             self.guard.tell(name.as_str())?;
         }
-        database::create(&self.url, name)
-            .await
-            .map_err(|source| ScratchError::Database {
-                name: name.clone(),
-                source,
-            })?;
-        Ok(self.url_of(name))
+        Ok(())
     }
 
     /// Ends it and waits until it is gone. Dropping it does the same without waiting.
     pub async fn stop(self) -> Result<(), ScratchError> {
         self.guard.dismiss().await
     }
+}
+
+fn failed(name: &Ident) -> impl FnOnce(sqlx::Error) -> ScratchError {
+    let name = name.clone();
+    move |source| ScratchError::Database { name, source }
 }
 
 /// Without the URL, which holds the password.

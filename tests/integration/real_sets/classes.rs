@@ -90,7 +90,7 @@ fn differences(proof: &Proof) -> impl Iterator<Item = &Difference> {
     let outcomes = proof.findings.iter().map(|finding| &finding.outcome);
     outcomes.flat_map(|outcome| match outcome {
         Outcome::Differs { differences } => &differences[..],
-        Outcome::Fails { .. } | Outcome::Refused { .. } => &[],
+        Outcome::Loses { .. } | Outcome::Fails { .. } | Outcome::Refused { .. } => &[],
     })
 }
 

@@ -162,6 +162,7 @@ fn told(finding: &Finding) -> String {
                 more => format!("{stage} leaves {text} and {more} more"),
             }
         }
+        Outcome::Loses { losses } => format!("{stage}: {}", losses[0]),
         Outcome::Fails { failure } => format!("{stage} fails: {}", failure.error),
         Outcome::Refused { refusal } => format!("{stage} is refused: {refusal}"),
     }

@@ -75,7 +75,11 @@ pub(crate) fn ways(proof: &Proof) -> Option<[Way; 2]> {
     match proof.verdict {
         Verdict::Irreversible => return Some([Way::None, Way::None]),
         Verdict::NotTried | Verdict::Refused => return None,
-        Verdict::Exact | Verdict::Differs | Verdict::Fails => {}
+        Verdict::Exact
+        | Verdict::Differs
+        | Verdict::Fails
+        | Verdict::LosesRows
+        | Verdict::FailsOnRows => {}
     }
     if proof
         .findings
@@ -106,7 +110,7 @@ fn way_of(finding: &Finding) -> Way {
                 Way::Differs
             }
         }
-        Outcome::Fails { .. } | Outcome::Refused { .. } => Way::Fails,
+        Outcome::Loses { .. } | Outcome::Fails { .. } | Outcome::Refused { .. } => Way::Fails,
     }
 }
 

@@ -1,0 +1,170 @@
+//! One scope on trial: how its schemas are made, what is known of each version, and how many databases are worked on at once.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::{
+    Outcome, Request, Since, VerifyError,
+    ground::Ground,
+    paths::{Stride, strides},
+    seed::Seeds,
+    trial::Trial,
+    turns::Turns,
+};
+use crate::{
+    migration::{Migration, Scope, Version},
+    plan::Goal,
+};
+
+/// One scope on trial.
+pub(super) struct Course<'a> {
+    pub(super) ground: &'a Ground<'a>,
+    pub(super) request: &'a Request<'a>,
+    pub(super) scope: Scope,
+    /// One for each database that may be worked on.
+    pub(super) permits: &'a Semaphore,
+    pub(super) turns: &'a Turns<'a>,
+    /// The first turn of this scope.
+    pub(super) first_turn: usize,
+    /// The first migration that is judged and all above it.
+    pub(super) migrations: &'a [Arc<Migration>],
+    /// The version below them.
+    pub(super) base: Option<Version>,
+    /// How many are below them.
+    pub(super) below: usize,
+    /// Whether no other database may be worked on meanwhile, nor much made anew: the migrations make roles.
+    pub(super) is_alone: bool,
+}
+
+impl<'a> Course<'a> {
+    /// What of a scope is to be judged.
+    pub(super) fn new(
+        ground: &'a Ground<'a>,
+        request: &'a Request<'a>,
+        scope: Scope,
+        (permits, turns): (&'a Semaphore, &'a Turns<'a>),
+    ) -> Self {
+        let all = &ground.fleet.set(scope).migrations;
+        let is_new = |migration: &Arc<Migration>| request.since.is_none_or(|s| s.is_new(migration));
+        let below = all.iter().position(is_new).unwrap_or(match request.since {
+            Some(_) => all.len(),
+            None => 0,
+        });
+        let (old, migrations) = all.split_at(below);
+        Self {
+            ground,
+            request,
+            scope,
+            permits,
+            turns,
+            first_turn: 0,
+            migrations,
+            base: old.last().map(|migration| migration.version),
+            below,
+            is_alone: false,
+        }
+    }
+
+    /// Whether a migration is judged; those between two that are may be older.
+    pub(super) fn judges(&self, migration: &Migration) -> bool {
+        self.request.since.is_none_or(|s| s.is_new(migration))
+    }
+
+    /// Whether anything is judged.
+    pub(super) fn is_needed(&self) -> bool {
+        let repeatables = &self.ground.fleet.set(self.scope).repeatables;
+        let is_new = |since: &Since| {
+            !self.migrations.is_empty() || repeatables.iter().any(|r| since.is_new_repeatable(r))
+        };
+        self.request.since.is_none_or(is_new)
+    }
+
+    /// The paths that are tried.
+    pub(super) fn strides(&self) -> Vec<Stride> {
+        if self.is_alone {
+            return Vec::new();
+        }
+        strides(self.migrations.len())
+    }
+
+    /// The first turn of the next scope: after the migrations, the paths, the whole set and the second tenant.
+    pub(super) fn next_turn(&self) -> usize {
+        self.whole_turn() + 2
+    }
+
+    /// The turn of the first path.
+    pub(super) fn path_turn(&self) -> usize {
+        self.first_turn + self.migrations.len()
+    }
+
+    /// The turn of the whole set.
+    pub(super) fn whole_turn(&self) -> usize {
+        let paths: usize = self.strides().iter().map(|stride| stride.paths).sum();
+        self.path_turn() + paths
+    }
+
+    /// Waits until one more database may be worked on.
+    pub(super) async fn permit(&self) -> Option<SemaphorePermit<'a>> {
+        // Nobody closes it.
+        self.permits.acquire().await.ok()
+    }
+
+    /// A schema of this scope with nothing applied and without repeatables, which would be applied with the last migration;
+    /// what was wrong, where the shared set, on which tenants build, does not come up.
+    pub(super) async fn begin(&self) -> Result<Result<Trial<'a>, Outcome>, VerifyError> {
+        let mut trial = Box::pin(Trial::shared(self.ground)).await?;
+        if self.scope == Scope::Tenant {
+            if let Some(outcome) = trial.go(Goal::Latest).await? {
+                trial.close().await?;
+                return Ok(Err(outcome));
+            }
+            if let Some(mut seeds) = self.seeds() {
+                trial.plant_shared(&mut seeds).await?;
+            }
+            let name = self.request.settings.tenant_name("verify_one")?;
+            trial = Box::pin(trial.into_tenant(&name)).await?;
+        }
+        trial.set().repeatables.clear();
+        Ok(Ok(trial))
+    }
+
+    /// A new schema that the ups alone brought to `version`; none where they do not come up on a server that they have been
+    /// on before, as with roles, which databases share.
+    pub(super) async fn rebuild(
+        &self,
+        version: Option<Version>,
+    ) -> Result<Option<Trial<'a>>, VerifyError> {
+        let Ok(mut trial) = Box::pin(self.begin()).await? else {
+            return Ok(None);
+        };
+        let Some(version) = version else {
+            return Ok(Some(trial));
+        };
+        if trial.go(Goal::UpTo(version)).await?.is_none() {
+            return Ok(Some(trial));
+        }
+        trial.close().await?;
+        Box::pin(self.one_by_one(version)).await
+    }
+
+    /// The same for what does not come up at once.
+    async fn one_by_one(&self, version: Version) -> Result<Option<Trial<'a>>, VerifyError> {
+        let Ok(mut trial) = Box::pin(self.begin()).await? else {
+            return Ok(None);
+        };
+        let versions: Vec<_> = trial.set().migrations.iter().map(|m| m.version).collect();
+        for step in versions.into_iter().take_while(|step| *step <= version) {
+            if trial.go(Goal::UpTo(step)).await?.is_some() {
+                trial.close().await?;
+                return Ok(None);
+            }
+        }
+        Ok(Some(trial))
+    }
+
+    /// What puts rows into tables, where that is wanted.
+    pub(super) fn seeds(&self) -> Option<Seeds> {
+        (self.request.rows > 0).then(|| Seeds::new(self.request.rows))
+    }
+}

@@ -1,0 +1,86 @@
+//! What trials are made from: a server, the sets as they were read once, and what each database has before its first
+//! migration.
+
+use std::{
+    str::FromStr,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use sqlx::postgres::PgConnectOptions;
+
+use super::{VerifyError, scratch::Server};
+use crate::{
+    config::Settings,
+    fleet::{Fleet, FleetError},
+    postgres::{Shard, Shards},
+    sql::{Ident, InvalidIdent},
+    tenant::ShardName,
+};
+
+/// The only shard of a scratch database.
+pub(super) const SHARD: &str = "scratch";
+
+/// What trials are made from.
+pub(super) struct Ground<'a> {
+    server: &'a Server,
+    /// The sets and the limits; its shard is none that is worked on.
+    pub(super) fleet: Fleet,
+    /// SQL for what a database has before its first migration.
+    pub(super) prepare: Option<&'a str>,
+}
+
+impl<'a> Ground<'a> {
+    /// Reads the sets.
+    pub(super) fn new(
+        server: &'a Server,
+        settings: &Settings,
+        prepare: Option<&'a str>,
+    ) -> Result<Self, VerifyError> {
+        let fleet = Fleet::on(shards(server.url())?, settings)?;
+        Ok(Self {
+            server,
+            fleet,
+            prepare,
+        })
+    }
+
+    /// An empty database.
+    pub(super) async fn database(&self) -> Result<(Ident, Fleet), VerifyError> {
+        let name = name()?;
+        let url = self.server.create_database(&name).await?;
+        Ok((name, self.at(&url)?))
+    }
+
+    /// A copy of a database to which nobody is connected.
+    pub(super) async fn copy(&self, original: &Ident) -> Result<(Ident, Fleet), VerifyError> {
+        let name = name()?;
+        let url = self.server.copy_database(&name, original).await?;
+        Ok((name, self.at(&url)?))
+    }
+
+    /// Drops a database.
+    pub(super) async fn drop(&self, database: &Ident) -> Result<(), VerifyError> {
+        Ok(self.server.drop_database(database).await?)
+    }
+
+    fn at(&self, url: &str) -> Result<Fleet, FleetError> {
+        Ok(Fleet {
+            shards: shards(url)?,
+            ..self.fleet.clone()
+        })
+    }
+}
+
+/// A name that no other database of the server has: several processes may share one that is reached by URL.
+fn name() -> Result<Ident, InvalidIdent> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    Ident::new(format!("tenantry_verify_{}_{number}", std::process::id()))
+}
+
+fn shards(url: &str) -> Result<Shards, FleetError> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| FleetError::Url("of the scratch server".to_owned()))?;
+    let shard = Shard::new(ShardName::new(SHARD), options, 1);
+    Ok(Shards::new(shard.clone(), [shard]))
+}
