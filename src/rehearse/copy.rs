@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::{
     Copied, Partial, RehearseError,
     budget::{Allowed, Portion, portions},
-    build::{Parts, build, parts, without},
+    build::{Parts, parts, without},
     keys,
     source::{self, Key, Table},
 };
@@ -14,7 +14,7 @@ use crate::{
     postgres::{Message, Outcome, Session},
     sql::Ident,
     structure::{Snapshot, Statement, diff, snapshot, unseen},
-    verify::is_rewording,
+    verify::{arrange, is_rewording},
 };
 
 /// What is copied where.
@@ -55,7 +55,7 @@ pub(super) async fn copy(
     }));
     let structure = without(&structure, &outward);
     let Parts { early, late } = parts(&structure)?;
-    let waiting = build(to, copying.copy, early).await?;
+    let waiting = arrange(to, copying.copy, early).await?.waiting;
     let tables = source::tables(&mut reading, original).await?;
     let mut partial = data(&mut reading, to, copying, &tables).await?;
     sequences(&mut reading, to, copying).await?;
@@ -81,7 +81,7 @@ async fn dress(
     structure: &Snapshot,
     statements: Vec<Statement>,
 ) -> Result<Vec<String>, RehearseError> {
-    let waiting = build(to, copying.copy, statements).await?;
+    let waiting = arrange(to, copying.copy, statements).await?.waiting;
     if let Some(first) = waiting.into_iter().next() {
         return Err(RehearseError::Stuck {
             statement: first.statement.sql,

@@ -2,6 +2,7 @@
 //!
 //! Nothing here may touch a server that holds a tenant's data.
 
+mod arrange;
 mod course;
 mod dump;
 mod error;
@@ -24,6 +25,7 @@ mod whole;
 mod words;
 mod write_down;
 
+pub(crate) use arrange::{Arranged, Waiting, arrange};
 pub use dump::{DumpError, DumpRequest, Dumped, Subject, dump, title};
 pub use error::VerifyError;
 pub use reference::{Made, ReferenceRequest, reference};

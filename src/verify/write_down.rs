@@ -1,16 +1,15 @@
-//! A snapshot as a file of SQL that was seen to make the same structure: in which order its statements run is found out by
-//! running them.
+//! A snapshot as a file of SQL that was seen to make the same structure.
 //!
 //! Works in schemas of its own, on a scratch database only.
 
 use super::{
-    DumpError, Dumped, Subject, VerifyError,
+    Arranged, DumpError, Dumped, Subject, VerifyError, Waiting, arrange,
     dump::{detail, has_extension},
 };
 use crate::{
     postgres::{Message, Outcome as Reply, ServerError, Session},
     sql::Ident,
-    structure::{Change, Detail, Difference, Snapshot, Statement, detailed, diff, write},
+    structure::{Change, Detail, Difference, Snapshot, detailed, diff, write},
 };
 
 /// Writes a structure down and makes it in the new schema `copy`: only what was seen to leave the same structure is returned.
@@ -57,9 +56,16 @@ async fn make(
     original: &Snapshot,
     detail: Detail,
 ) -> Result<(Vec<String>, Snapshot), DumpError> {
-    let statements = arrange(session, schema, write(original)?).await?;
+    let statements = write(original)?;
+    run(session, &format!("CREATE SCHEMA {schema}")).await?;
+    let arranged = arrange(session, schema, statements).await;
+    let Arranged { done, waiting } = arranged.map_err(VerifyError::from)?;
+    if let Some(Waiting { statement, error }) = waiting.into_iter().next() {
+        let statement = statement.sql;
+        return Err(DumpError::Stuck { statement, error });
+    }
     let left = detailed(session.connection(), schema, detail).await;
-    Ok((statements, left.map_err(VerifyError::from)?))
+    Ok((done, left.map_err(VerifyError::from)?))
 }
 
 /// Whether it is about nothing but the words of an expression. PostgreSQL writes some differently once it has read its own
@@ -74,96 +80,6 @@ pub(crate) fn is_rewording(difference: &Difference) -> bool {
         } => EXPRESSIONS.contains(&property.as_str()) || property.starts_with("constraint "),
         _ => false,
     }
-}
-
-/// Runs the statements in a new schema, those that do not run yet once more after the others: their order in the end is one
-/// in which all of them run.
-async fn arrange(
-    session: &mut Session,
-    schema: &Ident,
-    statements: Vec<Statement>,
-) -> Result<Vec<String>, DumpError> {
-    let mut done = Vec::with_capacity(statements.len());
-    run(session, &format!("CREATE SCHEMA {schema}")).await?;
-    let mut waiting: Vec<Statement> = Vec::new();
-    for stage in statements.chunk_by(|a, b| a.stage == b.stage) {
-        waiting.extend_from_slice(stage);
-        // A partition that comes after the keys of its parent would be given keys of its own.
-        try_all(session, schema, &mut waiting, &mut done).await?;
-    }
-    while let Some(error) = try_all(session, schema, &mut waiting, &mut done).await? {
-        match open_circle(session, schema, &mut waiting).await? {
-            Some(first) => done.push(first),
-            None => {
-                let first = waiting.into_iter().next().map(|first| first.sql);
-                let statement = first.unwrap_or_default();
-                return Err(DumpError::Stuck { statement, error });
-            }
-        }
-    }
-    Ok(done)
-}
-
-/// Runs what waits as long as any of it runs; what the server said against the first that is left, if any is.
-async fn try_all(
-    session: &mut Session,
-    schema: &Ident,
-    waiting: &mut Vec<Statement>,
-    done: &mut Vec<String>,
-) -> Result<Option<ServerError>, DumpError> {
-    loop {
-        let (before, mut stuck, mut left) = (done.len(), None, Vec::new());
-        for statement in waiting.drain(..) {
-            match attempt(session, schema, &statement.sql).await? {
-                None => done.push(statement.sql),
-                Some(error) => {
-                    stuck.get_or_insert(error);
-                    left.push(statement);
-                }
-            }
-        }
-        *waiting = left;
-        if stuck.is_none() || done.len() == before {
-            return Ok(stuck);
-        }
-    }
-}
-
-/// Where none of the statements runs before the others: takes one of them apart, and runs its first part, which is returned.
-/// The other parts wait.
-async fn open_circle(
-    session: &mut Session,
-    schema: &Ident,
-    waiting: &mut Vec<Statement>,
-) -> Result<Option<String>, DumpError> {
-    for number in 0..waiting.len() {
-        let Some((first, others)) = waiting[number].apart.split_first() else {
-            continue;
-        };
-        if attempt(session, schema, first).await?.is_none() {
-            let (first, others) = (first.clone(), others.to_vec());
-            let others = others.into_iter().map(|sql| Statement {
-                sql,
-                apart: Vec::new(),
-                stage: 0,
-            });
-            waiting.splice(number..=number, others);
-            return Ok(Some(first));
-        }
-    }
-    Ok(None)
-}
-
-/// Runs one statement of a structure; what the server said against it, if it did.
-async fn attempt(
-    session: &mut Session,
-    schema: &Ident,
-    statement: &str,
-) -> Result<Option<ServerError>, DumpError> {
-    let message = format!(
-        "BEGIN; SET LOCAL search_path = {schema}, pg_temp; SET LOCAL check_function_bodies = off; {statement}; COMMIT"
-    );
-    run(session, &message).await
 }
 
 /// What the server said against it, if it did.
