@@ -64,17 +64,12 @@ impl Selection {
         for label in selector.labels_of_nobody(&candidates) {
             output.warning(&format!("no tenant has the label {label}"));
         }
-        let chosen: Vec<_> = tenants()
-            .filter(|(standing, tenant)| selector.matches(&candidate(standing, tenant)))
-            .map(|(_, tenant)| tenant)
-            .collect();
-        if chosen.is_empty() {
+        let chosen = candidates.iter().filter(|tenant| selector.matches(tenant));
+        let names: BTreeSet<_> = chosen.map(|tenant| tenant.name.to_owned()).collect();
+        if names.is_empty() {
             output.warning("no tenant is selected");
         }
-        let names = chosen.iter().map(|tenant| tenant.name.to_string());
-        Ok(Self {
-            names: Some(names.collect()),
-        })
+        Ok(Self { names: Some(names) })
     }
 
     /// The registered tenants that a command on the registry is about: the one of exactly this name, whatever characters

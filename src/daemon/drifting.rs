@@ -1,11 +1,12 @@
 //! Schemas that look otherwise than they should: found by looking at all of them now and then, slowly.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use std::sync::Arc;
-
+use super::pending::caught_up;
 use crate::{
     config::Drift,
     drift::{Course, Groups, Pace, Report, compare, find, note},
@@ -37,14 +38,7 @@ impl Drifting {
         if self.settings.interval.is_zero() {
             return Ok(Next::Never);
         }
-        let mut caught_up = self.caught_up.clone();
-        let fleet = caught_up.wait_for(Option::is_some);
-        let fleet = match stop.run_until_cancelled(fleet).await {
-            Some(Ok(fleet)) => fleet.clone(),
-            _ => None,
-        };
-        // Asked to end before there was one.
-        let Some(fleet) = fleet else {
+        let Some(fleet) = caught_up(&self.caught_up, stop).await else {
             return Ok(Next::Never);
         };
         let report = self.compare(&fleet, stop).await;

@@ -19,6 +19,16 @@ use crate::{
     tenant::ShardName,
 };
 
+/// The fleet once nothing is pending that holds the others back; none when asked to end before.
+pub(super) async fn caught_up(
+    is_caught_up: &watch::Receiver<Option<Arc<Fleet>>>,
+    stop: &CancellationToken,
+) -> Option<Arc<Fleet>> {
+    let mut is_caught_up = is_caught_up.clone();
+    let fleet = is_caught_up.wait_for(Option::is_some);
+    stop.run_until_cancelled(fleet).await?.ok()?.clone()
+}
+
 /// Applies what is pending.
 pub(super) struct Pending {
     settings: Settings,

@@ -11,6 +11,7 @@ use futures::{StreamExt, stream};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+use super::pending::caught_up;
 use crate::{
     fleet::Fleet,
     postgres::Fault,
@@ -49,14 +50,7 @@ impl Provisioning {
     }
 
     async fn look(&self, stop: &CancellationToken) -> anyhow::Result<Next> {
-        let mut caught_up = self.caught_up.clone();
-        let fleet = caught_up.wait_for(Option::is_some);
-        let fleet = match stop.run_until_cancelled(fleet).await {
-            Some(Ok(fleet)) => fleet.clone(),
-            _ => None,
-        };
-        // Asked to end before there was one.
-        let Some(fleet) = fleet else {
+        let Some(fleet) = caught_up(&self.caught_up, stop).await else {
             return Ok(Next::Never);
         };
         let waiting = self.waiting(&fleet).await;

@@ -123,6 +123,9 @@ pub struct ServerError {
     /// Whether the server ended the session with it, as only FATAL and PANIC do: no script can say that.
     #[serde(skip)]
     pub ends_session: bool,
+    /// Whether the statement may run on: nobody waits for it any longer, and it could not be ended on the server.
+    #[serde(skip)]
+    pub leaves_running: bool,
 }
 
 impl ServerError {
@@ -136,6 +139,7 @@ impl ServerError {
             context: None,
             position: None,
             ends_session: false,
+            leaves_running: false,
         }
     }
 
@@ -163,6 +167,7 @@ impl ServerError {
                 _ => None,
             },
             ends_session: matches!(database.severity(), PgSeverity::Fatal | PgSeverity::Panic),
+            leaves_running: false,
         }
     }
 }

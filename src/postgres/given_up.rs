@@ -11,38 +11,27 @@ pub(super) enum Why {
     Late(Duration),
 }
 
-/// What is said of a statement that was told to end and did not.
-const NOT_ENDED: &str = "it was cancelled, and did not end on the server";
-
-/// How that begins what is said of a statement that could not be told.
-const NOT_CANCELLED: &str = "it could not be cancelled on the server: ";
-
 impl Why {
     /// The error, with what became of the statement on the server.
     pub(super) fn tell(self, ended: Result<bool, ServerError>) -> SessionError {
+        let leaves_running = !matches!(ended, Ok(true));
         let fate = match ended {
             Ok(true) => "it was cancelled on the server".to_owned(),
-            Ok(false) => NOT_ENDED.to_owned(),
-            Err(error) => format!("{NOT_CANCELLED}{error}"),
+            Ok(false) => "it was cancelled, and did not end on the server".to_owned(),
+            Err(error) => format!("it could not be cancelled on the server: {error}"),
         };
         match self {
             Self::Cut => SessionError::Cancelled(ServerError {
                 detail: Some(fate),
+                leaves_running,
                 ..ServerError::local("stopped at once, as was asked for".to_owned())
             }),
             Self::Late(limit) => SessionError::Lost(ServerError {
                 detail: Some(fate),
+                leaves_running,
                 ..ServerError::local(format!("the server gave no answer within {limit:?}"))
             }),
         }
-    }
-}
-
-impl ServerError {
-    /// Whether the statement may run on: nobody waits for it any longer, and it could not be ended on the server.
-    pub fn leaves_running(&self) -> bool {
-        let fate = self.detail.as_deref().unwrap_or_default();
-        self.code.is_empty() && (fate == NOT_ENDED || fate.starts_with(NOT_CANCELLED))
     }
 }
 

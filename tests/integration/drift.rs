@@ -13,7 +13,7 @@ use tenantry::{
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
-    Database, Ran, Several, Shop, database,
+    Ran, Several, Shop, database,
     fleet::{empty_tenants, with_sets},
     server, snapshots, until,
 };
@@ -265,24 +265,6 @@ async fn tenants_of_several_shards_are_compared_with_one_history() {
     );
 }
 
-/// How many queries the server has counted in this database since they were last forgotten.
-async fn queries(database: &Database) -> i64 {
-    let mut connection = database.connect().await;
-    let count = sqlx::query_scalar(
-        "select coalesce(sum(calls), 0)::bigint from pg_stat_statements
-          where dbid = (select oid from pg_database where datname = current_database()) and toplevel
-            and query not like '%pg_stat_statements%'",
-    )
-    .fetch_one(&mut connection)
-    .await
-    .unwrap();
-    sqlx::query("select pg_stat_statements_reset(0, oid, 0) from pg_database where datname = current_database()")
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    count
-}
-
 #[tokio::test]
 async fn looking_costs_the_same_number_of_queries_for_ten_tenants_and_for_three_hundred() {
     let mut counts = Vec::new();
@@ -299,7 +281,7 @@ async fn looking_costs_the_same_number_of_queries_for_ten_tenants_and_for_three_
             .execute(&mut connection)
             .await
             .unwrap();
-        queries(&database).await;
+        database.queries().await;
         let survey = Survey::take(&fleet).await.unwrap();
         let mut groups = Groups::of(&fleet, &survey, |_| true, true).await.unwrap();
         find(&fleet, &mut groups, false).await.unwrap();
@@ -315,7 +297,7 @@ async fn looking_costs_the_same_number_of_queries_for_ten_tenants_and_for_three_
             (1, tenants),
             "{report:#?}"
         );
-        counts.push(queries(&database).await);
+        counts.push(database.queries().await);
     }
     assert_eq!(
         counts[0], counts[1],

@@ -2,11 +2,10 @@
 
 use std::{fs, time::Duration};
 
-use sqlx::Connection;
 use tenantry::{fleet::Fleet, plan::Goal};
 
 use crate::support::{
-    Database, database,
+    database,
     fleet::{UP, empty_tenants, go, with_sets},
     proxy::Proxy,
 };
@@ -68,25 +67,6 @@ async fn a_transactional_plan_is_one_message_a_tenant() {
     );
 }
 
-/// How many queries the server has counted in this database since they were last forgotten.
-async fn queries(database: &Database) -> i64 {
-    let mut connection = database.connect().await;
-    let count = sqlx::query_scalar(
-        "select coalesce(sum(calls), 0)::bigint from pg_stat_statements
-          where dbid = (select oid from pg_database where datname = current_database()) and toplevel
-            and query not like '%pg_stat_statements%'",
-    )
-    .fetch_one(&mut connection)
-    .await
-    .unwrap();
-    sqlx::query("select pg_stat_statements_reset(0, oid, 0) from pg_database where datname = current_database()")
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    connection.close().await.unwrap();
-    count
-}
-
 #[tokio::test]
 async fn nothing_to_do_costs_the_same_for_ten_tenants_and_for_ten_thousand() {
     let mut counts = Vec::new();
@@ -105,13 +85,13 @@ async fn nothing_to_do_costs_the_same_for_ten_tenants_and_for_ten_thousand() {
             .await
             .unwrap();
         go(&fleet, Goal::Latest, UP).await;
-        queries(&database).await;
+        database.queries().await;
         let report = go(&fleet, Goal::Latest, UP).await;
         assert_eq!(
             (report.scopes[1].current, report.scopes[1].runs.len()),
             (tenants, 0)
         );
-        counts.push(queries(&database).await);
+        counts.push(database.queries().await);
     }
     assert_eq!(
         counts[0], counts[1],

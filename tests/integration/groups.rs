@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::Connection;
+use sqlx::{Connection, PgConnection};
 use tenantry::{
     apply::{Audit, Carrier, Cut, Group, Together, compile},
     config::MaxFailures,
@@ -92,10 +92,8 @@ async fn tenants(up: &str, count: usize) -> (Database, tempfile::TempDir) {
     (database, files)
 }
 
-const AT_HEAD: &str = "select count(*) from tenantry.heads where version is not null";
-
-#[tokio::test]
-async fn a_locked_tenant_is_carried_alone_and_holds_up_no_other() {
+/// Forty tenants with a light migration pending, and an application that holds the table of the one called `tenant_17`.
+async fn one_is_locked() -> (Database, tempfile::TempDir, PgConnection) {
     let (database, files) = tenants("create table items (id bigint)", 40).await;
     go(&fleet(&database.url, &files), Goal::Latest, UP).await;
     add(&files, 2, "alter table items add column name text");
@@ -104,6 +102,14 @@ async fn a_locked_tenant_is_carried_alone_and_holds_up_no_other() {
         .execute(&mut application)
         .await
         .unwrap();
+    (database, files, application)
+}
+
+const AT_HEAD: &str = "select count(*) from tenantry.heads where version is not null";
+
+#[tokio::test]
+async fn a_locked_tenant_is_carried_alone_and_holds_up_no_other() {
+    let (database, files, _application) = one_is_locked().await;
     let mut fleet = fleet(&database.url, &files);
     fleet.limits.lock_timeout = Duration::from_millis(20);
     fleet.limits.lock_tries = 2;
@@ -140,14 +146,7 @@ impl Observer for Ends {
 
 #[tokio::test]
 async fn whoever_is_locked_comes_after_all_others() {
-    let (database, files) = tenants("create table items (id bigint)", 40).await;
-    go(&fleet(&database.url, &files), Goal::Latest, UP).await;
-    add(&files, 2, "alter table items add column name text");
-    let mut application = database.connect().await;
-    sqlx::raw_sql("begin; lock table tenant_17.items in access share mode")
-        .execute(&mut application)
-        .await
-        .unwrap();
+    let (database, files, mut application) = one_is_locked().await;
     let mut fleet = fleet(&database.url, &files);
     fleet.limits.lock_tries = 10;
     let request = all_to(Goal::Latest, &[Scope::Tenant]);

@@ -354,14 +354,14 @@ async fn what_runs_behind_it_is_cancelled_by_the_way_past_it() {
             error.detail.as_deref(),
             Some("it was cancelled on the server")
         );
-        assert!(!error.leaves_running() && !runs);
+        assert!(!error.leaves_running && !runs);
 
         // Without one, nobody claims that it was: the pooler ends it, once it has noticed.
         let (error, runs) = cut(&pooler, &small, None).await;
         let error = error.into_error();
         let said = "it could not be cancelled on the server: a pooler is in between, and no `direct_url` leads past it";
         assert_eq!(error.detail.as_deref(), Some(said));
-        assert!(error.leaves_running() && runs);
+        assert!(error.leaves_running && runs);
         until("nobody is asleep", async || asleep(&small).await == 0).await;
     }
 }

@@ -178,7 +178,7 @@ fn fate(groups: &[FailureGroup<'_>], set: &MigrationSet) -> &'static str {
         "what failed was not begun"
     } else if groups
         .iter()
-        .any(|group| group.example.error.leaves_running())
+        .any(|group| group.example.error.leaves_running)
     {
         "what could not be cancelled is committed or rolled back when it ends: `tenantry status` tells"
     } else if groups.iter().any(in_steps) {

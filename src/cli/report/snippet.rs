@@ -138,6 +138,7 @@ mod tests {
                 context: None,
                 position: Some(offset),
                 ends_session: false,
+                leaves_running: false,
             },
             place: Some(Place {
                 version: Some(Version::new(7)),

@@ -115,15 +115,10 @@ impl Seeds {
             let statement = insert(catalog, plot.schema, table, *manner)?;
             message += &format!("{statement};\n");
         }
-        let mut transaction = begin(connection, plot).await?;
-        let run = sqlx::raw_sql(AssertSqlSafe(message))
-            .execute(&mut *transaction)
-            .await;
-        if run.is_err() {
-            transaction.rollback().await.map_err(failed)?;
-            return Ok(false);
-        }
-        Ok(transaction.commit().await.is_ok())
+        Ok(match begun_with(connection, plot, message).await? {
+            Some(transaction) => transaction.commit().await.is_ok(),
+            None => false,
+        })
     }
 
     async fn one_by_one(
@@ -238,14 +233,9 @@ impl Planted {
         for table in &self.empty {
             message += &format!("DELETE FROM {}.{};\n", plot.schema, Ident::new(table)?);
         }
-        let mut transaction = begin(connection, plot).await?;
-        let run = sqlx::raw_sql(AssertSqlSafe(message))
-            .execute(&mut *transaction)
-            .await;
-        if run.is_err() {
-            transaction.rollback().await.map_err(failed)?;
+        let Some(transaction) = begun_with(connection, plot, message).await? else {
             return Ok(false);
-        }
+        };
         transaction.commit().await.map_err(failed)?;
         Ok(true)
     }
@@ -328,6 +318,23 @@ async fn empty(
         }
     }
     Ok(empty)
+}
+
+/// A transaction in which this message has run; none where it did not, and nothing is left of it then.
+async fn begun_with<'a>(
+    connection: &'a mut PgConnection,
+    plot: Plot<'_>,
+    message: String,
+) -> Result<Option<Transaction<'a, Postgres>>, VerifyError> {
+    let mut transaction = begin(connection, plot).await?;
+    let run = sqlx::raw_sql(AssertSqlSafe(message))
+        .execute(&mut *transaction)
+        .await;
+    if run.is_err() {
+        transaction.rollback().await.map_err(failed)?;
+        return Ok(None);
+    }
+    Ok(Some(transaction))
 }
 
 /// As a migration finds it: names are looked for in the schema and then in `others`.

@@ -65,4 +65,23 @@ impl Database {
     pub(crate) async fn connect(&self) -> PgConnection {
         PgConnection::connect(&self.url).await.unwrap()
     }
+
+    /// How many queries the server has counted in this database since they were last forgotten.
+    pub(crate) async fn queries(&self) -> i64 {
+        let mut connection = self.connect().await;
+        let count = sqlx::query_scalar(
+            "select coalesce(sum(calls), 0)::bigint from pg_stat_statements
+              where dbid = (select oid from pg_database where datname = current_database()) and toplevel
+                and query not like '%pg_stat_statements%'",
+        )
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+        sqlx::query("select pg_stat_statements_reset(0, oid, 0) from pg_database where datname = current_database()")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+        count
+    }
 }
