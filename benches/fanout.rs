@@ -29,7 +29,7 @@ use tenantry::{
     config::MaxFailures,
     migration::Scope,
     plan::Goal,
-    rollout::{Request, Standing, travel},
+    travel::{Request, Standing, travel},
 };
 use tokio_util::sync::CancellationToken;
 

@@ -30,7 +30,7 @@ use tenantry::{
     fleet::Fleet,
     migration::Scope,
     plan::Goal,
-    rollout::{Request, Survey, travel},
+    travel::{Request, Survey, travel},
 };
 use tokio_util::sync::CancellationToken;
 

@@ -30,7 +30,7 @@ use tenantry::{
     fleet::Fleet,
     migration::Scope,
     plan::Goal,
-    rollout::{Observer, Report, Request, Run, travel},
+    travel::{Observer, Report, Request, Run, travel},
 };
 use tokio_util::sync::CancellationToken;
 

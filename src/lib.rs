@@ -28,8 +28,8 @@
 //!
 //! * [`config::Settings`] says where the databases and the files are, and what the limits are.
 //! * [`fleet::Fleet`] is made from them: shards, both sets of migrations, limits. It connects when it is used.
-//! * [`rollout::Survey`] tells where everything stands; [`rollout::travel`] takes it to a [`plan::Goal`] and says, in a
-//!   [`rollout::Report`], how each target ended. A target that failed is a part of the report, not an error.
+//! * [`travel::Survey`] tells where everything stands; [`travel::travel`] takes it to a [`plan::Goal`] and says, in a
+//!   [`travel::Report`], how each target ended. A target that failed is a part of the report, not an error.
 //! * [`provision`] makes, takes over and takes away tenants; [`backfill`] changes data in batches; [`verify`] proves the sets;
 //!   [`rehearse`] runs what is pending on copies.
 //!
@@ -38,7 +38,7 @@
 //!     Fleet, Settings,
 //!     migration::Scope,
 //!     plan::Goal,
-//!     rollout::{Request, travel},
+//!     travel::{Request, travel},
 //! };
 //! use tokio_util::sync::CancellationToken;
 //!
@@ -119,7 +119,7 @@ pub mod verify;
 
 // What we do to the fleet.
 /// Taking the fleet to a goal.
-pub mod rollout;
+pub mod travel;
 
 /// Which schemas look otherwise than their histories should have made them.
 pub mod drift;

@@ -8,9 +8,9 @@ use crate::{
     migration::Scope,
     plan::Goal,
     provision::{self, ProvisionError},
-    rollout::{Report, Request, travel},
     store::tenants::{Labels, Tenant},
     tenant::{InvalidTenantName, TenantName},
+    travel::{Report, Request, travel},
 };
 
 impl Fleet {

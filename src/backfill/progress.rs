@@ -6,8 +6,8 @@ use futures::future::try_join_all;
 
 use crate::{
     fleet::{Fleet, FleetError},
-    rollout::Survey,
     store::cursors::{self, Progress},
+    travel::Survey,
 };
 
 /// How far every backfill that was ever begun has come, over all shards but those that `survey` found away, by name.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::{
     apply::Failure,
-    rollout::{Blocked, FailureGroup},
     tenant::Target,
+    travel::{Blocked, FailureGroup},
 };
 
 /// A backfill on one tenant, and how it ended.

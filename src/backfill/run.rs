@@ -20,9 +20,9 @@ use crate::{
     history::Head,
     migration::Scope,
     postgres::{Fault, Session, Shard},
-    rollout::{Blocked, Budget, Dirty, Standing, Survey, ready},
     store::cursors,
     tenant::Target,
+    travel::{Blocked, Budget, Dirty, Standing, Survey, ready},
 };
 
 /// Which tenants, and how.

@@ -8,7 +8,7 @@ use crate::{
     fleet::Fleet,
     migration::Scope,
     plan::{Drift, Goal, drift},
-    rollout::{Cohort, Cohorts, Survey},
+    travel::{Cohort, Cohorts, Survey},
 };
 
 /// Looks at what is applied where there are no files at all, and warns of it. Where there are files, `status` tells.

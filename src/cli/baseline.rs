@@ -12,7 +12,7 @@ use crate::{
     migration::{Scope, Version},
     plan::Correction,
     provision,
-    rollout::Survey,
+    travel::Survey,
 };
 
 /// What `baseline` takes.

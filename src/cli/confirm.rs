@@ -6,7 +6,7 @@ use super::{ask, error::CliError, human, output::Output, trip::Trip, trip::targe
 use crate::{
     fleet::Fleet,
     migration::{Direction, Scope, Version},
-    rollout::{Cohort, Cohorts, Survey},
+    travel::{Cohort, Cohorts, Survey},
 };
 
 /// What would be taken back, a line a way.

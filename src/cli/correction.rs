@@ -21,8 +21,8 @@ use crate::{
     fleet::Fleet,
     migration::Scope,
     plan::{Correction, Refusal},
-    rollout::{Corrected, Standing, Survey, Why, record},
     tenant::TenantState,
+    travel::{Corrected, Standing, Survey, Why, record},
 };
 
 /// Whose history is corrected.

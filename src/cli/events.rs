@@ -18,7 +18,7 @@ use crate::{
     apply::{Failure, Place},
     migration::Scope,
     plan::Goal,
-    rollout::{Cohorts, Ended, Observer, Report, Run, ScopeReport},
+    travel::{Cohorts, Ended, Observer, Report, Run, ScopeReport},
 };
 
 /// Writes the events of one run.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     migration::{InvalidVersion, MigrationSet, Version},
     plan::Correction,
-    rollout::Survey,
+    travel::Survey,
 };
 
 /// What `force` takes.

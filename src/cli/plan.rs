@@ -18,7 +18,7 @@ use crate::{
     fleet::{Fleet, FleetError},
     migration::{Scope, Version},
     plan::Goal,
-    rollout::{Cohort, Cohorts, Standing, Survey},
+    travel::{Cohort, Cohorts, Standing, Survey},
 };
 
 /// What `plan` takes.
@@ -52,7 +52,7 @@ struct Planned {
 struct PlannedScope {
     scope: Scope,
     cohorts: Vec<Planned>,
-    blocked: Vec<crate::rollout::Blocked>,
+    blocked: Vec<crate::travel::Blocked>,
 }
 
 impl Plan {

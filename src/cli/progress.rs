@@ -13,7 +13,7 @@ use super::{human, output::Output};
 use crate::{
     backfill,
     migration::Scope,
-    rollout::{Ended, Observer, Run},
+    travel::{Ended, Observer, Run},
 };
 
 /// What ends sooner is shown by its result alone.

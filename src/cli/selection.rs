@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use super::{error::CliError, output::Output};
 use crate::{
     fleet::Fleet,
-    rollout::{Standing, Survey},
     store::tenants::{self, Tenant},
     tenant::{
         TenantName, TenantState,
         selector::{Candidate, Selector},
     },
+    travel::{Standing, Survey},
 };
 
 /// So many tenants that are left alone are named.

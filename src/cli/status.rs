@@ -16,12 +16,12 @@ use crate::{
     history::{Applied, Running},
     migration::{MigrationSet, Scope, Version},
     plan::{Drift, Goal, drift},
-    rollout::{Blocked, Cohorts, Survey, Why},
     store::{
         drifted::{self, Drifted},
         heads::Pinned,
     },
     tenant::{ShardName, Target, TenantState},
+    travel::{Blocked, Cohorts, Survey, Why},
 };
 
 /// What `status` takes.

@@ -24,7 +24,7 @@ use crate::{
     fleet::Fleet,
     migration::Scope,
     plan::Goal,
-    rollout::{Request, travel},
+    travel::{Request, travel},
 };
 
 /// Options of every command that moves schemas.

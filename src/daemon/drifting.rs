@@ -12,8 +12,8 @@ use crate::{
     drift::{Course, Groups, Pace, Report, compare, find, note},
     fleet::Fleet,
     reconcile::{Next, Passing, Reconciler},
-    rollout::Survey,
     store::drifted::News,
+    travel::Survey,
 };
 
 /// Looks for drift, and notes it.

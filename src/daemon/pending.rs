@@ -14,9 +14,9 @@ use crate::{
     plan::Goal,
     postgres::Fault,
     reconcile::{Next, Passing, Reconciler},
-    rollout::{Ended, Observer, Report, Request, Run, ScopeReport, travel},
     telemetry::NoticeLevel,
     tenant::ShardName,
+    travel::{Ended, Observer, Report, Request, Run, ScopeReport, travel},
 };
 
 /// The fleet once nothing is pending that holds the others back; none when asked to end before.

@@ -12,13 +12,13 @@ use crate::{
     fleet::{Fleet, FleetError},
     history::Head,
     postgres::Session,
-    rollout::Survey,
     store::{
         drifted::{self, Found, News},
         heads,
     },
     structure::{Fingerprint, Looked, Snapshot, Structure, diff, snapshot_at_once},
     tenant::{ShardName, Target},
+    travel::Survey,
 };
 
 /// So many clusters of a group are looked at exactly; of the others is told in which kinds of objects they differ.

@@ -10,9 +10,9 @@ use crate::{
     history::{Applied, Digest, Head},
     migration::{Scope, Version},
     plan::Goal,
-    rollout::{Cohorts, Standing, Survey},
     store::heads,
     tenant::{ShardName, Target, TenantState},
+    travel::{Cohorts, Standing, Survey},
 };
 
 /// Schemas that should look the same.

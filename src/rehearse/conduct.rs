@@ -13,8 +13,8 @@ use crate::{
     history::Head,
     migration::Scope,
     plan::{Goal, Plan},
-    rollout::{Cohorts, Standing, Survey},
     tenant::Target,
+    travel::{Cohorts, Standing, Survey},
 };
 
 /// What is to be rehearsed.

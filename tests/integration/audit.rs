@@ -1,7 +1,7 @@
 //! A migration that changes what is not in its schema is seen, told, and taken back.
 
 use sqlx::Connection;
-use tenantry::{plan::Goal, postgres::Fault, rollout::Report, sql::Ident};
+use tenantry::{plan::Goal, postgres::Fault, sql::Ident, travel::Report};
 
 use crate::support::{
     Small,

@@ -10,10 +10,11 @@ use tenantry::{
     fleet::Fleet,
     migration::Scope,
     plan::Goal,
-    provision, rollout,
+    provision,
     sql::Ident,
     store::tenants::Labels,
     tenant::{ShardName, TenantName},
+    travel,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -47,14 +48,14 @@ impl Ground {
             ("TENANTRY__MIGRATIONS__TENANT", tenant),
         ];
         let fleet = Fleet::open(&Settings::load(None, environment).unwrap()).unwrap();
-        let request = rollout::Request {
+        let request = travel::Request {
             goal: Goal::Latest,
             scopes: &[Scope::Shared],
             select: &|_| true,
             max_failures: MaxFailures::Count(0),
         };
         let stop = CancellationToken::new();
-        rollout::travel(&fleet, &request, &stop, &()).await.unwrap();
+        travel::travel(&fleet, &request, &stop, &()).await.unwrap();
         for name in tenants {
             let (name, shard) = (TenantName::new(*name).unwrap(), ShardName::new("main"));
             provision::add(&fleet, &name, &shard, &Labels::new())
@@ -189,7 +190,7 @@ async fn every_row_exactly_once_whatever_is_cut_off() {
     let again = ground.run(&definition, &CancellationToken::new()).await;
     assert!(again.runs.iter().all(|run| run.ended == Ended::Before));
     assert_eq!((again.rows(), again.done()), (0, 2));
-    let survey = rollout::Survey::take(&ground.fleet).await.unwrap();
+    let survey = travel::Survey::take(&ground.fleet).await.unwrap();
     let progress = backfill::progress(&ground.fleet, &survey).await.unwrap();
     assert_eq!((progress[0].done, progress[0].rows_done), (2, 6000));
 }

@@ -13,9 +13,9 @@ use tenantry::{
     migration::Scope,
     plan::Goal,
     provision,
-    rollout::{Request, travel},
     store::tenants::Labels,
     tenant::{ShardName, TenantName},
+    travel::{Request, travel},
 };
 use tokio_util::sync::CancellationToken;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tenantry::{migration::Scope, plan::Goal, postgres::Shards, rollout::travel};
+use tenantry::{migration::Scope, plan::Goal, postgres::Shards, travel::travel};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{Small, fleet::all_to, small, until};

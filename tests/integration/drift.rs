@@ -8,7 +8,7 @@ use tenantry::{
     daemon,
     drift::{Course, Groups, Pace, compare, find},
     fleet::Fleet,
-    rollout::Survey,
+    travel::Survey,
 };
 use tokio_util::sync::CancellationToken;
 

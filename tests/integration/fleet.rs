@@ -7,11 +7,11 @@ use tenantry::{
     migration::{Scope, Version},
     plan::{Correction, Goal},
     provision,
-    rollout::{
-        Cohort, Cohorts, Ended, Observer, Report, Request, Run, Standing, Survey, record, travel,
-    },
     store::tenants::Labels,
     tenant::{ShardName, TenantName},
+    travel::{
+        Cohort, Cohorts, Ended, Observer, Report, Request, Run, Standing, Survey, record, travel,
+    },
 };
 use tokio_util::sync::CancellationToken;
 

@@ -14,9 +14,9 @@ use tenantry::{
     migration::Scope,
     plan::Goal,
     postgres::Fault,
-    rollout::{Cohorts, Observer, Request, Run, travel},
     sql::Ident,
     store::scripts,
+    travel::{Cohorts, Observer, Request, Run, travel},
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;

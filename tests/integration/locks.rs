@@ -8,8 +8,8 @@ use tenantry::{
     migration::Scope,
     plan::Goal,
     postgres::{Blocker, Fault, Shard, Shards},
-    rollout::{Ended, Observer, Report, Run, travel},
     tenant::ShardName,
+    travel::{Ended, Observer, Report, Run, travel},
 };
 use tokio_util::sync::CancellationToken;
 

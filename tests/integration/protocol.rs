@@ -9,8 +9,8 @@ use tenantry::{
     migration::{Checksum, Direction, Repeatable, Scope, Script, Version},
     plan::{Correction, Goal, Plan, Standing, Step, Stored, plan},
     postgres::Fault,
-    rollout::record,
     sql::Statement,
+    travel::record,
 };
 use tokio_util::sync::CancellationToken;
 

@@ -6,9 +6,9 @@ use tenantry::{
     plan::Goal,
     postgres::{Shard, Shards},
     provision::{self, Imported, ProvisionError},
-    rollout::Why,
     store::tenants::{self, Labels, Tenant},
     tenant::{ShardName, TenantName, TenantState},
+    travel::Why,
 };
 
 use crate::support::{Small, small};
@@ -55,13 +55,13 @@ async fn no_tenant_before_the_shared_schema_is_at_its_head() {
         .await;
     let error = add(&small, "acme").await.unwrap_err().to_string();
     assert!(error.contains("lacks 1 migration"), "{error}");
-    let shared = tenantry::rollout::Survey::take(&small.fleet)
+    let shared = tenantry::travel::Survey::take(&small.fleet)
         .await
         .unwrap()
         .shared;
     let baseline = tenantry::plan::Correction::Baseline(tenantry::migration::Version::new(1));
     let scope = tenantry::migration::Scope::Shared;
-    tenantry::rollout::record(&small.fleet, scope, &shared, baseline)
+    tenantry::travel::record(&small.fleet, scope, &shared, baseline)
         .await
         .unwrap();
     assert_eq!(

@@ -5,8 +5,8 @@ use tenantry::{
     history::Digest,
     migration::{Scope, Version},
     plan::{Correction, Goal, Refusal},
-    rollout::{Corrected, Survey, Why, Wrong, diagnose, record, stored_texts},
     store::history,
+    travel::{Corrected, Survey, Why, Wrong, diagnose, record, stored_texts},
 };
 
 use crate::support::{Small, small};

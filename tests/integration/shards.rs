@@ -8,9 +8,9 @@ use tenantry::{
     daemon,
     migration::Scope,
     plan::Goal,
-    rollout::{Cohorts, Ended, Observer, Report, Request, Run, Survey, travel},
     store::tenants::{self, Labels},
     tenant::{ShardName, TenantName, TenantState},
+    travel::{Cohorts, Ended, Observer, Report, Request, Run, Survey, travel},
 };
 use tokio_util::sync::CancellationToken;
 

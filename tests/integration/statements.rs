@@ -9,9 +9,9 @@ use tenantry::{
     migration::{Direction, Scope, Version},
     plan::{Correction, Goal, Refusal, Standing, plan},
     postgres::Fault,
-    rollout::{Report, record},
     sql::Ident,
     store::{history, scripts},
+    travel::{Report, record},
 };
 use tokio_util::sync::CancellationToken;
 

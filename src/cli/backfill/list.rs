@@ -18,7 +18,7 @@ use crate::{
         table::{Table, caution, faint, good},
     },
     migration::Scope,
-    rollout::Survey,
+    travel::Survey,
 };
 
 /// What `backfill list` takes.

@@ -15,9 +15,9 @@ use super::{
 use crate::{
     fleet::{Fleet, FleetError},
     postgres::{ServerError, Shard, Wait, waits},
-    rollout::{Standing, Survey},
     store::{heads, tenants},
     tenant::{ShardName, Target},
+    travel::{Standing, Survey},
 };
 
 /// What `blockers` takes.

@@ -15,10 +15,10 @@ use crate::{
     migration::{MigrationSet, Scope, Version},
     plan::Goal,
     provision,
-    rollout::{self, Report, ScopeReport, Standing, Survey, travel},
     sql::Ident,
     store::tenants::Labels,
     tenant::{ShardName, TenantName},
+    travel::{self, Report, ScopeReport, Standing, Survey, travel},
     verify::{self, Verdict, scratch::Server, verify},
 };
 
@@ -270,7 +270,7 @@ impl Stages<'_> {
         scopes: &[Scope],
         select: &(dyn Fn(&Standing) -> bool + Sync),
     ) -> Result<Report, CliError> {
-        let request = rollout::Request {
+        let request = travel::Request {
             goal,
             scopes,
             select,

@@ -15,7 +15,7 @@ use crate::{
     drift::{Basis, Course, DriftError, Groups, Pace, Report, Scratch, compare, find, make, note},
     fleet::Fleet,
     migration::Scope,
-    rollout::Survey,
+    travel::Survey,
     verify::{VerifyError, scratch::ScratchError},
 };
 

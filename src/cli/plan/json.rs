@@ -11,7 +11,7 @@ use crate::{
     },
     migration::{Checksum, Direction, Scope, Version},
     plan::Step,
-    rollout::Survey,
+    travel::Survey,
 };
 
 #[derive(Serialize)]

@@ -27,7 +27,7 @@ use crate::{
     rehearse::{
         Allowed, Ended, Ground, Rehearsal, RehearseError, Rehearsed, Request, Thresholds, rehearse,
     },
-    rollout::Survey,
+    travel::Survey,
 };
 
 /// What `rehearse` takes.

@@ -16,7 +16,7 @@ use crate::{
     },
     fleet::Fleet,
     migration::Scope,
-    rollout::{Finding, Survey, diagnose},
+    travel::{Finding, Survey, diagnose},
 };
 
 /// Looks at the record, and says what is wrong with it and what to do about it.

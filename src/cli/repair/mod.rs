@@ -20,7 +20,7 @@ use crate::{
     history::Head,
     migration::{Scope, Version},
     plan::Correction,
-    rollout::Survey,
+    travel::Survey,
 };
 
 /// What `repair` takes.

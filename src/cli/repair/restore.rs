@@ -6,7 +6,7 @@ use crate::{
     cli::{context::Context, error::CliError, exit::ExitCode, human, paint::Paint},
     fleet::Fleet,
     migration::{Scope, Version},
-    rollout::{StoredTexts, Survey, stored_texts},
+    travel::{StoredTexts, Survey, stored_texts},
 };
 
 /// Shows the texts of a version as they were applied.

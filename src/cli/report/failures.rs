@@ -8,8 +8,8 @@ use crate::{
     fleet::Fleet,
     migration::{Direction, MigrationSet, Scope},
     postgres::Fault,
-    rollout::{Ended, FailureGroup, ScopeReport},
     tenant::{ShardName, Target},
+    travel::{Ended, FailureGroup, ScopeReport},
 };
 
 /// Shows what failed in a scope, if anything did.
@@ -216,7 +216,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        apply::Failure, cli::report::Work, postgres::ServerError, rollout::Run, sql::Ident,
+        apply::Failure, cli::report::Work, postgres::ServerError, sql::Ident, travel::Run,
     };
 
     /// acme failed so, and blue was not begun.

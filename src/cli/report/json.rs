@@ -10,9 +10,9 @@ use crate::{
     fleet::Fleet,
     migration::{Direction, Problem, Scope, Version},
     plan::Refusal,
-    rollout::{Blocked, FailureGroup, NoticeGroup, Report, ScopeReport, Why},
     telemetry::NoticeLevel,
     tenant::{ShardName, Target},
+    travel::{Blocked, FailureGroup, NoticeGroup, Report, ScopeReport, Why},
 };
 
 #[derive(Serialize)]

@@ -24,8 +24,8 @@ use crate::{
     fleet::Fleet,
     migration::{Problem, Severity},
     plan::Refusal,
-    rollout::{Blocked, Report, ScopeReport, Why},
     tenant::{ShardName, Target},
+    travel::{Blocked, Report, ScopeReport, Why},
 };
 
 /// So many of a kind are shown one by one.
@@ -255,8 +255,8 @@ mod tests {
         apply::Failure,
         migration::{Checksum, Scope, Version},
         postgres::{Fault, ServerError},
-        rollout::{Ended, Run},
         sql::Ident,
+        travel::{Ended, Run},
     };
 
     fn target() -> Target {

@@ -9,8 +9,8 @@ use crate::{
         table::{self, Table},
     },
     fleet::Fleet,
-    rollout::{NoticeGroup, Report, ScopeReport},
     telemetry::NoticeLevel,
+    travel::{NoticeGroup, Report, ScopeReport},
 };
 
 /// So many of them are shown; `--output json` has them all.

@@ -8,7 +8,7 @@ use crate::{
     },
     fleet::Fleet,
     migration::Scope,
-    rollout::{Ended, Report, ScopeReport},
+    travel::{Ended, Report, ScopeReport},
 };
 
 /// What a migration is to a run.

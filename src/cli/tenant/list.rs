@@ -19,9 +19,9 @@ use crate::{
     fleet::Fleet,
     migration::{Scope, Version},
     plan::Goal,
-    rollout::{Cohorts, Standing, Survey},
     store::tenants::{Labels, Tenant},
     tenant::{ShardName, Target, TenantName, TenantState},
+    travel::{Cohorts, Standing, Survey},
 };
 
 /// What `tenant list` takes.

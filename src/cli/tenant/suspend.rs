@@ -14,9 +14,9 @@ use crate::{
     migration::Scope,
     plan::{Goal, Plan},
     provision,
-    rollout::{Cohorts, Survey},
     store::tenants::Tenant,
     tenant::TenantName,
+    travel::{Cohorts, Survey},
 };
 
 /// What `tenant suspend` takes.

@@ -6,8 +6,8 @@ use crate::{
     fleet::Fleet,
     migration::Scope,
     plan::{Goal, Plan},
-    rollout::{Blocked, Cohort, Cohorts, Standing, Survey, Why},
     tenant::TenantState,
+    travel::{Blocked, Cohort, Cohorts, Standing, Survey, Why},
 };
 
 /// Who has arrived.

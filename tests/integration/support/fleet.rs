@@ -7,7 +7,7 @@ use tenantry::{
     fleet::Fleet,
     migration::Scope,
     plan::Goal,
-    rollout::{Report, Request, travel},
+    travel::{Report, Request, travel},
 };
 use tokio_util::sync::CancellationToken;
 

@@ -12,13 +12,13 @@ use tenantry::{
     migration::Scope,
     plan::Goal,
     provision,
-    rollout::{Report, Request, Standing, Survey, travel},
     store::{
         heads::{self, Pinned},
         history::{self, Entry},
         tenants::Labels,
     },
     tenant::{ShardName, TenantName},
+    travel::{Report, Request, Standing, Survey, travel},
 };
 use tokio_util::sync::CancellationToken;
 
