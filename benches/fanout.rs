@@ -26,7 +26,7 @@ use support::{
     median,
 };
 use tenantry::{
-    config::MaxFailures,
+    config::Portion,
     migration::Scope,
     plan::Goal,
     travel::{Request, Standing, travel},
@@ -227,7 +227,7 @@ impl Contest<'_> {
             goal: Goal::Latest,
             scopes: &[Scope::Tenant],
             select: &select,
-            max_failures: MaxFailures::Count(0),
+            max_failures: Portion::Count(0),
         };
         let report = travel(&fleet, &request, &CancellationToken::new(), &())
             .await

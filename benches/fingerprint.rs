@@ -25,7 +25,7 @@ use support::{
     median,
 };
 use tenantry::{
-    config::MaxFailures,
+    config::Portion,
     drift::{Course, Groups, Pace, Report, compare},
     fleet::Fleet,
     migration::Scope,
@@ -151,7 +151,7 @@ async fn up(fleet: &Fleet) {
         goal: Goal::Latest,
         scopes: &[Scope::Shared, Scope::Tenant],
         select: &|_| true,
-        max_failures: MaxFailures::Count(0),
+        max_failures: Portion::Count(0),
     };
     let report = travel(fleet, &request, &CancellationToken::new(), &())
         .await

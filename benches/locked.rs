@@ -26,7 +26,7 @@ use support::{
     fleet::{fleet, sign_up},
 };
 use tenantry::{
-    config::MaxFailures,
+    config::Portion,
     fleet::Fleet,
     migration::Scope,
     plan::Goal,
@@ -188,7 +188,7 @@ async fn up(fleet: &Fleet, select: &(dyn Fn(&str) -> bool + Sync), ends: &dyn Ob
         goal: Goal::Latest,
         scopes: &[Scope::Tenant],
         select: &|standing| select(standing.target.schema.as_str()),
-        max_failures: MaxFailures::Count(0),
+        max_failures: Portion::Count(0),
     };
     travel(fleet, &request, &CancellationToken::new(), ends)
         .await

@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::{
     apply::Limits,
-    config::{MaxFailures, Settings, SettingsError},
+    config::{Portion, Settings, SettingsError},
     migration::{MigrationSet, Problems, Scope, Version, read},
     postgres::{Session, SessionError, Shard, Shards},
     sql::Ident,
@@ -31,7 +31,7 @@ pub struct Fleet {
     /// Whether a version lower than the head may be applied.
     pub out_of_order: bool,
     /// How many targets of a scope may fail before no further one is begun.
-    pub max_failures: MaxFailures,
+    pub max_failures: Portion,
 }
 
 /// Why the fleet cannot be worked on at all.

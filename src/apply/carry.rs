@@ -26,6 +26,8 @@ pub struct Carrier<'a> {
     pub(super) session: Option<Session>,
     pub(super) stop: CancellationToken,
     unsure: bool,
+    /// How many tries at the next target have met a lock before, where somebody else sees to the tries.
+    met: Option<usize>,
     /// Who was in the way of the last try.
     pub(super) blockers: Vec<Blocker>,
     /// What the server said to the target at hand.
@@ -57,6 +59,7 @@ impl<'a> Carrier<'a> {
             session: None,
             stop: CancellationToken::new(),
             unsure: false,
+            met: None,
             blockers: Vec::new(),
             noticed: Vec::new(),
             unsaved: Vec::new(),
@@ -80,6 +83,13 @@ impl<'a> Carrier<'a> {
     /// Whether the next target may be at its goal already, because a connection broke on the way there.
     pub fn unsure(&mut self, unsure: bool) -> &mut Self {
         self.unsure = unsure;
+        self
+    }
+
+    /// Tries the next target once, where a number is given: so many tries met a lock before, and whoever is in the way is
+    /// not waited for.
+    pub fn once_after(&mut self, met: Option<usize>) -> &mut Self {
+        self.met = met;
         self
     }
 
@@ -194,7 +204,10 @@ impl<'a> Carrier<'a> {
     async fn message(&mut self, template: &Template, head: &Head) -> Result<(), Failure> {
         let invalid = |error: crate::sql::InvalidIdent| ServerError::local(error.to_string());
         let after = template.after(head);
-        let mut patience = Patience::new(self.limits);
+        let mut patience = match self.met {
+            Some(met) => Patience::single(self.limits, met),
+            None => Patience::new(self.limits),
+        };
         let unsure = std::mem::take(&mut self.unsure);
         loop {
             let rung = patience.rung();

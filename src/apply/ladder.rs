@@ -60,6 +60,12 @@ impl Rung {
     }
 }
 
+/// How long to leave a schema alone after the try that was the `met`th of so many to meet a lock.
+pub fn pause(met: usize, tries: usize) -> Duration {
+    let nth = pauses(tries).nth(met.saturating_sub(1));
+    nth.unwrap_or(PAUSES.1)
+}
+
 /// The pauses between so many tries: growing, and never in step with those of others.
 pub(super) fn pauses(tries: usize) -> Pauses {
     let (first, longest) = (PAUSES.0.as_secs_f32(), PAUSES.1.as_secs_f32());

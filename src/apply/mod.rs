@@ -22,7 +22,7 @@ pub use carry::{Carried, Carrier};
 pub use compile::{Audit, Compiled, Cut, Part, compile};
 pub use failure::{Failure, Place};
 pub use group::{Group, Together};
-pub use ladder::Rung;
+pub use ladder::{Rung, pause};
 pub use limits::Limits;
 pub use notice::Noticed;
 pub use patience::Patience;

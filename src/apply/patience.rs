@@ -22,6 +22,8 @@ pub struct Patience<'a> {
     busy: usize,
     busy_since: Option<Instant>,
     pauses: Pauses,
+    /// Whether somebody else sees to the next try.
+    is_single: bool,
 }
 
 /// Each reason has pauses of its own: who has met a lock for long need not be slow to see that a server is back.
@@ -55,6 +57,16 @@ impl<'a> Patience<'a> {
                 busy: backoff(),
                 lost: backoff(),
             },
+            is_single: false,
+        }
+    }
+
+    /// For one try at a schema, so many of which have met a lock before: whoever is in the way is not waited for.
+    pub fn single(limits: &'a Limits, met: usize) -> Self {
+        Self {
+            locked: met,
+            is_single: true,
+            ..Self::new(limits)
         }
     }
 
@@ -77,6 +89,7 @@ impl<'a> Patience<'a> {
     pub fn delay(&mut self, fault: Fault) -> Option<Duration> {
         let now = Instant::now();
         match fault {
+            Fault::Retry | Fault::Busy if self.is_single => None,
             Fault::Retry => {
                 self.locked += 1;
                 let pause = self.pauses.locked.next()?;

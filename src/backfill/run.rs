@@ -15,7 +15,7 @@ use super::{
     worker::{Order, Worker},
 };
 use crate::{
-    config::MaxFailures,
+    config::Portion,
     fleet::{Fleet, FleetError},
     history::Head,
     migration::Scope,
@@ -34,7 +34,7 @@ pub struct Request<'a> {
     /// Whether they are begun again from their first row.
     pub restart: bool,
     /// How many of them may fail.
-    pub max_failures: MaxFailures,
+    pub max_failures: Portion,
 }
 
 /// Is told of what happens, for progress bars and logs.

@@ -20,7 +20,7 @@ use super::{
     selection::Selection,
 };
 use crate::{
-    config::{MaxFailures, Settings},
+    config::{Portion, Settings},
     fleet::Fleet,
     migration::Scope,
     plan::Goal,
@@ -35,7 +35,7 @@ pub(super) struct TripOptions {
     pub(super) scope: Option<Scope>,
     /// How many tenants may fail before no further one is begun: a number or a percentage
     #[arg(long, value_name = "N|P%")]
-    max_failures: Option<MaxFailures>,
+    max_failures: Option<Portion>,
     /// How many tenants are moved at once on each shard
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: Option<u16>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{MaxFailures, checks::Checks, duration};
+use super::{Portion, checks::Checks, duration};
 
 /// How migrations are applied to one tenant after another.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,7 +31,7 @@ pub struct Apply {
     /// How many statements of scripts a second are begun on one shard; 0 for as many as can be.
     pub ddl_per_second: u32,
     /// How many tenants may fail before no further one is started.
-    pub max_failures: MaxFailures,
+    pub max_failures: Portion,
 }
 
 impl Apply {

@@ -262,7 +262,7 @@ fn without_password(url: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        config::{LogFormat, MaxFailures, layers::DEFAULTS},
+        config::{LogFormat, Portion, layers::DEFAULTS},
         migration::{self, Scope},
     };
     use secrecy::ExposeSecret;
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(settings.apply.concurrency, 4);
         assert_eq!(settings.apply.lock_timeout, Duration::from_secs(2));
         assert_eq!(settings.apply.statement_timeout, Duration::from_secs(900));
-        assert_eq!(settings.apply.max_failures, MaxFailures::Share(100));
+        assert_eq!(settings.apply.max_failures, Portion::Share(100));
         assert_eq!(settings.migrations.shared, [PathBuf::from("migrations")]);
         assert_eq!(settings.migrations.shared_schema.as_str(), "shared");
         assert_eq!(settings.daemon.listen.to_string(), "127.0.0.1:7070");
@@ -355,7 +355,7 @@ mod tests {
     fn examples_can_be_used() {
         let development =
             Settings::load(Some(Path::new("config/development.toml")), NOTHING).unwrap();
-        assert_eq!(development.apply.max_failures, MaxFailures::Count(0));
+        assert_eq!(development.apply.max_failures, Portion::Count(0));
         assert_eq!(development.shards().unwrap()[0].name.as_str(), "main");
         let production =
             Settings::load(Some(Path::new("config/production.toml")), NOTHING).unwrap();
@@ -456,7 +456,7 @@ mod tests {
             (
                 "TENANTRY__APPLY__MAX_FAILURES",
                 "few",
-                "`apply.max_failures` (TENANTRY__APPLY__MAX_FAILURES): \"few\" is no failure budget: write a number such as 3, or a percentage such as \"1%\" or \"0.5%\"",
+                "`apply.max_failures` (TENANTRY__APPLY__MAX_FAILURES): \"few\" is neither a number nor a percentage: write a number such as 3, or a percentage such as \"1%\" or \"0.5%\"",
             ),
             (
                 "TENANTRY__DAEMON__LISTEN",

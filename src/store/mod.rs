@@ -4,11 +4,14 @@
 //! `apply` and `backfill` call inside the transaction that they guard.
 
 pub mod cursors;
+pub mod daemons;
 pub mod drifted;
 pub mod heads;
 pub mod history;
 mod install;
 pub mod notices;
+pub mod rollouts;
+pub mod runs;
 pub mod scripts;
 pub mod statements;
 pub mod structures;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::config::MaxFailures;
+use crate::config::Portion;
 
 /// Counts failures and says when no further target may be started.
 #[derive(Debug)]
@@ -14,9 +14,9 @@ pub struct Budget {
 
 impl Budget {
     /// What may fail of so many targets.
-    pub fn new(max: MaxFailures, targets: usize) -> Self {
+    pub fn new(max: Portion, targets: usize) -> Self {
         Self {
-            limit: max.limit(targets),
+            limit: max.of(targets),
             failed: AtomicUsize::new(0),
             halted: AtomicBool::new(false),
         }
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn is_spent_by_one_more_than_may_fail() {
-        let budget = Budget::new(MaxFailures::Share(100), 200);
+        let budget = Budget::new(Portion::Share(100), 200);
         budget.spend();
         budget.spend();
         assert!(!budget.is_spent());
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn an_authors_error_halts_at_once() {
-        let budget = Budget::new(MaxFailures::Count(100), 200);
+        let budget = Budget::new(Portion::Count(100), 200);
         budget.halt();
         assert!(budget.is_spent());
     }

@@ -50,10 +50,12 @@ pub enum Ended {
 
 /// A plan and a target to carry it to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Work<'a> {
-    pub(super) prepared: &'a Prepared<'a>,
-    pub(super) target: &'a Target,
-    pub(super) head: &'a Head,
+pub(crate) struct Work<'a> {
+    pub(crate) prepared: &'a Prepared,
+    pub(crate) target: &'a Target,
+    pub(crate) head: &'a Head,
+    /// How many tries have met a lock before, where each is one of its own and somebody else sees to the next.
+    pub(crate) met: Option<usize>,
 }
 
 /// What all runs of one scope heed.
@@ -90,11 +92,12 @@ impl Conductor<'_> {
         halt: &CancellationToken,
     ) -> Vec<Run> {
         let workers = shard.concurrency.min(works.len()).max(1);
+        let breaker = Breaker::new(Breaker::PAUSE);
         let desk = Desk {
             shard,
             queue: Queue::new(works, workers, self.fleet.limits.group_time),
             halt,
-            breaker: Breaker::new(Breaker::PAUSE),
+            breaker: &breaker,
         };
         let carrier = || Carrier::new(shard, &self.fleet.limits).until(halt.clone());
         let mut first = carrier();
@@ -131,7 +134,13 @@ impl Conductor<'_> {
     }
 
     /// Does what is next until nothing is.
-    async fn worker<'w>(&self, desk: &Desk<'w>, mut carrier: Carrier<'_>) -> Vec<Run> {
+    async fn worker(&self, desk: &Desk<'_>, mut carrier: Carrier<'_>) -> Vec<Run> {
+        let runs = self.work(desk, &mut carrier).await;
+        carrier.close().await;
+        runs
+    }
+
+    pub(super) async fn work<'w>(&self, desk: &Desk<'w>, carrier: &mut Carrier<'_>) -> Vec<Run> {
         let mut runs = Vec::new();
         while let Some(job) = desk.queue.next().await {
             let statements = u32::try_from(job.statements()).unwrap_or(u32::MAX);
@@ -146,8 +155,8 @@ impl Conductor<'_> {
                 } => {
                     carrier.unsure(unsure);
                     let run = match unsure && self.is_over() {
-                        true => self.perhaps_done(&mut carrier, work).await,
-                        false => self.one(desk, &mut carrier, work, first).await,
+                        true => self.perhaps_done(carrier, work).await,
+                        false => self.one(desk, carrier, work, first).await,
                     };
                     runs.push(run);
                 }
@@ -158,12 +167,11 @@ impl Conductor<'_> {
                     desk.queue.group_ended();
                 }
                 Job::Several(group, works) => {
-                    runs.extend(self.several(desk, &mut carrier, group, works).await);
+                    runs.extend(self.several(desk, carrier, group, works).await);
                     desk.queue.group_ended();
                 }
             }
         }
-        carrier.close().await;
         runs
     }
 
@@ -220,7 +228,8 @@ impl Conductor<'_> {
                 break;
             }
             let start = Instant::now();
-            let carried = carrier.carry(prepared.plan, compiled, work.head).await;
+            carrier.once_after(work.met);
+            let carried = carrier.carry(&prepared.plan, compiled, work.head).await;
             let fault = carried.failure.as_ref().map(|failure| failure.fault);
             if fault.is_none() {
                 desk.queue.took(work, 1, start.elapsed());
@@ -335,7 +344,10 @@ impl Conductor<'_> {
 }
 
 /// The history names texts by checksum, so they have to be on the shard before.
-async fn store_scripts(carrier: &mut Carrier<'_>, queue: &Queue<'_>) -> Result<(), Failure> {
+pub(super) async fn store_scripts(
+    carrier: &mut Carrier<'_>,
+    queue: &Queue<'_>,
+) -> Result<(), Failure> {
     let mut texts: BTreeMap<_, &Script> = BTreeMap::new();
     for script in queue.plans().into_iter().flat_map(Plan::texts) {
         texts.insert(script.checksum, script);
@@ -369,9 +381,9 @@ fn not_stored(error: StoreError) -> Failure {
 }
 
 /// What the runs on one shard share.
-struct Desk<'a> {
-    shard: &'a Shard,
-    queue: Queue<'a>,
-    halt: &'a CancellationToken,
-    breaker: Breaker,
+pub(super) struct Desk<'a> {
+    pub(super) shard: &'a Shard,
+    pub(super) queue: Queue<'a>,
+    pub(super) halt: &'a CancellationToken,
+    pub(super) breaker: &'a Breaker,
 }

@@ -15,7 +15,7 @@ use super::{
     queue::Prepared,
 };
 use crate::{
-    config::MaxFailures,
+    config::Portion,
     fleet::{Fleet, FleetError},
     migration::{Scope, Version},
     plan::{Goal, Plan},
@@ -33,7 +33,7 @@ pub struct Request<'a> {
     /// Which tenants; the shared scope is never chosen from.
     pub select: &'a (dyn Fn(&Standing) -> bool + Sync),
     /// How many targets of a scope may fail.
-    pub max_failures: MaxFailures,
+    pub max_failures: Portion,
 }
 
 /// So often a target that somebody else has moved meanwhile is planned for again.
@@ -263,8 +263,9 @@ impl Journey<'_> {
     }
 
     async fn pass(&self, cohorts: &Cohorts, budget: &Budget, earlier: &Earlier) -> Vec<Run> {
-        let prepare = |plan| Prepared::new(plan, &self.fleet.limits, cohorts.scope);
-        let prepared: Vec<(Prepared<'_>, &Cohort)> = cohorts
+        let prepare =
+            |plan: &Plan| Prepared::new(Arc::new(plan.clone()), &self.fleet.limits, cohorts.scope);
+        let prepared: Vec<(Prepared, &Cohort)> = cohorts
             .cohorts
             .iter()
             .filter(|cohort| has_work(cohort))
@@ -275,6 +276,7 @@ impl Journey<'_> {
                 prepared,
                 target,
                 head,
+                met: None,
             })
         });
         let observe = |run: &Run| {

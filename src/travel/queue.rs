@@ -4,7 +4,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -21,8 +21,8 @@ use crate::{
 
 /// A plan, compiled in each way in which it may be carried.
 #[derive(Debug)]
-pub(super) struct Prepared<'a> {
-    pub(super) plan: &'a Plan,
+pub(crate) struct Prepared {
+    pub(super) plan: Arc<Plan>,
     /// For the first targets: whether it keeps to its schema is seen there.
     pub(super) first: Compiled,
     /// For the others.
@@ -31,11 +31,11 @@ pub(super) struct Prepared<'a> {
     pub(super) group: Option<Group>,
 }
 
-impl<'a> Prepared<'a> {
-    pub(super) fn new(plan: &'a Plan, limits: &Limits, scope: Scope) -> Self {
-        let first = compile(plan, limits, Cut::Coarse, Audit::first(scope));
-        let others = compile(plan, limits, Cut::Coarse, Audit::others(scope));
-        let group = Group::of(plan, &others, limits).filter(|_| scope == Scope::Tenant);
+impl Prepared {
+    pub(crate) fn new(plan: Arc<Plan>, limits: &Limits, scope: Scope) -> Self {
+        let first = compile(&plan, limits, Cut::Coarse, Audit::first(scope));
+        let others = compile(&plan, limits, Cut::Coarse, Audit::others(scope));
+        let group = Group::of(&plan, &others, limits).filter(|_| scope == Scope::Tenant);
         Self {
             plan,
             first,
@@ -101,10 +101,27 @@ const FIRST: Duration = Duration::from_millis(200);
 /// By so much a group may be larger than the one before it: what is quick for a few may wait for something for many.
 const GROWTH: usize = 8;
 
+/// What was learnt of a plan on one shard, for those works of it that come later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Learnt {
+    /// How many go together.
+    size: usize,
+    /// How long one of them took when it was last measured.
+    each: Duration,
+}
+
+impl Learnt {
+    /// How many of the plan go into so much time.
+    pub(crate) fn within(&self, time: Duration) -> usize {
+        let many = time.as_nanos() / self.each.as_nanos().max(1);
+        usize::try_from(many).unwrap_or(usize::MAX)
+    }
+}
+
 /// The works that share a plan.
 #[derive(Debug)]
 struct Lane<'a> {
-    prepared: &'a Prepared<'a>,
+    prepared: &'a Prepared,
     rest: VecDeque<Work<'a>>,
     alone: VecDeque<(Work<'a>, bool)>,
     last: VecDeque<Work<'a>>,
@@ -152,9 +169,30 @@ impl<'a> Queue<'a> {
         }
     }
 
+    /// Goes on with what was learnt of a plan before: its first one is through.
+    pub(super) fn recall(&self, prepared: &Prepared, learnt: Learnt) {
+        let mut lanes = self.lanes();
+        let is_of = |lane: &&mut Lane<'_>| std::ptr::eq(lane.prepared, prepared);
+        for lane in lanes.iter_mut().filter(is_of) {
+            (lane.seen, lane.size, lane.each) = (true, learnt.size, learnt.each);
+        }
+    }
+
+    /// What was learnt of a plan; none before its first one is through.
+    pub(super) fn learnt(&self, prepared: &Prepared) -> Option<Learnt> {
+        let lanes = self.lanes();
+        let mut lanes = lanes.iter();
+        let lane = lanes.find(|lane| lane.seen && std::ptr::eq(lane.prepared, prepared))?;
+        let (size, each) = (lane.size, lane.each);
+        Some(Learnt { size, each })
+    }
+
     /// The plans, each once.
     pub(super) fn plans(&self) -> Vec<&'a Plan> {
-        self.lanes().iter().map(|lane| lane.prepared.plan).collect()
+        self.lanes()
+            .iter()
+            .map(|lane| &*lane.prepared.plan)
+            .collect()
     }
 
     /// What to do next; none when nothing is left. Waits while all that is left waits for the first of its plan, or is in groups
@@ -324,7 +362,7 @@ impl<'a> Lane<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, sync::Arc};
+    use std::path::Path;
 
     use super::*;
     use crate::{
@@ -337,7 +375,7 @@ mod tests {
 
     const TARGET_TIME: Duration = Duration::from_millis(50);
 
-    fn plan(text: &str) -> Plan {
+    fn plan(text: &str) -> Arc<Plan> {
         let script = Script::parse(Path::new("1-x.up.sql"), text);
         let migration = Applied {
             version: Version::new(1),
@@ -353,10 +391,10 @@ mod tests {
             script: Arc::new(script),
             down: None,
         };
-        Plan {
+        Arc::new(Plan {
             steps: vec![step],
             ..Plan::default()
-        }
+        })
     }
 
     fn limits() -> Limits {
@@ -387,13 +425,14 @@ mod tests {
     }
 
     fn works<'a>(
-        prepared: &'a Prepared<'a>,
+        prepared: &'a Prepared,
         targets: &'a [(Target, Head)],
     ) -> impl Iterator<Item = Work<'a>> {
         targets.iter().map(move |(target, head)| Work {
             prepared,
             target,
             head,
+            met: None,
         })
     }
 
@@ -413,7 +452,7 @@ mod tests {
     #[test]
     fn groups_grow_to_the_time_that_a_transaction_should_take() {
         let (plan, limits, targets) = (plan("create table x ()"), limits(), targets(200));
-        let prepared = Prepared::new(&plan, &limits, Scope::Tenant);
+        let prepared = Prepared::new(plan.clone(), &limits, Scope::Tenant);
         let queue = Queue::new(works(&prepared, &targets), 1, TARGET_TIME);
         let sizes = sizes(&queue, Duration::from_millis(2));
         assert_eq!(sizes[..6], [1, 8, 24, 24, 24, 24]);
@@ -423,10 +462,10 @@ mod tests {
     #[test]
     fn slow_ones_go_one_by_one_and_so_does_what_belongs_to_all() {
         let (plan, limits, targets) = (plan("create table x ()"), limits(), targets(20));
-        let prepared = Prepared::new(&plan, &limits, Scope::Tenant);
+        let prepared = Prepared::new(plan.clone(), &limits, Scope::Tenant);
         let queue = Queue::new(works(&prepared, &targets), 1, TARGET_TIME);
         assert_eq!(sizes(&queue, Duration::from_millis(40)), [1; 20]);
-        let prepared = Prepared::new(&plan, &limits, Scope::Shared);
+        let prepared = Prepared::new(plan.clone(), &limits, Scope::Shared);
         let queue = Queue::new(works(&prepared, &targets), 1, TARGET_TIME);
         assert_eq!(sizes(&queue, Duration::ZERO), [1; 20]);
     }
@@ -434,7 +473,7 @@ mod tests {
     #[test]
     fn nobody_has_much_to_do_at_the_end_while_others_have_nothing() {
         let (plan, limits, targets) = (plan("create table x ()"), limits(), targets(64));
-        let prepared = Prepared::new(&plan, &limits, Scope::Tenant);
+        let prepared = Prepared::new(plan.clone(), &limits, Scope::Tenant);
         let queue = Queue::new(works(&prepared, &targets), 4, TARGET_TIME);
         let sizes = sizes(&queue, Duration::from_millis(1));
         assert_eq!(sizes, [1, 8, 14, 11, 10, 10, 10]);
@@ -443,7 +482,7 @@ mod tests {
     #[test]
     fn the_others_wait_for_the_first_until_it_has_come_through_or_takes_long() {
         let (plan, limits, targets) = (plan("create table x ()"), limits(), targets(10));
-        let prepared = Prepared::new(&plan, &limits, Scope::Tenant);
+        let prepared = Prepared::new(plan.clone(), &limits, Scope::Tenant);
         let work = works(&prepared, &targets).next().unwrap();
         let queue = Queue::new(works(&prepared, &targets), 2, TARGET_TIME);
         let is_first = |job| matches!(job, Ok(Job::One { first: true, .. }));
@@ -465,7 +504,7 @@ mod tests {
     #[test]
     fn nobody_leaves_while_a_group_may_come_back() {
         let (plan, limits, targets) = (plan("create table x ()"), limits(), targets(9));
-        let prepared = Prepared::new(&plan, &limits, Scope::Tenant);
+        let prepared = Prepared::new(plan.clone(), &limits, Scope::Tenant);
         let queue = Queue::new(works(&prepared, &targets), 4, TARGET_TIME);
         let Ok(Job::One { work, .. }) = queue.at_once() else {
             panic!("the first goes alone");
@@ -487,7 +526,7 @@ mod tests {
     #[test]
     fn whoever_is_carried_alone_is_next_and_whoever_is_busy_is_last() {
         let (plan, limits, targets) = (plan("create table x ()"), limits(), targets(5));
-        let prepared = Prepared::new(&plan, &limits, Scope::Tenant);
+        let prepared = Prepared::new(plan.clone(), &limits, Scope::Tenant);
         let all: Vec<Work<'_>> = works(&prepared, &targets).collect();
         let queue = Queue::new([all[0]], 1, TARGET_TIME);
         queue.part(vec![all[1]], Alone::Last);
@@ -524,7 +563,9 @@ mod tests {
         ] {
             let plan = plan(text);
             assert!(
-                Prepared::new(&plan, &limits, Scope::Tenant).group.is_none(),
+                Prepared::new(plan.clone(), &limits, Scope::Tenant)
+                    .group
+                    .is_none(),
                 "{text}"
             );
         }

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 use tenantry::{
     backfill::{self, Definition, Ended, Pace, Report, Request, Run},
-    config::{MaxFailures, Settings},
+    config::{Portion, Settings},
     fleet::Fleet,
     migration::Scope,
     plan::Goal,
@@ -52,7 +52,7 @@ impl Ground {
             goal: Goal::Latest,
             scopes: &[Scope::Shared],
             select: &|_| true,
-            max_failures: MaxFailures::Count(0),
+            max_failures: Portion::Count(0),
         };
         let stop = CancellationToken::new();
         travel::travel(&fleet, &request, &stop, &()).await.unwrap();
@@ -83,7 +83,7 @@ impl Ground {
             definition,
             select: &|_| true,
             restart,
-            max_failures: MaxFailures::Count(0),
+            max_failures: Portion::Count(0),
         };
         backfill::run(&self.fleet, &request, stop, &()).await
     }

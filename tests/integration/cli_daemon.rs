@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 use tenantry::{
-    config::{MaxFailures, Settings},
+    config::{Portion, Settings},
     fleet::Fleet,
     migration::Scope,
     plan::Goal,
@@ -53,7 +53,7 @@ async fn shop(database: &Database) {
             goal,
             scopes: &[Scope::Shared, Scope::Tenant],
             select: &|_| true,
-            max_failures: MaxFailures::Count(0),
+            max_failures: Portion::Count(0),
         };
         let report = travel(&fleet, &request, &CancellationToken::new(), &()).await;
         assert!(report.unwrap().is_complete());
@@ -67,7 +67,7 @@ async fn shop(database: &Database) {
         goal: Goal::DownTo("20260218090000".parse().unwrap()),
         scopes: &[Scope::Tenant],
         select: &|_| true,
-        max_failures: MaxFailures::Count(0),
+        max_failures: Portion::Count(0),
     };
     let report = travel(&fleet, &request, &CancellationToken::new(), &()).await;
     assert!(report.unwrap().is_complete());

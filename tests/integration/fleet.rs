@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tenantry::{
-    config::MaxFailures,
+    config::Portion,
     migration::{Scope, Version},
     plan::{Correction, Goal},
     provision,
@@ -64,7 +64,7 @@ async fn move_one(small: &Small, name: &str, goal: Goal) {
         goal,
         scopes: &[Scope::Tenant],
         select: &|standing| standing.target.schema.as_str() == name,
-        max_failures: MaxFailures::Count(0),
+        max_failures: Portion::Count(0),
     };
     let report = travel(&small.fleet, &request, &CancellationToken::new(), &())
         .await
@@ -184,7 +184,7 @@ async fn refused(small: &Small, goal: Goal, scopes: &[Scope]) -> String {
         goal,
         scopes,
         select: &|_| true,
-        max_failures: MaxFailures::Count(0),
+        max_failures: Portion::Count(0),
     };
     let report = travel(&small.fleet, &request, &CancellationToken::new(), &()).await;
     report.unwrap_err().to_string()
@@ -251,7 +251,7 @@ async fn the_shared_schema_stays_when_a_tenant_fails_on_the_way_back() {
         goal: Goal::Empty,
         scopes: DOWN,
         select: &|_| true,
-        max_failures: MaxFailures::Count(5),
+        max_failures: Portion::Count(5),
     };
     let down = travel(&small.fleet, &request, &CancellationToken::new(), &())
         .await
@@ -349,7 +349,7 @@ impl Counter {
             goal: Goal::Latest,
             scopes: &[Scope::Tenant],
             select,
-            max_failures: MaxFailures::Count(0),
+            max_failures: Portion::Count(0),
         };
         travel(&small.fleet, &request, &self.stop, self)
             .await

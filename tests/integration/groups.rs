@@ -9,7 +9,7 @@ use std::{
 use sqlx::{Connection, PgConnection};
 use tenantry::{
     apply::{Audit, Carrier, Cut, Group, Together, compile},
-    config::MaxFailures,
+    config::Portion,
     fleet::Fleet,
     migration::Scope,
     plan::Goal,
@@ -117,7 +117,7 @@ async fn a_locked_tenant_is_carried_alone_and_holds_up_no_other() {
         goal: Goal::Latest,
         scopes: UP,
         select: &|_| true,
-        max_failures: MaxFailures::Count(1),
+        max_failures: Portion::Count(1),
     };
     let report = travel(&fleet, &request, &CancellationToken::new(), &())
         .await

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use sqlx::AssertSqlSafe;
 use tenantry::{
-    config::MaxFailures,
+    config::Portion,
     daemon,
     migration::Scope,
     plan::Goal,
@@ -229,7 +229,7 @@ async fn what_ails_one_tenant_is_not_the_database_s() {
              raise 'out of memory' using errcode = '53200'; end if; end $$",
         "select 1",
     );
-    let report = travel_with(&several, MaxFailures::Count(1), &()).await;
+    let report = travel_with(&several, Portion::Count(1), &()).await;
     let tenants = &report.scopes[1];
     assert_eq!((tenants.done(), tenants.failures().count()), (5, 1));
 }
@@ -302,7 +302,7 @@ async fn a_shard_that_goes_away_in_the_middle_leaves_the_others_to_finish() {
     several.shards.get_mut("eu2").unwrap().url = proxy.url_for(&url);
     several.set("eu1", "concurrency = 1");
     let cut = Cut(Mutex::new(Some(proxy)));
-    let report = travel_with(&several, MaxFailures::Count(0), &cut).await;
+    let report = travel_with(&several, Portion::Count(0), &cut).await;
     let tenants = &report.scopes[1];
     assert_eq!(tenants.done(), 3, "{report:#?}");
     assert_eq!((tenants.failures().count(), tenants.not_started()), (1, 2));
@@ -348,7 +348,7 @@ async fn a_sick_shard_costs_the_others_none_of_their_budget() {
         .await
         .unwrap();
     let failed = Failed(CancellationToken::new());
-    let travel = travel_with(&several, MaxFailures::Count(0), &failed);
+    let travel = travel_with(&several, Portion::Count(0), &failed);
     let release = async {
         failed.0.cancelled().await;
         drop(lock);
@@ -368,11 +368,7 @@ async fn a_sick_shard_costs_the_others_none_of_their_budget() {
     assert_eq!(unwell, ["eu2"]);
 }
 
-async fn travel_with(
-    several: &Several,
-    max_failures: MaxFailures,
-    observer: &dyn Observer,
-) -> Report {
+async fn travel_with(several: &Several, max_failures: Portion, observer: &dyn Observer) -> Report {
     let request = Request {
         goal: Goal::Latest,
         scopes: UP,

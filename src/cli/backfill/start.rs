@@ -8,7 +8,7 @@ use crate::{
     cli::{
         context::Context, error::CliError, exit::ExitCode, progress::Progress, selection::Selection,
     },
-    config::MaxFailures,
+    config::Portion,
 };
 
 /// What `backfill start` takes.
@@ -23,7 +23,7 @@ pub(in crate::cli) struct Start {
     restart: bool,
     /// How many tenants may fail before no further one is begun: a number or a percentage
     #[arg(long, value_name = "N|P%")]
-    max_failures: Option<MaxFailures>,
+    max_failures: Option<Portion>,
 }
 
 impl Start {

@@ -9,7 +9,7 @@ use super::summary::Summary;
 use crate::{
     backfill,
     cli::{error::CliError, human, output::Output},
-    config::{MaxFailures, Settings},
+    config::{Portion, Settings},
     fleet::Fleet,
     history::{Applied, Digest},
     migration::{MigrationSet, Scope, Version},
@@ -196,7 +196,7 @@ impl Stages<'_> {
             definition: &definition,
             select: &|_| true,
             restart: false,
-            max_failures: MaxFailures::Count(0),
+            max_failures: Portion::Count(0),
         };
         let report = backfill::run(&self.fleet, &request, self.stop, &()).await?;
         if let Some((target, failure)) = report.failures().next() {
@@ -274,7 +274,7 @@ impl Stages<'_> {
             goal,
             scopes,
             select,
-            max_failures: MaxFailures::Count(0),
+            max_failures: Portion::Count(0),
         };
         let report = travel(&self.fleet, &request, self.stop, &()).await?;
         let failures = report.scopes.iter().flat_map(ScopeReport::failures);

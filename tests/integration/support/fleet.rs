@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use tenantry::{
-    config::{MaxFailures, Settings},
+    config::{Portion, Settings},
     fleet::Fleet,
     migration::Scope,
     plan::Goal,
@@ -83,6 +83,6 @@ pub(crate) fn all_to(goal: Goal, scopes: &[Scope]) -> Request<'_> {
         goal,
         scopes,
         select: &|_| true,
-        max_failures: MaxFailures::Count(0),
+        max_failures: Portion::Count(0),
     }
 }

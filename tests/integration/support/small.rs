@@ -7,7 +7,7 @@ use std::{
 use sqlx::PgConnection;
 use tempfile::TempDir;
 use tenantry::{
-    config::{MaxFailures, Settings},
+    config::{Portion, Settings},
     fleet::Fleet,
     migration::Scope,
     plan::Goal,
@@ -116,7 +116,7 @@ impl Small {
             goal,
             scopes: &[Scope::Tenant],
             select: &|_| true,
-            max_failures: MaxFailures::Count(0),
+            max_failures: Portion::Count(0),
         };
         travel(&self.fleet, &request, &CancellationToken::new(), &())
             .await

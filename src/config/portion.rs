@@ -1,52 +1,47 @@
-//! How much may fail.
+//! So many of the fleet: a number, or a share.
 
 use std::{fmt, str::FromStr};
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{self, Visitor},
 };
 
-/// How many targets may fail before no further one is started: the failure budget.
+/// So many of a number of targets: how many may fail, for example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MaxFailures {
+pub enum Portion {
     /// This many.
     Count(usize),
     /// This share of all targets, rounded up, in hundredths of a percent: 10,000 is all of them.
     Share(u16),
 }
 
-/// The text is no failure budget.
+/// The text is neither.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no failure budget: write a number such as 3, or a percentage such as \"1%\" or \"0.5%\""
+    "{0:?} is neither a number nor a percentage: write a number such as 3, or a percentage such as \"1%\" or \"0.5%\""
 )]
-pub struct InvalidMaxFailures(String);
+pub struct InvalidPortion(String);
 
-impl MaxFailures {
-    /// How many of `targets` may fail.
-    pub fn limit(self, targets: usize) -> usize {
+impl Portion {
+    /// How many of `targets` that is.
+    pub fn of(self, targets: usize) -> usize {
         match self {
             Self::Count(count) => count,
             Self::Share(hundredths) => {
                 // At most `targets`, so it fits again.
-                let limit = (targets as u128 * u128::from(hundredths)).div_ceil(10_000);
-                usize::try_from(limit).unwrap_or(targets)
+                let many = (targets as u128 * u128::from(hundredths)).div_ceil(10_000);
+                usize::try_from(many).unwrap_or(targets)
             }
         }
     }
-
-    /// Whether `failed` of `targets` are more than may fail.
-    pub fn is_exceeded(self, failed: usize, targets: usize) -> bool {
-        failed > self.limit(targets)
-    }
 }
 
-impl FromStr for MaxFailures {
-    type Err = InvalidMaxFailures;
+impl FromStr for Portion {
+    type Err = InvalidPortion;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid = || InvalidMaxFailures(text.to_owned());
+        let invalid = || InvalidPortion(text.to_owned());
         let Some(percent) = text.strip_suffix('%') else {
             return text.parse().map(Self::Count).map_err(|_| invalid());
         };
@@ -60,7 +55,7 @@ impl FromStr for MaxFailures {
     }
 }
 
-impl fmt::Display for MaxFailures {
+impl fmt::Display for Portion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Count(count) => f.pad(&count.to_string()),
@@ -69,26 +64,32 @@ impl fmt::Display for MaxFailures {
     }
 }
 
-impl<'de> Deserialize<'de> for MaxFailures {
+impl<'de> Deserialize<'de> for Portion {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(CountOrShare)
+    }
+}
+
+impl Serialize for Portion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
 struct CountOrShare;
 
 impl Visitor<'_> for CountOrShare {
-    type Value = MaxFailures;
+    type Value = Portion;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a number such as 3, or a percentage such as \"1%\"")
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<MaxFailures, E> {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Portion, E> {
         text.parse().map_err(E::custom)
     }
 
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<MaxFailures, E> {
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Portion, E> {
         self.visit_str(&number.to_string())
     }
 }
@@ -99,21 +100,18 @@ mod tests {
 
     #[test]
     fn a_share_is_rounded_up() {
-        let one_percent: MaxFailures = "1%".parse().unwrap();
-        assert_eq!(one_percent.limit(0), 0);
-        assert_eq!(one_percent.limit(1), 1);
-        assert_eq!(one_percent.limit(100), 1);
-        assert_eq!(one_percent.limit(101), 2);
-        assert_eq!("100%".parse::<MaxFailures>().unwrap().limit(7), 7);
-        assert!(!one_percent.is_exceeded(1, 50));
-        assert!(one_percent.is_exceeded(2, 50));
-        assert!(MaxFailures::Count(0).is_exceeded(1, 50));
+        let one_percent: Portion = "1%".parse().unwrap();
+        assert_eq!(one_percent.of(0), 0);
+        assert_eq!(one_percent.of(1), 1);
+        assert_eq!(one_percent.of(100), 1);
+        assert_eq!(one_percent.of(101), 2);
+        assert_eq!("100%".parse::<Portion>().unwrap().of(7), 7);
     }
 
     #[test]
     fn survives_its_text_form() {
         for text in ["0", "3", "1%", "0.5%", "12.25%", "100%"] {
-            assert_eq!(text.parse::<MaxFailures>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<Portion>().unwrap().to_string(), text);
         }
     }
 
@@ -122,7 +120,7 @@ mod tests {
         for text in [
             "", "%", "-1", "1.5", "101%", "-1%", "0.001%", "NaN%", "a few",
         ] {
-            assert!(text.parse::<MaxFailures>().is_err(), "{text:?} was taken");
+            assert!(text.parse::<Portion>().is_err(), "{text:?} was taken");
         }
     }
 }

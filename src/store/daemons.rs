@@ -1,0 +1,131 @@
+//! `tenantry.daemons` and `tenantry.slots`: who lives, and how many connections of all of them are at work on a shard.
+//!
+//! All times are the home database's: the clocks of daemons do not matter.
+
+use std::time::Duration;
+
+use sqlx::postgres::types::PgInterval;
+
+use super::StoreError;
+use crate::{
+    postgres::{Answered, Connection},
+    tenant::ShardName,
+};
+
+/// Enters a daemon, which lives for `term` unless it renews. Gives its number, which is higher than that of all before it.
+/// Forgets those that are dead for long.
+pub async fn join(
+    connection: &mut Connection,
+    name: &str,
+    term: Duration,
+) -> Result<i64, StoreError> {
+    sqlx::query_scalar(
+        "with forgotten as (
+             delete from tenantry.daemons where expires_at < clock_timestamp() - interval '1 day'
+         )
+         insert into tenantry.daemons (name, expires_at) values ($1, clock_timestamp() + $2) returning id",
+    )
+    .bind(name)
+    .bind(interval(term))
+    .fetch_one(connection)
+    .answered(StoreError::query("enter a daemon"))
+    .await
+}
+
+/// Goes on living for `term` from now. None when its time was over, and others may have taken what it had; else how many
+/// daemons live.
+pub async fn renew(
+    connection: &mut Connection,
+    daemon: i64,
+    term: Duration,
+) -> Result<Option<usize>, StoreError> {
+    let living: Option<i64> = sqlx::query_scalar(
+        "with renewed as (
+             update tenantry.daemons set expires_at = clock_timestamp() + $2
+              where id = $1 and expires_at > clock_timestamp()
+             returning id
+         )
+         select (select count(*) from tenantry.daemons where expires_at > clock_timestamp()) from renewed",
+    )
+    .bind(daemon)
+    .bind(interval(term))
+    .fetch_optional(connection)
+    .answered(StoreError::query("renew a daemon's time"))
+    .await?;
+    Ok(living.map(|living| usize::try_from(living).unwrap_or(1)))
+}
+
+/// Gives up all that a daemon has.
+pub async fn leave(connection: &mut Connection, daemon: i64) -> Result<(), StoreError> {
+    sqlx::query("delete from tenantry.daemons where id = $1")
+        .bind(daemon)
+        .execute(connection)
+        .answered(StoreError::query("let a daemon go"))
+        .await?;
+    Ok(())
+}
+
+/// Takes one of the `concurrency` slots of a shard; none when all are taken by daemons that live.
+pub async fn take_slot(
+    connection: &mut Connection,
+    daemon: i64,
+    shard: &ShardName,
+    concurrency: usize,
+) -> Result<Option<i32>, StoreError> {
+    let failed = StoreError::query("take a slot of a shard");
+    let concurrency = i32::try_from(concurrency).unwrap_or(i32::MAX);
+    sqlx::query(
+        "insert into tenantry.slots (shard, number)
+         select $1, number from generate_series(1, $2) as number
+         on conflict do nothing",
+    )
+    .bind(shard.as_str())
+    .bind(concurrency)
+    .execute(&mut *connection)
+    .answered(&failed)
+    .await?;
+    sqlx::query_scalar(
+        "update tenantry.slots set daemon = $1
+          where (shard, number) in (
+              select shard, number from tenantry.slots s
+               where shard = $2 and number <= $3
+                 and not exists (select from tenantry.daemons d where d.id = s.daemon and d.expires_at > clock_timestamp())
+               order by number limit 1 for update skip locked
+          )
+         returning number",
+    )
+    .bind(daemon)
+    .bind(shard.as_str())
+    .bind(concurrency)
+    .fetch_optional(connection)
+    .answered(&failed)
+    .await
+}
+
+/// Gives a slot back.
+pub async fn free_slot(
+    connection: &mut Connection,
+    daemon: i64,
+    shard: &ShardName,
+    number: i32,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "update tenantry.slots set daemon = null where shard = $1 and number = $2 and daemon = $3",
+    )
+    .bind(shard.as_str())
+    .bind(number)
+    .bind(daemon)
+    .execute(connection)
+    .answered(StoreError::query("free a slot of a shard"))
+    .await?;
+    Ok(())
+}
+
+/// For `clock_timestamp() + …`.
+pub(super) fn interval(time: Duration) -> PgInterval {
+    PgInterval {
+        months: 0,
+        days: 0,
+        microseconds: i64::try_from(time.as_micros()).unwrap_or(i64::MAX),
+    }
+}

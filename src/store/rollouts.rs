@@ -1,0 +1,418 @@
+//! `tenantry.rollouts` and `tenantry.waves`: the fleet on its way to a goal.
+//!
+//! Every change names the state that it expects, and is written together with the event that tells of it. What operators
+//! want is `wanted`; everything else is written by the daemon that conducts.
+
+use std::time::Duration;
+
+use jiff_sqlx::Timestamp;
+use serde_json::Value;
+use sqlx::{FromRow, types::Json};
+
+use super::{StoreError, daemons::interval};
+use crate::postgres::{Answered, Connection};
+
+/// A rollout, as it was asked for.
+#[derive(Debug, Clone)]
+pub struct New<'a> {
+    /// Where to: a version; none for all that the files have.
+    pub goal: Option<String>,
+    /// Which tenants; none for all.
+    pub selector: Option<&'a str>,
+    /// How, as JSON.
+    pub strategy: Value,
+    /// The hash of the files up to the goal.
+    pub files: [u8; 32],
+    /// Who asked for it.
+    pub who: &'a str,
+    /// Why.
+    pub reason: Option<&'a str>,
+}
+
+/// One row of `tenantry.rollouts`.
+#[derive(Debug, Clone, FromRow)]
+pub struct Row {
+    /// Its number.
+    pub id: i64,
+    /// Where to; none for all that the files have.
+    pub goal: Option<String>,
+    /// Which tenants; none for all.
+    pub selector: Option<String>,
+    /// How, as JSON.
+    pub strategy: Json<Value>,
+    /// The hash of the files up to the goal.
+    pub files: Vec<u8>,
+    /// What operators want: `run`, `pause`, `cancel` or `back`.
+    pub wanted: String,
+    /// Where it is in its life.
+    pub state: String,
+    /// Whether it takes back what it did.
+    pub back: bool,
+    /// Why it does not get on.
+    pub why: Option<String>,
+    /// How many tenants it is about; none before it is planned.
+    pub targets: Option<i32>,
+    /// How many of them were at the goal already.
+    pub current: Option<i32>,
+    /// How many may fail.
+    pub budget: i32,
+    /// How many of those that failed are forgiven.
+    pub forgiven: i32,
+    /// Who asked for it.
+    pub who: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it was planned.
+    pub begun_at: Option<Timestamp>,
+    /// When it was over.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// One row of `tenantry.waves`, and how its runs are.
+#[derive(Debug, Clone, FromRow)]
+pub struct Wave {
+    /// Its number within the rollout.
+    pub number: i32,
+    /// `shared`, `canary`, `wave`, `back` or `shared back`.
+    pub kind: String,
+    /// How many schemas it moves.
+    pub targets: i32,
+    /// How many of these may fail.
+    pub budget: i32,
+    /// How many of those that failed are forgiven.
+    pub forgiven: i32,
+    /// Whether somebody has to say that it may begin.
+    pub needs_approval: bool,
+    /// Who said so.
+    pub approved_by: Option<String>,
+    /// `waiting`, `running`, `soaking` or `done`.
+    pub state: String,
+    /// When it began.
+    pub begun_at: Option<Timestamp>,
+    /// When the last of its runs ended.
+    pub ended_at: Option<Timestamp>,
+    /// Until when it is watched.
+    pub soaks_until: Option<Timestamp>,
+    /// Whether that time is over.
+    pub has_soaked: bool,
+    /// How many runs are still to be begun.
+    pub pending: i64,
+    /// How many are at work, by whomever.
+    pub running: i64,
+    /// How many came through.
+    pub done: i64,
+    /// How many did not.
+    pub failed: i64,
+    /// How many could not be begun.
+    pub skipped: i64,
+}
+
+/// Asks for a rollout. None while another one is under way.
+pub async fn start(connection: &mut Connection, new: &New<'_>) -> Result<Option<i64>, StoreError> {
+    let started = sqlx::query_scalar(
+        "with started as (
+             insert into tenantry.rollouts (goal, selector, strategy, files, who, reason)
+             values ($1, $2, $3, $4, $5, $6)
+             on conflict do nothing
+             returning id
+         ), told as (
+             insert into tenantry.events (who, action, rollout, why) select $5, 'start', id, $6 from started
+         )
+         select id from started",
+    )
+    .bind(&new.goal)
+    .bind(new.selector)
+    .bind(Json(&new.strategy))
+    .bind(&new.files[..])
+    .bind(new.who)
+    .bind(new.reason);
+    started
+        .fetch_optional(connection)
+        .answered(StoreError::query("start a rollout"))
+        .await
+}
+
+/// One rollout.
+pub async fn get(connection: &mut Connection, id: i64) -> Result<Option<Row>, StoreError> {
+    sqlx::query_as(
+        "select id, goal, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
+                created_at, begun_at, ended_at
+           from tenantry.rollouts where id = $1",
+    )
+    .bind(id)
+    .fetch_optional(connection)
+    .answered(StoreError::query("read a rollout"))
+    .await
+}
+
+/// The last ones, the latest first.
+pub async fn list(connection: &mut Connection, most: i64) -> Result<Vec<Row>, StoreError> {
+    sqlx::query_as(
+        "select id, goal, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
+                created_at, begun_at, ended_at
+           from tenantry.rollouts order by id desc limit $1",
+    )
+    .bind(most)
+    .fetch_all(connection)
+    .answered(StoreError::query("read the rollouts"))
+    .await
+}
+
+/// The one that is not over, or that is over and wanted back.
+pub async fn active(connection: &mut Connection) -> Result<Option<Row>, StoreError> {
+    sqlx::query_as(
+        "select id, goal, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
+                created_at, begun_at, ended_at
+           from tenantry.rollouts
+          where state not in ('complete', 'cancelled') or (wanted = 'back' and not back)
+          order by id limit 1",
+    )
+    .fetch_optional(connection)
+    .answered(StoreError::query("read the rollout that is under way"))
+    .await
+}
+
+/// Says what is wanted of a rollout. False where it is not in one of these states, or where that was wanted before.
+pub async fn want(
+    connection: &mut Connection,
+    id: i64,
+    states: &[&str],
+    wanted: &str,
+    told: &Told<'_>,
+) -> Result<bool, StoreError> {
+    let wanted = sqlx::query(
+        "with changed as (
+             update tenantry.rollouts set wanted = $3 where id = $1 and state = any($2) and wanted <> $3 returning id
+         )
+         insert into tenantry.events (who, action, rollout, why) select $4, $5, id, $6 from changed",
+    )
+    .bind(id)
+    .bind(states)
+    .bind(wanted)
+    .bind(told.who)
+    .bind(told.action)
+    .bind(told.why)
+    .execute(connection)
+    .answered(StoreError::query("say what is wanted of a rollout"))
+    .await?;
+    Ok(wanted.rows_affected() == 1)
+}
+
+/// Takes the conduct of a rollout, or keeps it. False while another daemon that lives has it.
+pub async fn conduct(
+    connection: &mut Connection,
+    id: i64,
+    daemon: i64,
+) -> Result<bool, StoreError> {
+    // Whoever has it writes nothing: each write wakes all daemons.
+    let has: Option<bool> =
+        sqlx::query_scalar("select daemon = $2 from tenantry.rollouts where id = $1")
+            .bind(id)
+            .bind(daemon)
+            .fetch_optional(&mut *connection)
+            .answered(StoreError::query("see who conducts a rollout"))
+            .await?;
+    if has == Some(true) {
+        return Ok(true);
+    }
+    let taken = sqlx::query(
+        "update tenantry.rollouts r set daemon = $2
+          where id = $1
+            and not exists (select from tenantry.daemons d where d.id = r.daemon and d.expires_at > clock_timestamp())
+            and exists (select from tenantry.daemons d where d.id = $2 and d.expires_at > clock_timestamp())",
+    )
+    .bind(id)
+    .bind(daemon)
+    .execute(connection)
+    .answered(StoreError::query("take the conduct of a rollout"))
+    .await?;
+    Ok(taken.rows_affected() == 1)
+}
+
+/// Who did what, and why.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    /// The person or the daemon.
+    pub who: &'a str,
+    /// What was done, in a word.
+    pub action: &'a str,
+    /// Why.
+    pub why: Option<&'a str>,
+}
+
+/// A rollout moves on in its life.
+#[derive(Debug, Clone, Copy)]
+pub struct Move<'a> {
+    /// The rollout.
+    pub id: i64,
+    /// Who conducts it.
+    pub daemon: i64,
+    /// The state that it is in.
+    pub from: &'a str,
+    /// The state that it is to be in.
+    pub to: &'a str,
+    /// Whether nobody wants it to run any more.
+    pub holds: bool,
+    /// Whether those that failed until now are forgiven.
+    pub forgives: bool,
+}
+
+/// Moves a rollout on. False when it is not in the state that was expected, or is conducted by another daemon now.
+pub async fn advance(
+    connection: &mut Connection,
+    change: &Move<'_>,
+    told: &Told<'_>,
+) -> Result<bool, StoreError> {
+    let moved = sqlx::query(
+        "with failed as (
+             select wave, count(*)::integer as failed from tenantry.runs where rollout = $1 and state = 'failed' group by wave
+         ), forgiven as (
+             update tenantry.waves w set forgiven = f.failed from failed f where w.rollout = $1 and w.number = f.wave and $6
+         ), moved as (
+             update tenantry.rollouts r
+                set state = $4,
+                    wanted = case when $5 then 'pause' else r.wanted end,
+                    forgiven = case when $6 then coalesce((select sum(failed) from failed), 0)::integer else r.forgiven end,
+                    why = $9,
+                    ended_at = case when $4 in ('complete', 'cancelled') then clock_timestamp() end
+              where r.id = $1 and r.daemon = $2 and r.state = $3
+                and exists (select from tenantry.daemons d where d.id = $2 and d.expires_at > clock_timestamp())
+             returning r.id
+         )
+         insert into tenantry.events (who, action, rollout, why) select $7, $8, id, $9 from moved",
+    )
+    .bind(change.id)
+    .bind(change.daemon)
+    .bind(change.from)
+    .bind(change.to)
+    .bind(change.holds)
+    .bind(change.forgives)
+    .bind(told.who)
+    .bind(told.action)
+    .bind(told.why)
+    .execute(connection)
+    .answered(StoreError::query("move a rollout on"))
+    .await?;
+    Ok(moved.rows_affected() == 1)
+}
+
+/// Says why a rollout waits; none when it does not any more. Nothing is written where that was said before.
+pub async fn explain(
+    connection: &mut Connection,
+    id: i64,
+    why: Option<&str>,
+) -> Result<(), StoreError> {
+    sqlx::query("update tenantry.rollouts set why = $2 where id = $1 and why is distinct from $2")
+        .bind(id)
+        .bind(why)
+        .execute(connection)
+        .answered(StoreError::query("say why a rollout waits"))
+        .await?;
+    Ok(())
+}
+
+/// The waves of a rollout, in order, each with how its runs are.
+pub async fn waves(connection: &mut Connection, id: i64) -> Result<Vec<Wave>, StoreError> {
+    sqlx::query_as(
+        "select w.number, w.kind, w.targets, w.budget, w.forgiven, w.needs_approval, w.approved_by, w.state, w.begun_at,
+                w.ended_at, w.soaks_until, coalesce(w.soaks_until <= clock_timestamp(), false) as has_soaked,
+                coalesce(r.pending, 0) as pending, coalesce(r.running, 0) as running, coalesce(r.done, 0) as done,
+                coalesce(r.failed, 0) as failed, coalesce(r.skipped, 0) as skipped
+           from tenantry.waves w
+           left join (
+               select wave, count(*) filter (where state = 'pending') as pending,
+                      count(*) filter (where state = 'running') as running, count(*) filter (where state = 'done') as done,
+                      count(*) filter (where state = 'failed') as failed, count(*) filter (where state = 'skipped') as skipped
+                 from tenantry.runs where rollout = $1 group by wave
+           ) r on r.wave = w.number
+          where w.rollout = $1 order by w.number",
+    )
+    .bind(id)
+    .fetch_all(connection)
+    .answered(StoreError::query("read the waves of a rollout"))
+    .await
+}
+
+/// How a wave moves on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Its runs may be begun.
+    Begin,
+    /// All of them have ended: it is watched for so long.
+    Soak(Duration),
+    /// The next one may begin.
+    End,
+}
+
+/// Moves a wave on. False when it is not where that was expected, or its rollout is conducted by another daemon now.
+pub async fn step(
+    connection: &mut Connection,
+    id: i64,
+    daemon: i64,
+    wave: i32,
+    step: Step,
+    who: &str,
+) -> Result<bool, StoreError> {
+    let (from, to, soak): (&[&str], _, _) = match step {
+        Step::Begin => (&["waiting"], "running", None),
+        Step::Soak(soak) => (&["running"], "soaking", Some(interval(soak))),
+        Step::End => (&["running", "soaking"], "done", None),
+    };
+    let moved = sqlx::query(
+        "with moved as (
+             update tenantry.waves w
+                set state = $5, begun_at = coalesce(begun_at, clock_timestamp()),
+                    ended_at = case when $5 <> 'running' then coalesce(ended_at, clock_timestamp()) end,
+                    soaks_until = coalesce(soaks_until, clock_timestamp() + $6)
+              where rollout = $1 and number = $3 and state = any($4)
+                and exists (select from tenantry.rollouts r join tenantry.daemons d on d.id = r.daemon
+                             where r.id = $1 and d.id = $2 and d.expires_at > clock_timestamp() and r.state = 'running')
+             returning number
+         )
+         insert into tenantry.events (who, action, rollout, wave) select $7, $8, $1, number from moved",
+    )
+    .bind(id)
+    .bind(daemon)
+    .bind(wave)
+    .bind(from)
+    .bind(to)
+    .bind(soak)
+    .bind(who)
+    .bind(match step {
+        Step::Begin => "begin wave",
+        Step::Soak(_) => "watch wave",
+        Step::End => "end wave",
+    })
+    .execute(connection)
+    .answered(StoreError::query("move a wave on"))
+    .await?;
+    Ok(moved.rows_affected() == 1)
+}
+
+/// Says that a wave may begin. False where it needs no word, or has it.
+pub async fn approve(
+    connection: &mut Connection,
+    id: i64,
+    wave: i32,
+    told: &Told<'_>,
+) -> Result<bool, StoreError> {
+    let approved = sqlx::query(
+        "with approved as (
+             update tenantry.waves set approved_by = $3, approved_at = clock_timestamp()
+              where rollout = $1 and number = $2 and needs_approval and approved_at is null and state = 'waiting'
+             returning number
+         )
+         insert into tenantry.events (who, action, rollout, wave, why) select $3, $4, $1, number, $5 from approved",
+    )
+    .bind(id)
+    .bind(wave)
+    .bind(told.who)
+    .bind(told.action)
+    .bind(told.why)
+    .execute(connection)
+    .answered(StoreError::query("approve a wave"))
+    .await?;
+    Ok(approved.rows_affected() == 1)
+}

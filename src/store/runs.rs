@@ -1,0 +1,543 @@
+//! `tenantry.runs` and `tenantry.attempts`: one plan on one schema each, within a rollout.
+//!
+//! A run is claimed by a daemon that lives, and is free again when that daemon's time is over. Nobody ever waits for a row.
+
+use std::time::Duration;
+
+use jiff_sqlx::Timestamp;
+use sqlx::FromRow;
+
+use super::{StoreError, daemons::interval, rollouts::Told};
+use crate::{
+    history::{Digest, Head},
+    postgres::{Answered, Connection},
+    tenant::{ShardName, Target},
+};
+
+/// A wave that is planned.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// `shared`, `canary`, `wave`, `back` or `shared back`.
+    pub kind: &'static str,
+    /// How many of its runs may fail.
+    pub budget: usize,
+    /// Whether somebody has to say that it may begin.
+    pub needs_approval: bool,
+    /// The runs, in the order in which they are begun.
+    pub runs: Vec<Start>,
+}
+
+/// Where a schema stands that is to be moved.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// The schema.
+    pub target: Target,
+    /// The version it stands at.
+    pub version: Option<String>,
+    /// The hash of what is applied in it.
+    pub digest: Digest,
+    /// How many migrations are.
+    pub applied: usize,
+    /// Why it cannot be moved, where it cannot.
+    pub blocked: Option<String>,
+}
+
+/// What a rollout is about, once it is planned.
+#[derive(Debug, Clone, Copy)]
+pub struct Frozen {
+    /// How many tenants were chosen.
+    pub targets: usize,
+    /// The hash of who they are.
+    pub hash: [u8; 32],
+    /// How many are at the goal already.
+    pub current: usize,
+    /// How many may fail.
+    pub budget: usize,
+}
+
+/// Which runs: those of one wave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Of {
+    /// The rollout.
+    pub rollout: i64,
+    /// The wave's number.
+    pub wave: i32,
+}
+
+/// A run that was claimed.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Claimed {
+    /// Its place in the wave.
+    pub position: i32,
+    /// The schema's name.
+    pub schema_name: String,
+    /// How often it has met a lock.
+    pub met: i32,
+    /// How many migrations were applied when the rollout was planned.
+    pub from_applied: i32,
+    /// The hash of these.
+    pub from_digest: Vec<u8>,
+    /// How many are applied since, where it was moved.
+    pub to_applied: Option<i32>,
+    /// Whether a daemon had it that is dead.
+    pub is_taken_over: bool,
+}
+
+/// How a run ended, or what became of the try.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Its place in the wave.
+    pub position: i32,
+    /// What it is now.
+    pub state: Now,
+    /// The version it was left at.
+    pub version: Option<String>,
+    /// How many migrations are applied.
+    pub applied: Option<usize>,
+    /// What went wrong.
+    pub trouble: Option<Trouble>,
+}
+
+/// What went wrong with a run.
+#[derive(Debug, Clone)]
+pub struct Trouble {
+    /// What the error asks us to do, in a word.
+    pub fault: String,
+    /// In words.
+    pub error: String,
+    /// Who was in the way.
+    pub blocker: Option<String>,
+}
+
+/// What a run is after a try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Now {
+    /// It came through.
+    Done,
+    /// It did not, and is not tried again.
+    Failed,
+    /// Somebody may try again after this time; whether the try met a lock.
+    Later(Duration, bool),
+    /// It was not begun.
+    Untouched,
+}
+
+/// Freezes what a rollout is about, and its waves. False when it is not waiting to be planned by this daemon.
+pub async fn freeze(
+    connection: &mut Connection,
+    rollout: i64,
+    daemon: i64,
+    frozen: &Frozen,
+    waves: &[Planned],
+    told: &Told<'_>,
+) -> Result<bool, StoreError> {
+    let failed = StoreError::query("plan a rollout");
+    let mut transaction = sqlx::Connection::begin(&mut **connection)
+        .answered(&failed)
+        .await?;
+    let begun = sqlx::query(
+        "with begun as (
+             update tenantry.rollouts r
+                set state = 'running', begun_at = clock_timestamp(), targets = $3, targets_hash = $4, current = $5, budget = $6,
+                    why = null
+              where id = $1 and daemon = $2 and begun_at is null and state in ('waiting', 'halted', 'running')
+                and exists (select from tenantry.daemons d where d.id = $2 and d.expires_at > clock_timestamp())
+             returning id
+         )
+         insert into tenantry.events (who, action, rollout, why) select $7, $8, id, $9 from begun",
+    )
+    .bind(rollout)
+    .bind(daemon)
+    .bind(number(frozen.targets))
+    .bind(&frozen.hash[..])
+    .bind(number(frozen.current))
+    .bind(number(frozen.budget))
+    .bind(told.who)
+    .bind(told.action)
+    .bind(told.why)
+    .persistent(false)
+    .execute(&mut *transaction)
+    .answered(&failed)
+    .await?;
+    if begun.rows_affected() == 0 {
+        return Ok(false);
+    }
+    for (number, wave) in (0..).zip(waves) {
+        put(
+            &mut transaction,
+            Of {
+                rollout,
+                wave: number,
+            },
+            wave,
+        )
+        .await?;
+    }
+    transaction.commit().answered(&failed).await?;
+    Ok(true)
+}
+
+/// Adds the waves in which a rollout is taken back, behind those that it has, and turns it round. False when it is not in
+/// this state any more, or is conducted by another daemon.
+pub async fn turn_round(
+    connection: &mut Connection,
+    rollout: i64,
+    daemon: i64,
+    from: &str,
+    waves: &[Planned],
+    told: &Told<'_>,
+) -> Result<bool, StoreError> {
+    let failed = StoreError::query("turn a rollout round");
+    let mut transaction = sqlx::Connection::begin(&mut **connection)
+        .answered(&failed)
+        .await?;
+    let next: Option<i32> = sqlx::query_scalar(
+        "with turned as (
+             update tenantry.rollouts r set state = 'running', back = true, ended_at = null, why = null
+              where id = $1 and daemon = $2 and state = $3 and not back
+                and exists (select from tenantry.daemons d where d.id = $2 and d.expires_at > clock_timestamp())
+             returning id
+         ), told as (
+             insert into tenantry.events (who, action, rollout, why) select $4, $5, id, $6 from turned
+         )
+         select coalesce((select max(number) + 1 from tenantry.waves where rollout = $1), 0) from turned",
+    )
+    .bind(rollout)
+    .bind(daemon)
+    .bind(from)
+    .bind(told.who)
+    .bind(told.action)
+    .bind(told.why)
+    .persistent(false)
+    .fetch_optional(&mut *transaction)
+    .answered(&failed)
+    .await?;
+    let Some(next) = next else { return Ok(false) };
+    for (number, wave) in (next..).zip(waves) {
+        put(
+            &mut transaction,
+            Of {
+                rollout,
+                wave: number,
+            },
+            wave,
+        )
+        .await?;
+    }
+    transaction.commit().answered(&failed).await?;
+    Ok(true)
+}
+
+async fn put(
+    transaction: &mut sqlx::PgConnection,
+    of: Of,
+    wave: &Planned,
+) -> Result<(), StoreError> {
+    let failed = StoreError::query("write a wave");
+    sqlx::query(
+        "insert into tenantry.waves (rollout, number, kind, targets, budget, needs_approval) values ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(of.rollout)
+    .bind(of.wave)
+    .bind(wave.kind)
+    .bind(number(wave.runs.len()))
+    .bind(number(wave.budget))
+    .bind(wave.needs_approval)
+    .persistent(false)
+    .execute(&mut *transaction)
+    .answered(&failed)
+    .await?;
+    let runs = &wave.runs;
+    sqlx::query(
+        "insert into tenantry.runs (rollout, wave, position, shard, schema_name, from_version, from_digest, from_applied, error,
+                                    state, ended_at)
+         select $1, $2, n.position, n.shard, n.schema_name, n.version, n.digest, n.applied, n.blocked,
+                case when n.blocked is null then 'pending' else 'skipped' end,
+                case when n.blocked is not null then clock_timestamp() end
+           from unnest($3::text[], $4::text[], $5::text[], $6::bytea[], $7::integer[], $8::text[])
+                with ordinality as n (shard, schema_name, version, digest, applied, blocked, position)",
+    )
+    .bind(of.rollout)
+    .bind(of.wave)
+    .bind(runs.iter().map(|run| run.target.shard.as_str()).collect::<Vec<_>>())
+    .bind(runs.iter().map(|run| run.target.schema.as_str()).collect::<Vec<_>>())
+    .bind(runs.iter().map(|run| run.version.clone()).collect::<Vec<_>>())
+    .bind(runs.iter().map(|run| run.digest.0.to_vec()).collect::<Vec<_>>())
+    .bind(runs.iter().map(|run| number(run.applied)).collect::<Vec<_>>())
+    .bind(runs.iter().map(|run| run.blocked.clone()).collect::<Vec<_>>())
+    .persistent(false)
+    .execute(&mut *transaction)
+    .answered(&failed)
+    .await?;
+    Ok(())
+}
+
+/// Claims up to `most` runs of a shard, those first that are to be begun first: none while the rollout is held up, or the
+/// failure budget is spent, or this daemon's time is over.
+pub async fn claim(
+    connection: &mut Connection,
+    of: Of,
+    shard: &ShardName,
+    daemon: i64,
+    most: usize,
+) -> Result<Vec<Claimed>, StoreError> {
+    sqlx::query_as(
+        "with open as materialized (
+             select from tenantry.rollouts r
+               join tenantry.waves w on w.rollout = r.id and w.number = $2 and w.state = 'running'
+               join tenantry.daemons d on d.id = $4 and d.expires_at > clock_timestamp()
+              where r.id = $1 and r.state = 'running' and r.wanted = case when r.back then 'back' else 'run' end
+                and (select count(*) from tenantry.runs f where f.rollout = $1 and f.state = 'failed') - r.forgiven <= r.budget
+                and (select count(*) from tenantry.runs f where f.rollout = $1 and f.wave = $2 and f.state = 'failed')
+                    - w.forgiven <= w.budget
+         ), chosen as materialized (
+             select r.position, r.state = 'running' as is_taken_over
+               from tenantry.runs r
+              where r.rollout = $1 and r.wave = $2 and r.shard = $3
+                and exists (select from open)
+                and (r.state = 'pending' and r.not_before <= clock_timestamp()
+                     or r.state = 'running'
+                        and not exists (select from tenantry.daemons d where d.id = r.daemon and d.expires_at > clock_timestamp()))
+              order by r.position limit $5
+                for update skip locked
+         )
+         update tenantry.runs r
+            set state = 'running', daemon = $4, attempts = r.attempts + 1, begun_at = coalesce(r.begun_at, clock_timestamp())
+           from chosen c
+          where r.rollout = $1 and r.wave = $2 and r.position = c.position
+         returning r.position, r.schema_name, r.met, r.from_applied, r.from_digest, r.to_applied, c.is_taken_over",
+    )
+    .bind(of.rollout)
+    .bind(of.wave)
+    .bind(shard.as_str())
+    .bind(daemon)
+    .bind(i64::try_from(most).unwrap_or(i64::MAX))
+    .fetch_all(connection)
+    .answered(StoreError::query("claim runs"))
+    .await
+    .map(|mut claimed: Vec<Claimed>| {
+        claimed.sort_by_key(|run| run.position);
+        claimed
+    })
+}
+
+/// Writes how runs ended that this daemon has claimed. What another daemon has taken over meanwhile stays as that one finds it.
+pub async fn report(
+    connection: &mut Connection,
+    of: Of,
+    daemon: i64,
+    outcomes: &[Outcome],
+) -> Result<(), StoreError> {
+    let words = |now: Now| match now {
+        Now::Done => "done",
+        Now::Failed => "failed",
+        Now::Later(..) | Now::Untouched => "pending",
+    };
+    let trouble = |of: fn(&Trouble) -> Option<String>| -> Vec<Option<String>> {
+        let troubles = outcomes.iter().map(|outcome| outcome.trouble.as_ref());
+        troubles.map(|trouble| trouble.and_then(of)).collect()
+    };
+    let pauses = outcomes.iter().map(|outcome| match outcome.state {
+        Now::Later(pause, _) => interval(pause),
+        _ => interval(Duration::ZERO),
+    });
+    let met = outcomes
+        .iter()
+        .map(|outcome| matches!(outcome.state, Now::Later(_, true)));
+    let untouched = outcomes
+        .iter()
+        .map(|outcome| outcome.state == Now::Untouched);
+    sqlx::query(
+        "with e as materialized (
+             select * from unnest($4::integer[], $5::text[], $6::text[], $7::integer[], $8::text[], $9::text[], $10::text[],
+                                  $11::interval[], $12::boolean[], $13::boolean[])
+                  as e (position, state, version, applied, fault, error, blocker, pause, met, untouched)
+         ), ended as (
+             update tenantry.runs r
+                set state = e.state, daemon = null,
+                    to_version = case when e.applied is null then r.to_version else e.version end,
+                    to_applied = coalesce(e.applied, r.to_applied),
+                    fault = e.fault, error = e.error, blocker = e.blocker,
+                    not_before = clock_timestamp() + e.pause, met = r.met + e.met::integer,
+                    attempts = r.attempts - e.untouched::integer,
+                    ended_at = case when e.state <> 'pending' then clock_timestamp() end
+               from e
+              where r.rollout = $1 and r.wave = $2 and r.position = e.position and r.state = 'running' and r.daemon = $3
+             returning r.position, r.attempts, e.fault, e.error, e.blocker, e.untouched
+         ), tried as (
+             insert into tenantry.attempts (rollout, wave, position, number, daemon, fault, error, blocker)
+             select $1, $2, position, attempts, (select name from tenantry.daemons where id = $3), fault, error, blocker
+               from ended where fault is not null and not untouched
+             on conflict do nothing
+         )
+         select pg_notify('tenantry', 'runs')
+          where exists (select from ended where fault is not null)
+             or not exists (select from tenantry.runs r
+                             where r.rollout = $1 and r.wave = $2 and r.state in ('pending', 'running')
+                               and not exists (select from e where e.position = r.position and e.state <> 'pending'))",
+    )
+    .bind(of.rollout)
+    .bind(of.wave)
+    .bind(daemon)
+    .bind(outcomes.iter().map(|outcome| outcome.position).collect::<Vec<_>>())
+    .bind(outcomes.iter().map(|outcome| words(outcome.state)).collect::<Vec<_>>())
+    .bind(outcomes.iter().map(|outcome| outcome.version.clone()).collect::<Vec<_>>())
+    .bind(outcomes.iter().map(|outcome| outcome.applied.map(number)).collect::<Vec<_>>())
+    .bind(trouble(|trouble| Some(trouble.fault.clone())))
+    .bind(trouble(|trouble| Some(trouble.error.clone())))
+    .bind(trouble(|trouble| trouble.blocker.clone()))
+    .bind(pauses.collect::<Vec<_>>())
+    .bind(met.collect::<Vec<_>>())
+    .bind(untouched.collect::<Vec<_>>())
+    .execute(connection)
+    .answered(StoreError::query("write how runs ended"))
+    .await?;
+    Ok(())
+}
+
+/// How long until a run of these may be begun that somebody is to try again; none where there is no such.
+pub async fn next_try(connection: &mut Connection, of: Of) -> Result<Option<Duration>, StoreError> {
+    let seconds: Option<f64> = sqlx::query_scalar(
+        "select extract(epoch from min(greatest(not_before, clock_timestamp())) - clock_timestamp())::double precision
+           from tenantry.runs where rollout = $1 and wave = $2 and state = 'pending'",
+    )
+    .bind(of.rollout)
+    .bind(of.wave)
+    .fetch_one(connection)
+    .answered(StoreError::query("see when a run is tried again"))
+    .await?;
+    Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
+}
+
+/// What a rollout has changed: the schemas whose applied set is another one than before, those first that were changed last.
+#[derive(Debug, Clone, FromRow)]
+pub struct Changed {
+    /// The wave that changed it.
+    pub kind: String,
+    /// The database.
+    pub shard: String,
+    /// The schema.
+    pub schema_name: String,
+    /// The version it was left at.
+    pub to_version: Option<String>,
+    /// How many migrations were applied before, and their hash.
+    pub from_applied: i32,
+    /// The hash of what was applied before.
+    pub from_digest: Vec<u8>,
+    /// How many are applied since.
+    pub to_applied: i32,
+}
+
+/// See [`Changed`].
+pub async fn changed(
+    connection: &mut Connection,
+    rollout: i64,
+) -> Result<Vec<Changed>, StoreError> {
+    sqlx::query_as(
+        "select w.kind, r.shard, r.schema_name, r.to_version, r.from_applied, r.from_digest, r.to_applied
+           from tenantry.runs r join tenantry.waves w on w.rollout = r.rollout and w.number = r.wave
+          where r.rollout = $1 and w.kind in ('shared', 'canary', 'wave') and r.to_applied <> r.from_applied
+          order by r.ended_at desc nulls first, r.wave desc, r.position desc",
+    )
+    .bind(rollout)
+    .fetch_all(connection)
+    .answered(StoreError::query("read what a rollout has changed"))
+    .await
+}
+
+/// Lets those runs be tried again that failed or were skipped. Gives how many.
+pub async fn retry(
+    connection: &mut Connection,
+    rollout: i64,
+    told: &Told<'_>,
+) -> Result<u64, StoreError> {
+    let again: i64 = sqlx::query_scalar(
+        "with again as (
+             update tenantry.runs r
+                set state = 'pending', not_before = '-infinity', met = 0, ended_at = null, fault = null, blocker = null
+               from tenantry.rollouts o
+              where r.rollout = $1 and o.id = $1 and r.state in ('failed', 'skipped') and o.state in ('running', 'paused', 'halted')
+             returning r.wave
+         ), reopened as (
+             update tenantry.waves w set state = 'running', ended_at = null, soaks_until = null
+              where w.rollout = $1 and w.state in ('soaking', 'done') and w.number in (select wave from again)
+         ), resumed as (
+             update tenantry.rollouts o set wanted = case when back then 'back' else 'run' end
+              where o.id = $1 and o.state in ('running', 'paused', 'halted')
+             returning id
+         ), told as (
+             insert into tenantry.events (who, action, rollout, why) select $2, $3, id, $4 from resumed
+         )
+         select count(*) from again",
+    )
+    .bind(rollout)
+    .bind(told.who)
+    .bind(told.action)
+    .bind(told.why)
+    .fetch_one(connection)
+    .answered(StoreError::query("let runs be tried again"))
+    .await?;
+    Ok(again.unsigned_abs())
+}
+
+/// A run in trouble, or one that is under way.
+#[derive(Debug, Clone, FromRow)]
+pub struct Shown {
+    /// The wave's number.
+    pub wave: i32,
+    /// The database.
+    pub shard: String,
+    /// The schema.
+    pub schema_name: String,
+    /// `pending`, `running`, `failed` or `skipped`.
+    pub state: String,
+    /// How often it was begun.
+    pub attempts: i32,
+    /// What the last error asks us to do.
+    pub fault: Option<String>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// Who was in the way.
+    pub blocker: Option<String>,
+    /// When it was begun first.
+    pub begun_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// The runs that failed, were skipped or have met something on their way, those first that did last.
+pub async fn troubles(
+    connection: &mut Connection,
+    rollout: i64,
+    most: i64,
+) -> Result<Vec<Shown>, StoreError> {
+    sqlx::query_as(
+        "select wave, shard, schema_name, state, attempts, fault, error, blocker, begun_at, ended_at
+           from tenantry.runs
+          where rollout = $1 and (state in ('failed', 'skipped') or (state in ('pending', 'running') and error is not null))
+          order by ended_at desc nulls first, wave, position limit $2",
+    )
+    .bind(rollout)
+    .bind(most)
+    .fetch_all(connection)
+    .answered(StoreError::query("read which runs are in trouble"))
+    .await
+}
+
+impl Start {
+    /// Where the schema of a head stands, so many migrations being applied in it.
+    pub fn of(target: &Target, head: &Head, applied: usize) -> Self {
+        Self {
+            target: target.clone(),
+            version: head.version.map(|version| version.to_string()),
+            digest: head.digest,
+            applied,
+            blocked: None,
+        }
+    }
+}
+
+/// As PostgreSQL counts.
+fn number(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
