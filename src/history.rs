@@ -57,6 +57,15 @@ impl Digest {
         }
     }
 
+    /// The digest of several digests, in this order.
+    pub fn of_digests(digests: impl IntoIterator<Item = Self>) -> Self {
+        let mut hash = Sha256::new();
+        for digest in digests {
+            hash.update(digest.0);
+        }
+        Self(hash.finalize().into())
+    }
+
     /// The digest of a list of repeatables, in order of name.
     pub fn of_repeatables<'a>(repeatables: impl IntoIterator<Item = &'a Repeatable>) -> Self {
         let mut hash = Sha256::new();
@@ -99,7 +108,7 @@ pub struct Head {
 }
 
 /// A migration that was begun and is not finished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Running {
     /// Its number.
     pub version: Version,

@@ -127,6 +127,9 @@ pub mod drift;
 /// Running what is pending on copies, to learn what it takes.
 pub mod rehearse;
 
+/// The fleet taken to a goal wave by wave, by daemons.
+pub mod rollout;
+
 /// Large changes of data, in small batches.
 pub mod backfill;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::future::LocalBoxFuture;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// One pass, running. It waits for databases all the time, so that one thread is enough for all of them.
@@ -28,6 +29,8 @@ pub trait Reconciler {
 pub enum Next {
     /// After the interval.
     Later,
+    /// After so long, where that is sooner.
+    Within(Duration),
     /// Never: it was a thing to be done once.
     Never,
 }
@@ -36,6 +39,7 @@ pub enum Next {
 pub struct Loop<R> {
     reconciler: R,
     interval: Duration,
+    news: Option<watch::Receiver<u64>>,
 }
 
 /// The longest pause after errors.
@@ -47,23 +51,42 @@ impl<R: Reconciler> Loop<R> {
         Self {
             reconciler,
             interval,
+            news: None,
+        }
+    }
+
+    /// Looks at once, too, whenever `news` has changed.
+    #[must_use]
+    pub fn woken_by(self, news: watch::Receiver<u64>) -> Self {
+        Self {
+            news: Some(news),
+            ..self
         }
     }
 
     /// Pass after pass, until there is nothing more to do or `stop` is cancelled; a pass that runs then ends by itself.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(mut self, stop: CancellationToken) {
         let mut backoff = backoff();
         while !stop.is_cancelled() {
+            // What changes from here on is looked at once more.
+            self.news
+                .iter_mut()
+                .for_each(watch::Receiver::mark_unchanged);
             let pause = match self.pass(&stop).await {
                 Some(Next::Never) => return,
                 Some(Next::Later) => {
                     backoff = self::backoff();
                     self.interval
                 }
+                Some(Next::Within(soon)) => {
+                    backoff = self::backoff();
+                    soon.min(self.interval)
+                }
                 None => backoff.next().unwrap_or(LONGEST_PAUSE),
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
+                () = changed(self.news.as_mut()) => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -80,6 +103,16 @@ impl<R: Reconciler> Loop<R> {
             );
         }
         passed.ok()
+    }
+}
+
+async fn changed(news: Option<&mut watch::Receiver<u64>>) {
+    let Some(news) = news else {
+        return std::future::pending().await;
+    };
+    // Nobody is left to tell.
+    if news.changed().await.is_err() {
+        std::future::pending().await
     }
 }
 

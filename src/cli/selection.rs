@@ -6,10 +6,7 @@ use super::{error::CliError, output::Output};
 use crate::{
     fleet::Fleet,
     store::tenants::{self, Tenant},
-    tenant::{
-        TenantName, TenantState,
-        selector::{Candidate, Selector},
-    },
+    tenant::{TenantName, TenantState, selector::Selector},
     travel::{Standing, Survey},
 };
 
@@ -60,7 +57,11 @@ impl Selection {
         let standings = survey.shared.iter().chain(&survey.tenants);
         let shards: BTreeSet<_> = standings.map(|s| s.target.shard.as_str()).collect();
         selector.check_names(&all, &Vec::from_iter(shards))?;
-        let candidates: Vec<_> = tenants().map(|(s, tenant)| candidate(s, tenant)).collect();
+        let candidates: Vec<_> = survey
+            .tenants
+            .iter()
+            .filter_map(Standing::candidate)
+            .collect();
         for label in selector.labels_of_nobody(&candidates) {
             output.warning(&format!("no tenant has the label {label}"));
         }
@@ -124,17 +125,5 @@ impl Selection {
             .filter_map(|standing| standing.tenant.as_ref())
             .map(|tenant| (tenant, tenant.state))
             .filter(|(_, state)| *state != TenantState::Active)
-    }
-}
-
-fn candidate<'a>(standing: &'a Standing, tenant: &'a Tenant) -> Candidate<'a> {
-    let head = standing.pinned.as_ref().map(|pinned| &pinned.head);
-    Candidate {
-        name: tenant.name.as_str(),
-        shard: tenant.shard.as_str(),
-        labels: &tenant.labels,
-        version: head
-            .and_then(|head| head.version)
-            .map(|version| version.number()),
     }
 }

@@ -9,6 +9,9 @@ use super::{checks::Checks, duration};
 /// Shorter, and the daemon would do nothing but ask.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
+/// Shorter, and a query that is slow for once would cost a daemon all that it has.
+const SHORTEST_TERM: Duration = Duration::from_secs(1);
+
 /// How the daemon is run.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +22,11 @@ pub struct Daemon {
     /// How long what is running may take to end after the first signal.
     #[serde(deserialize_with = "duration::friendly")]
     pub grace: Duration,
+    /// Whether the daemon applies what is pending when it starts, as `up` does.
+    pub apply_at_start: bool,
+    /// How long the others wait for a daemon that is not heard of, before they take over what it had.
+    #[serde(deserialize_with = "duration::friendly")]
+    pub term: Duration,
     /// How often the daemon looks for tenants whose schemas are to be made.
     #[serde(deserialize_with = "duration::friendly")]
     pub provision_interval: Duration,
@@ -26,6 +34,11 @@ pub struct Daemon {
 
 impl Daemon {
     pub(super) fn check(&self, checks: &mut Checks) {
+        checks.require(
+            self.term >= SHORTEST_TERM,
+            "daemon.term",
+            "must be at least \"1s\": it is renewed at a third of that, by a query that takes its time",
+        );
         checks.require(
             self.provision_interval >= SHORTEST_INTERVAL,
             "daemon.provision_interval",

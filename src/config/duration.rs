@@ -4,13 +4,19 @@ use std::{fmt, time::Duration};
 
 use jiff::SignedDuration;
 use serde::{
-    Deserializer,
+    Deserializer, Serializer,
     de::{self, Visitor},
 };
 
 /// Reads `"2s"` or `"1h 30min"`. A bare number is refused, since nobody can tell its unit.
 pub(super) fn friendly<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     deserializer.deserialize_any(Friendly)
+}
+
+/// Writes what [`friendly`] reads.
+pub(super) fn write<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    let time = SignedDuration::try_from(*time).unwrap_or(SignedDuration::MAX);
+    serializer.collect_str(&format_args!("{time:#}"))
 }
 
 struct Friendly;

@@ -16,6 +16,7 @@ mod log;
 mod migrations;
 mod origin;
 mod portion;
+mod rollout;
 mod settings;
 mod shards;
 
@@ -29,5 +30,6 @@ pub use log::{Log, LogFormat};
 pub use migrations::Migrations;
 pub use origin::Origin;
 pub use portion::{InvalidPortion, Portion};
+pub use rollout::{Approval, Strategy, WhenSpent};
 pub use settings::{Setting, Settings};
 pub use shards::Shard;

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{
-    Apply, Backfill, Daemon, Drift, Home, Log, Migrations, Origin, SettingsError, Shard,
+    Apply, Backfill, Daemon, Drift, Home, Log, Migrations, Origin, SettingsError, Shard, Strategy,
     checks::Checks,
     keys,
     layers::Layers,
@@ -29,11 +29,12 @@ const FILE: &str = "tenantry.toml";
 const ONLY_SHARD: &str = "main";
 
 /// Keys whose value is a list; in the environment, a text with commas.
-const LISTS: [&str; 4] = [
+const LISTS: [&str; 5] = [
     "migrations.shared",
     "migrations.tenant",
     "migrations.extra_search_path",
     "migrations.also_writes",
+    "rollout.waves",
 ];
 
 /// All settings, checked. `Debug` shows no URL and no password.
@@ -52,6 +53,8 @@ pub struct Settings {
     pub daemon: Daemon,
     /// How the daemon looks for drift.
     pub drift: Drift,
+    /// How rollouts go through the fleet.
+    pub rollout: Strategy,
     /// What holds for backfills.
     pub backfill: Backfill,
     /// What is written about the work.
@@ -172,6 +175,7 @@ impl Settings {
         self.apply.check(&mut checks);
         self.daemon.check(&mut checks);
         self.drift.check(&mut checks);
+        self.rollout.check(&mut checks);
         self.backfill.check(&mut checks);
         self.log.check(&mut checks);
         if checks.failed.is_empty() {
@@ -414,11 +418,11 @@ mod tests {
     fn unknown_keys_are_refused_with_those_there_are() {
         assert_eq!(
             complaint(environment(&[("TENANTRY__DAEMON__PORT", "80")])),
-            "`daemon.port` (TENANTRY__DAEMON__PORT): no such key; [daemon] has grace, listen, provision_interval"
+            "`daemon.port` (TENANTRY__DAEMON__PORT): no such key; [daemon] has apply_at_start, grace, listen, provision_interval, term"
         );
         assert_eq!(
             complaint(file("[deamon]\ngrace = \"1s\"")),
-            "`deamon.grace` (FILE): no such section; there are apply, backfill, daemon, drift, home, log, migrations and shards"
+            "`deamon.grace` (FILE): no such section; there are apply, backfill, daemon, drift, home, log, migrations, rollout and shards"
         );
         assert_eq!(
             complaint(file("log = \"debug\"")),

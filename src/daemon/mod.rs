@@ -4,8 +4,11 @@
 
 mod build;
 mod drifting;
+mod membership;
+mod news;
 mod pending;
 mod provisioning;
+mod rolling;
 mod run;
 
 pub use build::{Built, build};

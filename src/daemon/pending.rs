@@ -53,6 +53,10 @@ impl Pending {
     async fn apply(&self, stop: &CancellationToken) -> anyhow::Result<Next> {
         // Whoever mends the files is not asked to restart us, too.
         let fleet = fleet(&self.settings, &self.cut).context("cannot apply what is pending")?;
+        if !self.settings.daemon.apply_at_start {
+            self.caught_up.send_replace(Some(Arc::new(fleet)));
+            return Ok(Next::Never);
+        }
         let request = Request {
             goal: Goal::Latest,
             scopes: &[Scope::Shared, Scope::Tenant],

@@ -1,13 +1,25 @@
 //! The daemon's life: everything starts, everything runs, everything ends.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, atomic::AtomicI64},
+    time::Duration,
+};
 
 use tokio::{sync::watch, task::LocalSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Built, DaemonError, drifting::Drifting, pending::Pending, provisioning::Provisioning};
+use super::{
+    Built, DaemonError,
+    drifting::Drifting,
+    membership::{Membership, Term, leave},
+    news::Listening,
+    pending::Pending,
+    provisioning::Provisioning,
+    rolling::{Conducting, Working},
+};
 use crate::{
     api::{self, Readiness},
+    fleet::Fleet,
     reconcile::{Loop, Reconciler},
 };
 
@@ -48,6 +60,8 @@ impl Built {
         let crew = Crew::new(stop.clone(), cut.clone());
         let (grace, interval) = (settings.daemon.grace, settings.daemon.provision_interval);
         let drift = settings.drift.clone();
+        let others = Others::start(&fleet, settings.daemon.term);
+        crew.start_rollouts(&fleet, &others);
         let pending = Pending::new(settings, cut.clone(), caught_up);
         crew.start(Loop::new(pending, Duration::ZERO));
         let provisioning = Provisioning::new(is_caught_up.clone());
@@ -62,6 +76,8 @@ impl Built {
         tracing::info!("ending: nothing new is begun");
         stop.cancel();
         let end = crew.end(grace).await;
+        // Until now nobody was to take over what ended here.
+        others.end(&fleet).await;
         // Last, so that whoever asks meanwhile hears that it is not ready.
         close.cancel();
         readiness.close().await;
@@ -82,6 +98,42 @@ impl Built {
         Ok(())
     }
 }
+
+/// This daemon among the others.
+struct Others {
+    news: watch::Sender<u64>,
+    term: watch::Receiver<Option<Arc<Term>>>,
+    last: CancellationToken,
+    membership: tokio::task::JoinHandle<()>,
+}
+
+impl Others {
+    /// Lives on until all else has ended.
+    fn start(fleet: &Fleet, term: Duration) -> Self {
+        let (now, is_now) = watch::channel(None);
+        let last = CancellationToken::new();
+        let membership = Loop::new(Membership::new(fleet.clone(), term, now), Duration::ZERO);
+        Self {
+            news: watch::Sender::new(0),
+            term: is_now,
+            membership: tokio::task::spawn_local(membership.run(last.clone())),
+            last,
+        }
+    }
+
+    /// Gives up what this daemon has.
+    async fn end(self, fleet: &Fleet) {
+        let term = self.term.borrow().clone();
+        self.last.cancel();
+        if let Some(term) = term {
+            leave(fleet, &term).await;
+        }
+        self.membership.abort();
+    }
+}
+
+/// How often it is looked what has changed, where nothing tells so.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How long a client may take to read its last answer.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -113,6 +165,29 @@ impl Crew {
         let (stop, dropped) = (self.stop.clone(), self.dropped.clone());
         self.tasks
             .spawn_local(async move { dropped.run_until_cancelled(work.run(stop)).await });
+    }
+
+    /// The loops that carry rollouts.
+    fn start_rollouts(&self, fleet: &Fleet, others: &Others) {
+        let listening = Listening {
+            fleet: fleet.clone(),
+            news: others.news.clone(),
+        };
+        self.start(Loop::new(listening, Duration::ZERO));
+        let fleet = Arc::new(fleet.clone());
+        let conducting = Conducting {
+            fleet: fleet.clone(),
+            term: others.term.clone(),
+            home: Mutex::default(),
+            told: AtomicI64::new(0),
+        };
+        self.start(Loop::new(conducting, LOOK).woken_by(others.news.subscribe()));
+        let working = Working {
+            fleet,
+            term: others.term.clone(),
+            news: others.news.clone(),
+        };
+        self.start(Loop::new(working, LOOK).woken_by(others.news.subscribe()));
     }
 
     /// Waits for all of them; those that take too long are cancelled.

@@ -10,7 +10,7 @@ use std::{
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sqlx::{
     ConnectOptions, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 
 use tokio_util::sync::CancellationToken;
@@ -155,6 +155,24 @@ impl Shard {
             setting: format!("{}.{key}", self.table),
             table: self.table.clone(),
         })
+    }
+
+    /// Hears what is told on a channel, past whatever pooler may be in between.
+    ///
+    /// # Errors
+    /// As [`Shard::connect_directly`].
+    pub async fn listen(&self, channel: &str) -> Result<PgListener, SessionError> {
+        // Says what is wrong with the way there, where anything is.
+        self.connect_directly().await?.close().await;
+        let options = self.direct.as_ref().unwrap_or(&self.options);
+        let lost = |error: sqlx::Error| SessionError::Lost(ServerError::of(&error));
+        let pool = PgPoolOptions::new().max_connections(1);
+        let connecting = pool
+            .acquire_timeout(self.connect_timeout)
+            .connect_lazy_with(options.clone());
+        let mut listener = PgListener::connect_with(&connecting).await.map_err(lost)?;
+        listener.listen(channel).await.map_err(lost)?;
+        Ok(listener)
     }
 
     async fn connect_by(

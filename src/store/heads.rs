@@ -131,6 +131,48 @@ pub async fn get(
     row.map(pinned).transpose()
 }
 
+/// The heads of these schemas, by name.
+pub async fn of(connection: &mut Connection, schemas: &[&str]) -> Result<Vec<Pinned>, StoreError> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select h.schema_oid, h.schema_name, h.version, h.digest, h.repeatables_digest, h.revision, h.fence,
+                h.dirty_version, n.nspname::text, h.running_version, h.running_direction, l.statements_done, l.note
+           from tenantry.heads h left join pg_catalog.pg_namespace n on n.oid = h.schema_oid
+           left join lateral (
+               select statements_done, note from tenantry.history
+                where h.running_version is not null
+                  and schema_oid = h.schema_oid and schema_name = h.schema_name and version = h.running_version
+                order by id desc limit 1
+           ) l on true
+          where h.schema_name = any($1)",
+    )
+    .bind(schemas)
+    .fetch_all(connection)
+    .answered(StoreError::query("read where these schemas stand"))
+    .await?;
+    rows.into_iter().map(pinned).collect()
+}
+
+/// Raises the fences of schemas, so that whoever was at work on them before can change them no more. Gives those of them that
+/// nobody is at work on: the others are as they were.
+pub async fn take_over(
+    connection: &mut Connection,
+    schemas: &[&str],
+) -> Result<Vec<String>, StoreError> {
+    sqlx::query_scalar(
+        "with free as materialized (
+             select h.schema_oid from tenantry.heads h
+              where h.schema_name = any($1)
+                and pg_catalog.pg_try_advisory_xact_lock((1953395321::bigint << 32) | h.schema_oid::bigint)
+         )
+         update tenantry.heads h set fence = h.fence + 1 from free f where h.schema_oid = f.schema_oid
+         returning h.schema_name",
+    )
+    .bind(schemas)
+    .fetch_all(connection)
+    .answered(StoreError::query("take schemas over"))
+    .await
+}
+
 /// The server's major version, such as 15.
 pub async fn postgres(connection: &mut Connection) -> Result<i32, StoreError> {
     sqlx::query_scalar("select current_setting('server_version_num')::integer / 10000")

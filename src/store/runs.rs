@@ -40,6 +40,8 @@ pub struct Start {
     pub applied: usize,
     /// Why it cannot be moved, where it cannot.
     pub blocked: Option<String>,
+    /// On the way back: how many migrations are to be left, and the hash of these.
+    pub keep: Option<(usize, Digest)>,
 }
 
 /// What a rollout is about, once it is planned.
@@ -73,12 +75,10 @@ pub struct Claimed {
     pub schema_name: String,
     /// How often it has met a lock.
     pub met: i32,
-    /// How many migrations were applied when the rollout was planned.
-    pub from_applied: i32,
+    /// How many migrations are to be left, on the way back.
+    pub keep_applied: Option<i32>,
     /// The hash of these.
-    pub from_digest: Vec<u8>,
-    /// How many are applied since, where it was moved.
-    pub to_applied: Option<i32>,
+    pub keep_digest: Option<Vec<u8>>,
     /// Whether a daemon had it that is dead.
     pub is_taken_over: bool,
 }
@@ -193,10 +193,18 @@ pub async fn turn_round(
         .await?;
     let next: Option<i32> = sqlx::query_scalar(
         "with turned as (
-             update tenantry.rollouts r set state = 'running', back = true, ended_at = null, why = null
+             update tenantry.rollouts r
+                set state = 'running', wanted = 'back', back = true, ended_at = null, why = null,
+                    forgiven = (select count(*) from tenantry.runs f where f.rollout = $1 and f.state = 'failed')::integer
               where id = $1 and daemon = $2 and state = $3 and not back
                 and exists (select from tenantry.daemons d where d.id = $2 and d.expires_at > clock_timestamp())
              returning id
+         ), closed as (
+             -- What was not begun of these never will be.
+             update tenantry.waves w
+                set state = 'done', budget = w.targets, begun_at = coalesce(begun_at, clock_timestamp()),
+                    ended_at = coalesce(ended_at, clock_timestamp())
+              where rollout = $1 and exists (select from turned)
          ), told as (
              insert into tenantry.events (who, action, rollout, why) select $4, $5, id, $6 from turned
          )
@@ -248,14 +256,16 @@ async fn put(
     .answered(&failed)
     .await?;
     let runs = &wave.runs;
+    let keeps = || runs.iter().map(|run| run.keep);
     sqlx::query(
         "insert into tenantry.runs (rollout, wave, position, shard, schema_name, from_version, from_digest, from_applied, error,
-                                    state, ended_at)
-         select $1, $2, n.position, n.shard, n.schema_name, n.version, n.digest, n.applied, n.blocked,
+                                    keep_applied, keep_digest, state, ended_at)
+         select $1, $2, n.position, n.shard, n.schema_name, n.version, n.digest, n.applied, n.blocked, n.keep, n.kept,
                 case when n.blocked is null then 'pending' else 'skipped' end,
                 case when n.blocked is not null then clock_timestamp() end
-           from unnest($3::text[], $4::text[], $5::text[], $6::bytea[], $7::integer[], $8::text[])
-                with ordinality as n (shard, schema_name, version, digest, applied, blocked, position)",
+           from unnest($3::text[], $4::text[], $5::text[], $6::bytea[], $7::integer[], $8::text[], $9::integer[],
+                       $10::bytea[])
+                with ordinality as n (shard, schema_name, version, digest, applied, blocked, keep, kept, position)",
     )
     .bind(of.rollout)
     .bind(of.wave)
@@ -265,6 +275,8 @@ async fn put(
     .bind(runs.iter().map(|run| run.digest.0.to_vec()).collect::<Vec<_>>())
     .bind(runs.iter().map(|run| number(run.applied)).collect::<Vec<_>>())
     .bind(runs.iter().map(|run| run.blocked.clone()).collect::<Vec<_>>())
+    .bind(keeps().map(|keep| keep.map(|(applied, _)| number(applied))).collect::<Vec<_>>())
+    .bind(keeps().map(|keep| keep.map(|(_, digest)| digest.0.to_vec())).collect::<Vec<_>>())
     .persistent(false)
     .execute(&mut *transaction)
     .answered(&failed)
@@ -305,7 +317,7 @@ pub async fn claim(
             set state = 'running', daemon = $4, attempts = r.attempts + 1, begun_at = coalesce(r.begun_at, clock_timestamp())
            from chosen c
           where r.rollout = $1 and r.wave = $2 and r.position = c.position
-         returning r.position, r.schema_name, r.met, r.from_applied, r.from_digest, r.to_applied, c.is_taken_over",
+         returning r.position, r.schema_name, r.met, r.keep_applied, r.keep_digest, c.is_taken_over",
     )
     .bind(of.rollout)
     .bind(of.wave)
@@ -455,8 +467,10 @@ pub async fn retry(
         "with again as (
              update tenantry.runs r
                 set state = 'pending', not_before = '-infinity', met = 0, ended_at = null, fault = null, blocker = null
-               from tenantry.rollouts o
-              where r.rollout = $1 and o.id = $1 and r.state in ('failed', 'skipped') and o.state in ('running', 'paused', 'halted')
+               from tenantry.rollouts o, tenantry.waves w
+              where r.rollout = $1 and o.id = $1 and w.rollout = $1 and w.number = r.wave
+                and o.back = (w.kind in ('back', 'shared back'))
+                and r.state in ('failed', 'skipped') and o.state in ('running', 'paused', 'halted')
              returning r.wave
          ), reopened as (
              update tenantry.waves w set state = 'running', ended_at = null, soaks_until = null
@@ -533,6 +547,7 @@ impl Start {
             digest: head.digest,
             applied,
             blocked: None,
+            keep: None,
         }
     }
 }

@@ -221,12 +221,23 @@ impl Cohorts {
 }
 
 /// What targets that can be told the same have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Place {
     pub(super) digest: Digest,
     pub(super) repeatables: Digest,
     pub(super) dirty: Option<Version>,
     pub(super) running: Option<Running>,
+}
+
+impl Place {
+    pub(super) fn of(head: &Head) -> Self {
+        Self {
+            digest: head.digest,
+            repeatables: head.repeatables,
+            dirty: head.dirty,
+            running: head.running,
+        }
+    }
 }
 
 /// Targets and their heads, by where they stand.
@@ -253,13 +264,10 @@ pub(super) fn places<'a>(
         let target = standing.target.clone();
         match ready(standing, dirty) {
             Ok(head) => {
-                let place = Place {
-                    digest: head.digest,
-                    repeatables: head.repeatables,
-                    dirty: head.dirty,
-                    running: head.running,
-                };
-                places.entry(place).or_default().push((target, head));
+                places
+                    .entry(Place::of(&head))
+                    .or_default()
+                    .push((target, head));
             }
             Err(why) => blocked.push(Blocked { target, why }),
         }

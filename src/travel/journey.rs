@@ -39,6 +39,21 @@ pub struct Request<'a> {
 /// So often a target that somebody else has moved meanwhile is planned for again.
 const PASSES: usize = 3;
 
+/// Where the fleet stands, and the plans that would take it to the goal; shared schemas that are not there yet are made, where
+/// the way up needs them.
+pub(crate) async fn plan_all(
+    fleet: &Fleet,
+    request: &Request<'_>,
+) -> Result<(Survey, Vec<Cohorts>), FleetError> {
+    let journey = Journey {
+        fleet,
+        request,
+        stop: &CancellationToken::new(),
+        observer: &(),
+    };
+    journey.plans().await
+}
+
 /// Takes the fleet to the goal. Everything is planned before anything is begun: a refusal in any scope stops all.
 pub async fn travel(
     fleet: &Fleet,
@@ -52,14 +67,7 @@ pub async fn travel(
         stop,
         observer,
     };
-    let survey = journey.survey().await?;
-    let mut plans = Vec::new();
-    for scope in request.scopes {
-        plans.push(journey.plan(&survey, *scope, None).await?);
-    }
-    journey.check_version(&plans)?;
-    refuse_tenants_left_behind(request, &survey, &plans)?;
-    refuse_shared_behind(fleet, request, &survey, &plans).await?;
+    let (survey, plans) = journey.plans().await?;
     observer.planned(&plans);
     let mut report = Report {
         suspended: journey.suspended(&survey),
@@ -104,6 +112,18 @@ struct Journey<'a> {
 }
 
 impl Journey<'_> {
+    async fn plans(&self) -> Result<(Survey, Vec<Cohorts>), FleetError> {
+        let survey = self.survey().await?;
+        let mut plans = Vec::new();
+        for scope in self.request.scopes {
+            plans.push(self.plan(&survey, *scope, None).await?);
+        }
+        self.check_version(&plans)?;
+        refuse_tenants_left_behind(self.request, &survey, &plans)?;
+        refuse_shared_behind(self.fleet, self.request, &survey, &plans).await?;
+        Ok((survey, plans))
+    }
+
     /// Where everything stands, with the shared schemas made where the way up needs them.
     async fn survey(&self) -> Result<Survey, FleetError> {
         let survey = Survey::take(self.fleet).await?;

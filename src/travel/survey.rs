@@ -15,7 +15,7 @@ use crate::{
         heads::{self, Pinned},
         tenants::{self, Tenant},
     },
-    tenant::{ShardName, Target, TenantState},
+    tenant::{ShardName, Target, TenantState, selector::Candidate},
 };
 
 /// One target, and where it stands.
@@ -39,6 +39,19 @@ impl Standing {
         } else {
             Scope::Shared
         }
+    }
+
+    /// What a selector looks at; none for a shared schema.
+    pub fn candidate(&self) -> Option<Candidate<'_>> {
+        let tenant = self.tenant.as_ref()?;
+        let head = self.pinned.as_ref().map(|pinned| &pinned.head);
+        let version = head.and_then(|head| head.version);
+        Some(Candidate {
+            name: tenant.name.as_str(),
+            shard: tenant.shard.as_str(),
+            labels: &tenant.labels,
+            version: version.map(|version| version.number()),
+        })
     }
 
     /// As a way up finds it: a shared schema that is not there yet is made, with nothing applied.

@@ -89,6 +89,9 @@ create table tenantry.runs (
     from_applied integer not null,
     to_version   text,
     to_applied   integer,
+    -- On the way back: how many migrations are to be left, and the hash of these.
+    keep_applied integer,
+    keep_digest  bytea check (octet_length(keep_digest) = 32),
     fault        text,
     error        text,
     blocker      text,

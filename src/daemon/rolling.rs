@@ -1,0 +1,112 @@
+//! Rollouts: one loop conducts, where this daemon is the one that does; another one works.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::membership::Term;
+use crate::{
+    fleet::Fleet,
+    postgres::Session,
+    reconcile::{Next, Passing, Reconciler},
+    rollout::{Crew, Look, conduct, work},
+};
+
+/// Conducts the rollout that is under way.
+pub(super) struct Conducting {
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) term: watch::Receiver<Option<Arc<Term>>>,
+    /// The session of the last look.
+    pub(super) home: Mutex<Option<Session>>,
+    /// The rollout of which was said that it has other files.
+    pub(super) told: AtomicI64,
+}
+
+impl Conducting {
+    async fn look(&self) -> anyhow::Result<Next> {
+        let Some(term) = self.term.borrow().clone() else {
+            return Ok(Next::Later);
+        };
+        let home = self
+            .home
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let mut home = match home {
+            Some(home) => home,
+            None => self
+                .fleet
+                .home()
+                .await
+                .context("cannot look for rollouts")?,
+        };
+        let looked = conduct(&self.fleet, home.connection(), &term.me).await;
+        let looked = looked.context("cannot conduct the rollout")?;
+        *self.home.lock().unwrap_or_else(PoisonError::into_inner) = Some(home);
+        if let Look::OtherFiles(rollout) = looked
+            && self.told.swap(rollout, Ordering::Relaxed) != rollout
+        {
+            tracing::warn!(
+                rollout,
+                "was started with other migrations than this daemon has: it is left to those that have them"
+            );
+        }
+        Ok(Next::Later)
+    }
+}
+
+impl Reconciler for Conducting {
+    fn name(&self) -> &'static str {
+        "conduct"
+    }
+
+    fn pass<'a>(&'a self, _stop: &'a CancellationToken) -> Passing<'a> {
+        Box::pin(self.look())
+    }
+}
+
+/// Carries runs of the wave that is under way.
+pub(super) struct Working {
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) term: watch::Receiver<Option<Arc<Term>>>,
+    pub(super) news: watch::Sender<u64>,
+}
+
+impl Working {
+    async fn look(&self, stop: &CancellationToken) -> anyhow::Result<Next> {
+        let Some(term) = self.term.borrow().clone() else {
+            return Ok(Next::Later);
+        };
+        let crew = Crew {
+            fleet: &self.fleet,
+            me: &term.me,
+            living: term.living.subscribe(),
+            news: self.news.subscribe(),
+            stop: stop.clone(),
+            over: term.over.clone(),
+        };
+        let next = work(&crew).await.context("cannot work on the rollout")?;
+        Ok(next.map_or(Next::Later, |next| Next::Within(next.max(SHORTEST))))
+    }
+}
+
+/// Nobody asks more often whether something may be tried again.
+const SHORTEST: Duration = Duration::from_millis(20);
+
+impl Reconciler for Working {
+    fn name(&self) -> &'static str {
+        "work"
+    }
+
+    fn pass<'a>(&'a self, stop: &'a CancellationToken) -> Passing<'a> {
+        Box::pin(self.look(stop))
+    }
+}

@@ -1,0 +1,201 @@
+//! What people say: start, pause, resume, cancel, retry, approve, roll back. Each writes a wish and who had it; saying the
+//! same twice changes nothing.
+
+use super::{Rollout, RolloutError, State, files};
+use crate::{
+    config::Strategy,
+    fleet::Fleet,
+    plan::Goal,
+    postgres::Connection,
+    store::{
+        rollouts::{self, New, Told},
+        runs,
+    },
+};
+
+/// A rollout, as somebody asks for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// Where to: [`Goal::Latest`] or [`Goal::UpTo`].
+    pub goal: Goal,
+    /// Which tenants; none for all.
+    pub selector: Option<&'a str>,
+    /// How.
+    pub strategy: &'a Strategy,
+    /// Why.
+    pub reason: Option<&'a str>,
+}
+
+/// What can be wanted of a rollout that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// That it stands still.
+    Pause,
+    /// That it goes on.
+    Resume,
+    /// That it ends where it is.
+    Cancel,
+    /// That what it changed is taken back.
+    RollBack,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// It was written, and a daemon will see to it.
+    Done,
+    /// It was so already.
+    Already,
+}
+
+/// Asks for a rollout. Gives its number.
+///
+/// # Errors
+/// Among others: another one is under way.
+pub async fn start(
+    fleet: &Fleet,
+    home: &mut Connection,
+    ask: &Ask<'_>,
+) -> Result<i64, RolloutError> {
+    let new = New {
+        goal: match ask.goal {
+            Goal::UpTo(version) => Some(version.to_string()),
+            _ => None,
+        },
+        selector: ask.selector,
+        strategy: serde_json::json!(ask.strategy),
+        files: files(fleet, ask.goal).0,
+        who: &fleet.limits.who,
+        reason: ask.reason,
+    };
+    match rollouts::start(home, &new).await? {
+        Some(id) => Ok(id),
+        None => Err(match rollouts::active(home).await? {
+            Some(row) => RolloutError::Active {
+                id: row.id,
+                state: row.state,
+            },
+            // It ended in this moment.
+            None => RolloutError::NoneActive,
+        }),
+    }
+}
+
+/// Says what is wanted of a rollout.
+///
+/// # Errors
+/// Among others: it cannot be done in the state that the rollout is in.
+pub async fn want(
+    home: &mut Connection,
+    rollout: &Rollout,
+    wish: Wish,
+    who: &str,
+    why: Option<&str>,
+) -> Result<Asked, RolloutError> {
+    use State::{Cancelled, Complete, Halted, Paused, Running, Waiting};
+    let on = if rollout.row.back { "back" } else { "run" };
+    let (wanted, action, states, remedy): (_, _, &[State], _) = match wish {
+        Wish::Pause => (
+            "pause",
+            "pause",
+            &[Waiting, Running, Paused, Halted],
+            "it is over",
+        ),
+        Wish::Resume => (
+            on,
+            "resume",
+            &[Waiting, Running, Paused],
+            "where it is halted, `tenantry rollout retry` tries what failed again",
+        ),
+        Wish::Cancel => (
+            "cancel",
+            "cancel",
+            &[Waiting, Running, Paused, Halted],
+            "it is over",
+        ),
+        Wish::RollBack => (
+            "back",
+            "roll back",
+            &[Waiting, Running, Paused, Halted, Complete, Cancelled],
+            "",
+        ),
+    };
+    let id = rollout.row.id;
+    if !states.contains(&rollout.state) {
+        return Err(RolloutError::NotNow {
+            id,
+            state: rollout.state,
+            action,
+            remedy,
+        });
+    }
+    if wish == Wish::RollBack && rollout.state.is_over() {
+        if rollout.row.back {
+            return Ok(Asked::Already);
+        }
+        if let Some(other) = rollouts::active(home).await?.filter(|other| other.id != id) {
+            return Err(RolloutError::Active {
+                id: other.id,
+                state: other.state,
+            });
+        }
+    }
+    let told = Told { who, action, why };
+    let states: Vec<_> = states.iter().map(|state| state.as_str()).collect();
+    let changed = rollouts::want(home, id, &states, wanted, &told).await?;
+    Ok(if changed { Asked::Done } else { Asked::Already })
+}
+
+/// Lets what failed or was skipped be tried again, and the rollout go on. Gives how many runs that is.
+///
+/// # Errors
+/// Among others: the rollout is over.
+pub async fn retry(
+    home: &mut Connection,
+    rollout: &Rollout,
+    who: &str,
+    why: Option<&str>,
+) -> Result<u64, RolloutError> {
+    let (id, state) = (rollout.row.id, rollout.state);
+    if state.is_over() || state == State::Waiting {
+        return Err(RolloutError::NotNow {
+            id,
+            state,
+            action: "retry",
+            remedy: "start another one for the tenants that are left",
+        });
+    }
+    let told = Told {
+        who,
+        action: "retry",
+        why,
+    };
+    Ok(runs::retry(home, id, &told).await?)
+}
+
+/// Says that the wave may begin that waits for it. Gives its number.
+///
+/// # Errors
+/// Among others: none does.
+pub async fn approve(
+    home: &mut Connection,
+    rollout: &Rollout,
+    who: &str,
+    why: Option<&str>,
+) -> Result<i32, RolloutError> {
+    let id = rollout.row.id;
+    let waves = rollouts::waves(home, id).await?;
+    let mut open = waves.iter().filter(|wave| wave.state == "waiting");
+    let next = open.next().filter(|wave| wave.needs_approval);
+    let next = next.filter(|wave| wave.approved_by.is_none());
+    let next = next.ok_or(RolloutError::NothingToApprove(id))?;
+    let told = Told {
+        who,
+        action: "approve wave",
+        why,
+    };
+    match rollouts::approve(home, id, next.number, &told).await? {
+        true => Ok(next.number),
+        false => Err(RolloutError::NothingToApprove(id)),
+    }
+}

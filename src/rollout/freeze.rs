@@ -1,0 +1,162 @@
+//! What a rollout is about, found out once: who is to be moved, and in which wave. Whoever comes later is no part of it.
+
+use std::{collections::BTreeSet, io};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Rollout, RolloutError,
+    waves::{Candidate, waves},
+};
+use crate::{
+    config::Portion,
+    fleet::Fleet,
+    migration::Scope,
+    store::runs::{Frozen, Planned, Start},
+    tenant::{Target, selector::Selector},
+    travel::{Blocked, Cohorts, Request, Standing, Survey, plan_all},
+};
+
+/// What a rollout is about, or why there is no plan.
+pub(super) enum Plan {
+    /// Who is moved, and in which waves.
+    Frozen(Frozen, Vec<Planned>),
+    /// Why nobody can be.
+    Refused(String),
+}
+
+/// Plans a rollout. Makes the shared schemas that are not there yet, and changes nothing else.
+pub(super) async fn plan(fleet: &Fleet, rollout: &Rollout) -> Result<Plan, RolloutError> {
+    let survey = Survey::take(fleet).await?;
+    let chosen = chosen(&survey, rollout.row.selector.as_deref())?;
+    let canaries = match rollout.strategy.canary.as_str() {
+        "" => BTreeSet::new(),
+        selector => self::chosen(&survey, Some(selector))?,
+    };
+    let select = |standing: &Standing| chosen.contains(&standing.target);
+    let request = Request {
+        goal: rollout.goal,
+        scopes: &[Scope::Shared, Scope::Tenant],
+        select: &select,
+        max_failures: Portion::Count(0),
+    };
+    let (survey, plans) = plan_all(fleet, &request).await?;
+    let refusals: Vec<_> = plans
+        .iter()
+        .flat_map(Cohorts::refusals)
+        .map(|(refusal, targets)| format!("{refusal} ({targets} targets)"))
+        .collect();
+    if !refusals.is_empty() {
+        return Ok(Plan::Refused(refusals.join("; ")));
+    }
+    let mut waves = Vec::new();
+    let (mut current, mut moving) = (0, 0);
+    for cohorts in &plans {
+        let mut skipped: Vec<_> = cohorts.blocked.iter().map(blocked).collect();
+        match cohorts.scope {
+            Scope::Shared => {
+                let runs = candidates(cohorts, &canaries).into_iter();
+                let runs = runs.map(|candidate| candidate.start).chain(skipped);
+                waves.extend(shared(runs.collect()));
+            }
+            Scope::Tenant => {
+                let candidates = candidates(cohorts, &canaries);
+                let all: usize = cohorts.cohorts.iter().map(|c| c.targets.len()).sum();
+                (current, moving) = (all - candidates.len(), candidates.len());
+                let mut planned = self::waves(candidates, &rollout.strategy);
+                // Whoever cannot be moved is seen in the last wave.
+                match planned.last_mut() {
+                    Some(last) => last.runs.append(&mut skipped),
+                    None if skipped.is_empty() => {}
+                    None => planned.push(Planned {
+                        kind: "wave",
+                        budget: 0,
+                        needs_approval: false,
+                        runs: skipped,
+                    }),
+                }
+                waves.extend(planned);
+            }
+        }
+    }
+    let targets = survey
+        .moving(Scope::Tenant)
+        .filter(|standing| select(standing));
+    let frozen = Frozen {
+        targets: chosen.len(),
+        hash: hash(targets),
+        current,
+        budget: rollout.strategy.max_failures.of(moving),
+    };
+    Ok(Plan::Frozen(frozen, waves))
+}
+
+/// The tenants that a selector finds, of those that are moved with the fleet.
+fn chosen(survey: &Survey, selector: Option<&str>) -> Result<BTreeSet<Target>, RolloutError> {
+    let moving = survey.moving(Scope::Tenant);
+    let Some(selector) = selector else {
+        return Ok(moving.map(|standing| standing.target.clone()).collect());
+    };
+    let selector = Selector::parse(selector, |_| {
+        let where_to = "a rollout is planned by a daemon, which has not this file: use labels";
+        Err(io::Error::other(where_to))
+    })?;
+    let chosen = moving.filter(|standing| {
+        let candidate = standing.candidate();
+        candidate.is_some_and(|candidate| selector.matches(&candidate))
+    });
+    Ok(chosen.map(|standing| standing.target.clone()).collect())
+}
+
+fn candidates(cohorts: &Cohorts, canaries: &BTreeSet<Target>) -> Vec<Candidate> {
+    let mut candidates = Vec::new();
+    for (number, cohort) in cohorts.cohorts.iter().enumerate() {
+        if cohort.plan.as_ref().is_ok_and(|plan| plan.is_empty()) {
+            continue;
+        }
+        let applied = cohort.applied.len();
+        let starts = cohort.targets.iter();
+        candidates.extend(starts.map(|(target, head)| Candidate {
+            start: Start::of(target, head, applied),
+            cohort: number,
+            is_canary: canaries.contains(target),
+        }));
+    }
+    candidates
+}
+
+/// The wave of the shared schemas; none where there is nothing to do.
+fn shared(runs: Vec<Start>) -> Option<Planned> {
+    (!runs.is_empty()).then_some(Planned {
+        kind: "shared",
+        budget: 0,
+        needs_approval: false,
+        runs,
+    })
+}
+
+fn blocked(blocked: &Blocked) -> Start {
+    Start {
+        target: blocked.target.clone(),
+        version: None,
+        digest: crate::history::Digest::EMPTY,
+        applied: 0,
+        blocked: Some(blocked.why.to_string()),
+        keep: None,
+    }
+}
+
+/// The hash of who was chosen: where they are, what they are called, and which schemas they are.
+fn hash<'a>(standings: impl Iterator<Item = &'a Standing>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for standing in standings {
+        let oid = standing
+            .pinned
+            .as_ref()
+            .map_or(0, |pinned| pinned.head.schema_oid);
+        hash.update(standing.target.to_string());
+        hash.update([0]);
+        hash.update(oid.to_be_bytes());
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,110 @@
+//! The fleet taken to a goal wave by wave, by as many daemons as there are, and back again.
+//!
+//! All that is known of a rollout stands in the home database, so that it outlives whoever began it. One daemon at a time
+//! conducts: it plans, begins waves and ends them. All of them claim runs and carry them. People say what they want, by
+//! [`want`] and its kin, and a daemon sees to it.
+
+mod ask;
+mod conduct;
+mod decide;
+mod error;
+mod freeze;
+mod hand_over;
+mod report;
+mod run;
+mod state;
+mod waves;
+mod work;
+
+pub use ask::{Ask, Asked, Wish, approve, retry, start, want};
+pub use conduct::{Look, conduct};
+pub use error::RolloutError;
+pub use state::{Event, IllegalTransition, State};
+pub use work::{Crew, work};
+
+use crate::{
+    config::Strategy,
+    fleet::Fleet,
+    history::{Applied, Digest},
+    migration::{MigrationSet, Version},
+    plan::Goal,
+    store::rollouts::Row,
+};
+
+/// A rollout, as the home database has it.
+#[derive(Debug, Clone)]
+pub struct Rollout {
+    /// All of its row.
+    pub row: Row,
+    /// Where it is in its life.
+    pub state: State,
+    /// Where it goes.
+    pub goal: Goal,
+    /// How.
+    pub strategy: Strategy,
+}
+
+/// A daemon, as the others know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its number.
+    pub id: i64,
+    /// Its name, for people.
+    pub name: String,
+}
+
+impl Rollout {
+    /// Reads a row.
+    ///
+    /// # Errors
+    /// Where a newer tenantry wrote what this one cannot read.
+    pub fn of(row: Row) -> Result<Self, RolloutError> {
+        let unreadable = |what: &'static str, value: String| RolloutError::Unreadable {
+            id: row.id,
+            what,
+            value,
+        };
+        let state = row.state.parse();
+        let state = state.map_err(|()| unreadable("a state", row.state.clone()))?;
+        let strategy = serde_json::from_value(row.strategy.0.clone())
+            .map_err(|error| unreadable("a strategy", error.to_string()))?;
+        let goal = match &row.goal {
+            None => Goal::Latest,
+            Some(version) => {
+                let version: Version = version
+                    .parse()
+                    .map_err(|_| unreadable("a version", version.clone()))?;
+                Goal::UpTo(version)
+            }
+        };
+        Ok(Self {
+            row,
+            state,
+            goal,
+            strategy,
+        })
+    }
+
+    /// Whether the fleet's files are those that it was started with.
+    pub fn is_of(&self, fleet: &Fleet) -> bool {
+        self.row.files == files(fleet, self.goal).0
+    }
+}
+
+/// The hash of the files up to a goal.
+pub fn files(fleet: &Fleet, goal: Goal) -> Digest {
+    let up_to = |set: &MigrationSet| -> Vec<Applied> {
+        let migrations = set.migrations.iter();
+        let within = migrations.filter(|migration| match goal {
+            Goal::UpTo(last) => migration.version <= last,
+            _ => true,
+        });
+        within.map(|migration| Applied::of(migration)).collect()
+    };
+    Digest::of_digests([
+        Digest::of(&up_to(&fleet.shared)),
+        Digest::of_repeatables(fleet.shared.repeatables.iter().map(AsRef::as_ref)),
+        Digest::of(&up_to(&fleet.tenant)),
+        Digest::of_repeatables(fleet.tenant.repeatables.iter().map(AsRef::as_ref)),
+    ])
+}

@@ -1,0 +1,267 @@
+//! Working: claiming runs of the wave that is under way and carrying them, on as many connections as this daemon may have.
+
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
+
+use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
+use tokio::sync::{Mutex, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{Member, Rollout, RolloutError, State, report::Desk, run::Worker};
+use crate::{
+    apply::Limits,
+    fleet::Fleet,
+    migration::Scope,
+    postgres::{Session, Shard},
+    store::{
+        daemons, rollouts,
+        runs::{self, Of},
+    },
+    travel::Plans,
+};
+
+/// Who works, and with what.
+#[derive(Debug)]
+pub struct Crew<'a> {
+    /// The databases, the files and the limits.
+    pub fleet: &'a Fleet,
+    /// Who this daemon is.
+    pub me: &'a Member,
+    /// How many daemons share the work.
+    pub living: watch::Receiver<usize>,
+    /// Changes when something in the home database has.
+    pub news: watch::Receiver<u64>,
+    /// Cancelled when this daemon is to begin nothing more.
+    pub stop: CancellationToken,
+    /// Cancelled when this daemon's time is over, and others may have what it had.
+    pub over: CancellationToken,
+}
+
+/// How often it is looked whether the wave may still be worked on, where nothing tells so sooner.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How often it is looked whether another connection may be had.
+const SHARE: Duration = Duration::from_secs(1);
+
+/// A wave that is under way.
+struct Open {
+    of: Of,
+    scope: Scope,
+    rollout: Rollout,
+    is_canary: bool,
+    /// How many more may fail.
+    left: i64,
+}
+
+/// Works until there is nothing more to claim. Gives how long until something may be tried again; none where nothing is
+/// known of.
+///
+/// # Errors
+/// Where the home database cannot be asked.
+pub async fn work(crew: &Crew<'_>) -> Result<Option<Duration>, RolloutError> {
+    let mut home = crew.fleet.home().await?;
+    let open = open(crew, &mut home).await?;
+    let Some(open) = open else {
+        home.close().await;
+        return Ok(None);
+    };
+    let fleet = Fleet {
+        limits: limits(&crew.fleet.limits, open.is_canary),
+        ..crew.fleet.clone()
+    };
+    let halt = crew.stop.child_token();
+    let (desk, last) = (Desk::default(), CancellationToken::new());
+    let wave = Wave {
+        crew,
+        fleet: &fleet,
+        home: Mutex::new(home),
+        of: open.of,
+        scope: open.scope,
+        left: AtomicI64::new(open.left),
+        desk: &desk,
+        halt: &halt,
+    };
+    let working = async {
+        let shards = crew.fleet.shards.iter();
+        join_all(shards.map(|shard| wave.shard(shard, &open.rollout))).await;
+        last.cancel();
+    };
+    let watching = last.run_until_cancelled(wave.watch());
+    let writing = desk.write(crew.fleet, open.of, crew.me.id, &last, &crew.over);
+    futures::join!(working, watching, writing);
+    let mut home = wave.home.into_inner();
+    let next = runs::next_try(home.connection(), open.of).await;
+    home.close().await;
+    Ok(next?)
+}
+
+/// The first wave that is under way, of a rollout that is this daemon's to carry.
+async fn open(crew: &Crew<'_>, home: &mut Session) -> Result<Option<Open>, RolloutError> {
+    let Some(row) = rollouts::active(home.connection()).await? else {
+        return Ok(None);
+    };
+    let rollout = Rollout::of(row)?;
+    if rollout.state != State::Running || !rollout.is_wanted() || !rollout.is_of(crew.fleet) {
+        return Ok(None);
+    }
+    let waves = rollouts::waves(home.connection(), rollout.row.id).await?;
+    let failed: i64 = waves.iter().map(|wave| wave.failed).sum();
+    let mut waves = waves.into_iter();
+    let Some(wave) = waves.find(|wave| wave.state == "running") else {
+        return Ok(None);
+    };
+    let in_all = i64::from(rollout.row.budget + rollout.row.forgiven) - failed;
+    let in_wave = i64::from(wave.budget + wave.forgiven) - wave.failed;
+    Ok(Some(Open {
+        of: Of {
+            rollout: rollout.row.id,
+            wave: wave.number,
+        },
+        scope: match wave.kind.as_str() {
+            "shared" | "shared back" => Scope::Shared,
+            _ => Scope::Tenant,
+        },
+        is_canary: wave.kind == "canary",
+        left: in_all.min(in_wave),
+        rollout,
+    }))
+}
+
+/// Canaries are moved one by one.
+fn limits(limits: &Limits, is_canary: bool) -> Limits {
+    let group_time = if is_canary {
+        Duration::ZERO
+    } else {
+        limits.group_time
+    };
+    Limits {
+        group_time,
+        ..limits.clone()
+    }
+}
+
+impl Rollout {
+    /// Whether nobody wants it to stand still, or to go the other way.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.row.wanted == if self.row.back { "back" } else { "run" }
+    }
+}
+
+/// One wave, as this daemon works on it.
+pub(super) struct Wave<'a> {
+    pub(super) crew: &'a Crew<'a>,
+    pub(super) fleet: &'a Fleet,
+    /// For claims, which are made one after the other.
+    pub(super) home: Mutex<Session>,
+    pub(super) of: Of,
+    pub(super) scope: Scope,
+    /// How many more may fail.
+    pub(super) left: AtomicI64,
+    pub(super) desk: &'a Desk,
+    /// Cancelled when nothing more of this wave may be begun.
+    pub(super) halt: &'a CancellationToken,
+}
+
+impl Wave<'_> {
+    /// One more has failed: no further one is begun where no further one may.
+    pub(super) fn spend(&self) {
+        if self.left.fetch_sub(1, Ordering::Relaxed) <= 0 {
+            self.halt.cancel();
+        }
+    }
+
+    /// Whether this daemon may have its `index`th connection on a shard, the others having theirs.
+    pub(super) fn may_have(&self, index: usize, shard: &Shard) -> bool {
+        let living = (*self.crew.living.borrow()).max(1);
+        index < shard.concurrency.div_ceil(living)
+    }
+
+    /// Cancels what is under way here when somebody wants it to stand still, or this daemon's time is over.
+    async fn watch(&self) {
+        let mut news = self.crew.news.clone();
+        loop {
+            tokio::select! {
+                changed = news.changed() => if changed.is_err() { tokio::time::sleep(LOOK).await },
+                () = tokio::time::sleep(LOOK) => {}
+                () = self.crew.over.cancelled() => return self.halt.cancel(),
+            }
+            let mut home = self.home.lock().await;
+            let now = rollouts::get(home.connection(), self.of.rollout).await;
+            drop(home);
+            // What cannot be asked is found out by the claims.
+            let Ok(Some(row)) = now else { continue };
+            let goes_on =
+                row.state == "running" && row.wanted == if row.back { "back" } else { "run" };
+            if !goes_on {
+                return self.halt.cancel();
+            }
+        }
+    }
+
+    /// Works on one shard, with one connection more whenever one is to be had.
+    async fn shard(&self, shard: &Shard, rollout: &Rollout) {
+        let plans = Plans::new(self.fleet, self.scope, rollout.goal);
+        let mut workers = FuturesUnordered::new();
+        // Indices of connections that are free.
+        let mut free: BTreeSet<usize> = (0..shard.concurrency).collect();
+        let mut is_done = false;
+        loop {
+            while !is_done && !self.halt.is_cancelled() {
+                let Some(index) = free.first().copied().filter(|i| self.may_have(*i, shard)) else {
+                    break;
+                };
+                let Some(slot) = self.slot(shard).await else {
+                    break;
+                };
+                free.remove(&index);
+                let worker = Worker {
+                    wave: self,
+                    shard,
+                    plans: &plans,
+                    index,
+                };
+                workers.push(async move {
+                    let ended = worker.run().await;
+                    self.free(shard, slot).await;
+                    (index, ended)
+                });
+            }
+            tokio::select! {
+                ended = workers.next() => match ended {
+                    None => return,
+                    Some((index, ended)) => {
+                        free.insert(index);
+                        is_done |= ended == super::run::Ended::Nothing;
+                    }
+                },
+                () = tokio::time::sleep(SHARE) => {}
+            }
+        }
+    }
+
+    async fn slot(&self, shard: &Shard) -> Option<i32> {
+        let mut home = self.home.lock().await;
+        let slot = daemons::take_slot(
+            home.connection(),
+            self.crew.me.id,
+            &shard.name,
+            shard.concurrency,
+        );
+        slot.await.unwrap_or_else(|error| {
+            tracing::warn!(shard = %shard.name, %error, "no connection may be had");
+            None
+        })
+    }
+
+    async fn free(&self, shard: &Shard, slot: i32) {
+        let mut home = self.home.lock().await;
+        let freed = daemons::free_slot(home.connection(), self.crew.me.id, &shard.name, slot);
+        // Else it is free when this daemon's time is over.
+        if let Err(error) = freed.await {
+            tracing::warn!(shard = %shard.name, %error, "a connection could not be given back");
+        }
+    }
+}
