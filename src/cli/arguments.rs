@@ -11,8 +11,8 @@ use super::{
     backfill::BackfillCommand, baseline::Baseline, blockers::Blockers, completions::Completions,
     config::ConfigCommand, context::Context, demo::Demo, doctor::Doctor, down::Down, drift::Drift,
     dump::Dump, error::CliError, exit::ExitCode, force::Force, goto::Goto, man::Man, new::New,
-    plan::Plan, redo::Redo, rehearse::Rehearse, repair::Repair, serve::Serve, status::Status,
-    tenant::TenantCommand, up::Up, verify::Verify, wait::Wait,
+    plan::Plan, redo::Redo, rehearse::Rehearse, repair::Repair, rollout::RolloutCommand,
+    serve::Serve, status::Status, tenant::TenantCommand, up::Up, verify::Verify, wait::Wait,
 };
 
 /// Moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
@@ -107,6 +107,9 @@ pub(super) enum Command {
     /// Makes, lists, shows, labels, renames, suspends, takes over and takes away tenants
     #[command(subcommand)]
     Tenant(TenantCommand),
+    /// Takes the fleet to a goal wave by wave, by the daemons; shows, stops and takes back
+    #[command(subcommand)]
+    Rollout(RolloutCommand),
     /// Changes data in small batches, tenant by tenant
     #[command(subcommand)]
     Backfill(BackfillCommand),
@@ -151,6 +154,7 @@ impl Command {
             Self::Baseline(command) => command.run(context).await,
             Self::Repair(command) => command.run(context).await,
             Self::Tenant(command) => command.run(context).await,
+            Self::Rollout(command) => command.run(context).await,
             Self::Backfill(command) => command.run(context).await,
             Self::Blockers(command) => command.run(context).await,
             Self::Verify(command) => command.run(context).await,

@@ -13,6 +13,7 @@ use crate::{
     postgres::{Fault, ServerError, SessionError},
     provision::ProvisionError,
     rehearse::RehearseError,
+    rollout::RolloutError,
     store::StoreError,
     tenant::{InvalidTenantName, selector::SelectorError},
     verify::{DumpError, SinceError, VerifyError},
@@ -44,6 +45,9 @@ pub(crate) enum CliError {
     /// A backfill cannot be begun.
     #[error(transparent)]
     Backfill(#[from] BackfillError),
+    /// Nothing can be done with a rollout, or not that.
+    #[error(transparent)]
+    Rollout(RolloutError),
     /// The daemon cannot run, or did not end in order.
     #[error(transparent)]
     Daemon(#[from] DaemonError),
@@ -87,6 +91,7 @@ impl CliError {
             Self::Provision(error) => of_provision(error),
             Self::Begun { why, .. } => why.exit_code(),
             Self::Backfill(error) => of_backfill(error),
+            Self::Rollout(error) => of_rollout(error),
             Self::Daemon(error) => of_daemon(error),
             Self::Selector(_) | Self::Name(_) | Self::Usage(_) => ExitCode::Usage,
             Self::Rehearse(RehearseError::NoTable(_)) => ExitCode::Usage,
@@ -115,6 +120,17 @@ impl CliError {
 impl From<SettingsError> for CliError {
     fn from(error: SettingsError) -> Self {
         Self::Fleet(error.into())
+    }
+}
+
+impl From<RolloutError> for CliError {
+    fn from(error: RolloutError) -> Self {
+        match error {
+            RolloutError::Fleet(error) => error.into(),
+            RolloutError::Store(error) => error.into(),
+            RolloutError::Selector(error) => error.into(),
+            error => Self::Rollout(error),
+        }
     }
 }
 
@@ -195,6 +211,14 @@ fn of_backfill(error: &BackfillError) -> ExitCode {
         BackfillError::Unknown { .. } => ExitCode::Usage,
         BackfillError::Changed { .. } => ExitCode::Drift,
         _ => ExitCode::Configuration,
+    }
+}
+
+fn of_rollout(error: &RolloutError) -> ExitCode {
+    match error {
+        RolloutError::Unknown(_) | RolloutError::NoneActive => ExitCode::Usage,
+        RolloutError::Active { .. } => ExitCode::Busy,
+        _ => ExitCode::Failed,
     }
 }
 

@@ -34,6 +34,7 @@ mod redo;
 mod rehearse;
 mod repair;
 mod report;
+mod rollout;
 mod scratch;
 mod selection;
 mod serve;

@@ -13,7 +13,7 @@ use crate::{
     apply::{Failure, pause},
     config::Portion,
     migration::Scope,
-    postgres::{Fault, Shard},
+    postgres::{Blocker, Fault, Shard},
     sql::Ident,
     store::{
         heads,
@@ -361,7 +361,11 @@ fn later(pause: Duration) -> Now {
 }
 
 fn trouble(failure: &Failure) -> Trouble {
-    let blockers: Vec<_> = failure.blockers.iter().map(ToString::to_string).collect();
+    let blockers: Vec<_> = failure
+        .blockers
+        .iter()
+        .map(Blocker::without_query)
+        .collect();
     let fault = serde_json::to_value(failure.fault);
     Trouble {
         fault: fault

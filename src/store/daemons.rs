@@ -129,3 +129,11 @@ pub(super) fn interval(time: Duration) -> PgInterval {
         microseconds: i64::try_from(time.as_micros()).unwrap_or(i64::MAX),
     }
 }
+
+/// How many daemons live.
+pub async fn living(connection: &mut Connection) -> Result<i64, StoreError> {
+    sqlx::query_scalar("select count(*) from tenantry.daemons where expires_at > clock_timestamp()")
+        .fetch_one(connection)
+        .answered(StoreError::query("see which daemons live"))
+        .await
+}

@@ -6,6 +6,7 @@
 pub mod cursors;
 pub mod daemons;
 pub mod drifted;
+pub mod events;
 pub mod heads;
 pub mod history;
 mod install;

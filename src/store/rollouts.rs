@@ -208,7 +208,7 @@ pub async fn conduct(
 ) -> Result<bool, StoreError> {
     // Whoever has it writes nothing: each write wakes all daemons.
     let has: Option<bool> =
-        sqlx::query_scalar("select daemon = $2 from tenantry.rollouts where id = $1")
+        sqlx::query_scalar("select coalesce(daemon = $2, false) from tenantry.rollouts where id = $1")
             .bind(id)
             .bind(daemon)
             .fetch_optional(&mut *connection)

@@ -110,14 +110,6 @@ pub(crate) struct Learnt {
     each: Duration,
 }
 
-impl Learnt {
-    /// How many of the plan go into so much time.
-    pub(crate) fn within(&self, time: Duration) -> usize {
-        let many = time.as_nanos() / self.each.as_nanos().max(1);
-        usize::try_from(many).unwrap_or(usize::MAX)
-    }
-}
-
 /// The works that share a plan.
 #[derive(Debug)]
 struct Lane<'a> {

@@ -43,6 +43,7 @@ mod record;
 mod refusals;
 mod rehearse;
 mod retire;
+mod rollouts;
 mod roundtrip;
 mod roundtrip_paths;
 mod roundtrip_rows;

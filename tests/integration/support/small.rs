@@ -128,7 +128,7 @@ impl Small {
         assert_cmd::Command::from_std(self.command(arguments))
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = super::tenantry();
         command
             .args(arguments)

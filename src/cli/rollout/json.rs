@@ -1,0 +1,152 @@
+//! A rollout as JSON. The keys are part of the interface.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::view::View;
+use crate::{
+    rollout::Rollout,
+    store::{events::Event, rollouts::Wave, runs::Shown},
+};
+
+#[derive(Serialize)]
+pub(super) struct RolloutJson<'a> {
+    id: i64,
+    state: &'static str,
+    /// Whether it takes back what it did.
+    back: bool,
+    wanted: &'a str,
+    why: Option<&'a str>,
+    /// A version; null for all that the files have.
+    goal: Option<&'a str>,
+    selector: Option<&'a str>,
+    who: &'a str,
+    reason: Option<&'a str>,
+    targets: Option<i32>,
+    current: Option<i32>,
+    created_at: Timestamp,
+    begun_at: Option<Timestamp>,
+    ended_at: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ViewJson<'a> {
+    #[serde(flatten)]
+    rollout: RolloutJson<'a>,
+    strategy: &'a Value,
+    daemons: i64,
+    waves: Vec<WaveJson<'a>>,
+    troubles: Vec<TroubleJson<'a>>,
+    events: Vec<EventJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct WaveJson<'a> {
+    number: i32,
+    kind: &'a str,
+    state: &'a str,
+    targets: i32,
+    pending: i64,
+    running: i64,
+    done: i64,
+    failed: i64,
+    skipped: i64,
+    needs_approval: bool,
+    approved_by: Option<&'a str>,
+    begun_at: Option<Timestamp>,
+    ended_at: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+struct TroubleJson<'a> {
+    wave: i32,
+    shard: &'a str,
+    schema: &'a str,
+    state: &'a str,
+    attempts: i32,
+    fault: Option<&'a str>,
+    error: Option<&'a str>,
+    blocker: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct EventJson<'a> {
+    at: Timestamp,
+    who: &'a str,
+    action: &'a str,
+    wave: Option<i32>,
+    why: Option<&'a str>,
+}
+
+pub(super) fn rollout(rollout: &Rollout) -> RolloutJson<'_> {
+    let row = &rollout.row;
+    RolloutJson {
+        id: row.id,
+        state: rollout.state.as_str(),
+        back: row.back,
+        wanted: &row.wanted,
+        why: row.why.as_deref(),
+        goal: row.goal.as_deref(),
+        selector: row.selector.as_deref(),
+        who: &row.who,
+        reason: row.reason.as_deref(),
+        targets: row.targets,
+        current: row.current,
+        created_at: row.created_at.to_jiff(),
+        begun_at: row.begun_at.map(jiff_sqlx::Timestamp::to_jiff),
+        ended_at: row.ended_at.map(jiff_sqlx::Timestamp::to_jiff),
+    }
+}
+
+pub(super) fn view(view: &View) -> ViewJson<'_> {
+    ViewJson {
+        rollout: rollout(&view.rollout),
+        strategy: &view.rollout.row.strategy.0,
+        daemons: view.daemons,
+        waves: view.waves.iter().map(wave).collect(),
+        troubles: view.troubles.iter().map(trouble).collect(),
+        events: view.events.iter().map(event).collect(),
+    }
+}
+
+fn wave(wave: &Wave) -> WaveJson<'_> {
+    WaveJson {
+        number: wave.number,
+        kind: &wave.kind,
+        state: &wave.state,
+        targets: wave.targets,
+        pending: wave.pending,
+        running: wave.running,
+        done: wave.done,
+        failed: wave.failed,
+        skipped: wave.skipped,
+        needs_approval: wave.needs_approval,
+        approved_by: wave.approved_by.as_deref(),
+        begun_at: wave.begun_at.map(jiff_sqlx::Timestamp::to_jiff),
+        ended_at: wave.ended_at.map(jiff_sqlx::Timestamp::to_jiff),
+    }
+}
+
+fn trouble(run: &Shown) -> TroubleJson<'_> {
+    TroubleJson {
+        wave: run.wave,
+        shard: &run.shard,
+        schema: &run.schema_name,
+        state: &run.state,
+        attempts: run.attempts,
+        fault: run.fault.as_deref(),
+        error: run.error.as_deref(),
+        blocker: run.blocker.as_deref(),
+    }
+}
+
+fn event(event: &Event) -> EventJson<'_> {
+    EventJson {
+        at: event.at.to_jiff(),
+        who: &event.who,
+        action: &event.action,
+        wave: event.wave,
+        why: event.why.as_deref(),
+    }
+}

@@ -1,0 +1,94 @@
+//! One rollout, read from the home database for being shown.
+
+use crate::{
+    cli::{error::CliError, exit::ExitCode},
+    fleet::Fleet,
+    postgres::Connection,
+    rollout::{Rollout, RolloutError, State},
+    store::{
+        daemons,
+        events::{self, Event},
+        rollouts::{self, Wave},
+        runs::{self, Shown},
+    },
+};
+
+/// So many runs in trouble, and so many events, are read.
+const MOST: (i64, i64) = (1000, 20);
+
+/// One rollout, and all that is shown of it.
+pub(super) struct View {
+    pub(super) rollout: Rollout,
+    pub(super) waves: Vec<Wave>,
+    pub(super) troubles: Vec<Shown>,
+    pub(super) events: Vec<Event>,
+    /// How many daemons live.
+    pub(super) daemons: i64,
+}
+
+/// The rollout that was named; else the one that is under way, else the last one.
+pub(super) async fn find(home: &mut Connection, id: Option<i64>) -> Result<Rollout, CliError> {
+    let row = match id {
+        Some(id) => rollouts::get(home, id).await?,
+        None => match rollouts::active(home).await? {
+            Some(row) => Some(row),
+            None => rollouts::list(home, 1).await?.pop(),
+        },
+    };
+    let row = row.ok_or(match id {
+        Some(id) => RolloutError::Unknown(id),
+        None => RolloutError::NoneActive,
+    })?;
+    Ok(Rollout::of(row)?)
+}
+
+impl View {
+    pub(super) async fn take(fleet: &Fleet, id: Option<i64>) -> Result<Self, CliError> {
+        let mut home = fleet.home().await?;
+        let view = Self::read(home.connection(), id).await;
+        home.close().await;
+        view
+    }
+
+    pub(super) async fn read(home: &mut Connection, id: Option<i64>) -> Result<Self, CliError> {
+        let rollout = find(home, id).await?;
+        let id = rollout.row.id;
+        Ok(Self {
+            waves: rollouts::waves(home, id).await?,
+            troubles: runs::troubles(home, id, MOST.0).await?,
+            events: events::of_rollout(home, id, MOST.1).await?,
+            daemons: daemons::living(home).await?,
+            rollout,
+        })
+    }
+
+    /// How many runs ended in this way.
+    pub(super) fn count(&self, of: fn(&Wave) -> i64) -> usize {
+        let all: i64 = self.waves.iter().map(of).sum();
+        usize::try_from(all).unwrap_or_default()
+    }
+
+    /// Whether nothing happens any more unless somebody asks for it.
+    pub(super) fn is_still(&self) -> bool {
+        let row = &self.rollout.row;
+        let turns = row.wanted == "back" && !row.back;
+        match self.rollout.state {
+            State::Complete | State::Cancelled => !turns,
+            State::Paused | State::Halted => row.wanted == "pause",
+            State::Waiting => row.wanted == "pause",
+            State::Running => false,
+        }
+    }
+
+    /// How the process ends that waited for it.
+    pub(super) fn exit_code(&self) -> ExitCode {
+        let unmoved = self.count(|wave| wave.failed + wave.skipped);
+        match self.rollout.state {
+            State::Complete if self.rollout.row.back => ExitCode::Halted,
+            State::Complete if unmoved == 0 => ExitCode::Done,
+            State::Complete => ExitCode::Failed,
+            State::Waiting | State::Running => ExitCode::Pending,
+            State::Paused | State::Halted | State::Cancelled => ExitCode::Halted,
+        }
+    }
+}
