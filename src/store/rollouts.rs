@@ -207,13 +207,14 @@ pub async fn conduct(
     daemon: i64,
 ) -> Result<bool, StoreError> {
     // Whoever has it writes nothing: each write wakes all daemons.
-    let has: Option<bool> =
-        sqlx::query_scalar("select coalesce(daemon = $2, false) from tenantry.rollouts where id = $1")
-            .bind(id)
-            .bind(daemon)
-            .fetch_optional(&mut *connection)
-            .answered(StoreError::query("see who conducts a rollout"))
-            .await?;
+    let has: Option<bool> = sqlx::query_scalar(
+        "select coalesce(daemon = $2, false) from tenantry.rollouts where id = $1",
+    )
+    .bind(id)
+    .bind(daemon)
+    .fetch_optional(&mut *connection)
+    .answered(StoreError::query("see who conducts a rollout"))
+    .await?;
     if has == Some(true) {
         return Ok(true);
     }

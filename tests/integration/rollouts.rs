@@ -1,11 +1,19 @@
 //! Rollouts: the fleet moved wave by wave, by daemons that are started and killed as they are in production.
 
-use std::{collections::BTreeMap, process::Child, time::Instant};
+use std::{
+    collections::BTreeMap,
+    process::Child,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection};
 
+use tenantry::{sql::Ident, structure};
+
 use crate::support::{Small, fleet::empty_tenants, small, until_within};
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// A fleet with so many tenants at nothing applied, and a set of one light migration.
 async fn fleet(tenants: usize) -> Small {
@@ -34,6 +42,21 @@ fn daemon(small: &Small, more: &[(&str, &str)]) -> Daemon {
 struct Daemon(Child);
 
 impl Daemon {
+    /// Sends these signals, the later ones once the daemon has said that it ends, and waits for the end.
+    async fn end(&mut self, signals: &[&str]) {
+        let pid = self.0.id().to_string();
+        for signal in signals {
+            let sent = std::process::Command::new("kill")
+                .args(["-s", signal, &pid])
+                .status();
+            assert!(sent.unwrap().success());
+        }
+        until_within(MINUTE, "the daemon has ended", async || {
+            self.0.try_wait().unwrap().is_some()
+        })
+        .await;
+    }
+
     fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -96,7 +119,7 @@ async fn what_a_killed_daemon_had_is_taken_over_and_everybody_is_moved_once() {
           where r.wave = 2 and r.state = 'running' and d.name like '{name}'"
     );
     until_within(
-        std::time::Duration::from_secs(60),
+        MINUTE,
         "the first is at work in the last wave",
         async || number(&mut connection, &at_work).await > 0,
     )
@@ -106,13 +129,16 @@ async fn what_a_killed_daemon_had_is_taken_over_and_everybody_is_moved_once() {
         Instant::now(),
         "select count(*) from tenantry.rollouts where state = 'complete'",
     );
-    until_within(
-        std::time::Duration::from_secs(60),
-        "it is complete",
-        async || number(&mut connection, done).await == 1,
-    )
+    until_within(MINUTE, "it is complete", async || {
+        number(&mut connection, done).await == 1
+    })
     .await;
-    eprintln!("complete {:?} after the kill", killed.elapsed());
+    // The term of 2 s, 2 s more, and what two daemons had left to do at their pace.
+    assert!(
+        killed.elapsed() < Duration::from_secs(12),
+        "{:?}",
+        killed.elapsed()
+    );
     let (code, shown) = json(&small, &["rollout", "watch"]);
     assert_eq!(code, 0, "{shown}");
     let kinds: Vec<_> = shown["waves"]
@@ -123,4 +149,371 @@ async fn what_a_killed_daemon_had_is_taken_over_and_everybody_is_moved_once() {
         .collect();
     assert_eq!(kinds, [("canary", 10), ("wave", 90), ("wave", 900)]);
     assert_eq!(moved(&small).await, BTreeMap::from([(1, 1000)]));
+}
+
+/// The kinds of the waves, and a number of each.
+fn waves<'a>(shown: &'a Value, key: &str) -> Vec<(&'a str, i64)> {
+    let waves = shown["waves"].as_array().unwrap().iter();
+    waves
+        .map(|wave| (wave["kind"].as_str().unwrap(), wave[key].as_i64().unwrap()))
+        .collect()
+}
+
+/// What is left behind of daemons that have ended: rows that say that they are at work, locks and statements.
+async fn left_behind(small: &Small) -> Vec<(&'static str, i64)> {
+    let mut connection = small.connect().await;
+    let mut left = Vec::new();
+    for (what, query) in [
+        ("daemons", "select count(*) from tenantry.daemons"),
+        (
+            "slots",
+            "select count(*) from tenantry.slots where daemon is not null",
+        ),
+        (
+            "runs",
+            "select count(*) from tenantry.runs where state = 'running' or daemon is not null",
+        ),
+        (
+            "locks",
+            "select count(*) from pg_locks where locktype = 'advisory'
+                and database = (select oid from pg_database where datname = current_database())",
+        ),
+        (
+            "sessions",
+            "select count(*) from pg_stat_activity
+              where datname = current_database() and application_name like 'tenantry%'",
+        ),
+    ] {
+        match number(&mut connection, query).await {
+            0 => {}
+            count => left.push((what, count)),
+        }
+    }
+    left
+}
+
+/// Tenants `tenant_1` and so on whose number this divides have a table that is in the way of the migration.
+async fn obstruct(small: &Small, every: usize) {
+    small
+        .run(&format!(
+            "do $$ begin
+                 for number in 1 .. (select count(*) from tenantry.tenants) loop
+                     if number % {every} = 0 and number < 990 then
+                         execute format('create table %I.t1 (theirs int)', 'tenant_' || number);
+                     end if;
+                 end loop;
+             end $$"
+        ))
+        .await;
+}
+
+#[tokio::test]
+async fn too_many_failures_pause_it_a_retry_is_for_those_only_and_all_of_it_goes_back() {
+    let small = fleet(1000).await;
+    let schema = Ident::new("tenant_500").unwrap();
+    let before = structure::snapshot(&mut small.connect().await, &schema)
+        .await
+        .unwrap();
+    // Ten are where the rollout would take them, and are to stay there.
+    small.tenantry(&["up", "tenant_99?"]).assert().success();
+    let moved_before = moved(&small).await[&1];
+    obstruct(&small, 33).await;
+    let _daemon = daemon(&small, &[]);
+    let start = [
+        "rollout",
+        "start",
+        "--canaries",
+        "1%",
+        "--waves",
+        "10%",
+        "--max-failures",
+        "1%",
+        "--wait",
+    ];
+    let (code, shown) = json(&small, &start);
+    assert_eq!(code, 7, "{shown}");
+    assert_eq!(shown["state"], "paused", "{shown}");
+    let failed = waves(&shown, "failed");
+    let all: i64 = failed.iter().map(|(_, failed)| failed).sum();
+    // One more than may fail, and what the other three connections had begun.
+    assert!((11..=14).contains(&all), "{failed:?}");
+    let states: Vec<_> = shown["waves"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|wave| wave["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["done", "done", "running"]);
+    assert!(shown["why"].as_str().unwrap().contains("10 may"), "{shown}");
+
+    small
+        .run(
+            "do $$ declare s text; begin
+                  for s in select schemaname from pg_tables t where tablename = 't1'
+                     and exists (select from pg_attribute a where a.attname = 'theirs'
+                                  and a.attrelid = format('%I.%I', schemaname, tablename)::regclass)
+                  loop execute format('drop table %I.t1', s); end loop;
+              end $$",
+        )
+        .await;
+    let tried = number(
+        &mut small.connect().await,
+        "select sum(attempts) from tenantry.runs where state = 'failed'",
+    )
+    .await;
+    let (code, told) = json(
+        &small,
+        &["rollout", "retry", "--reason", "the tables are gone"],
+    );
+    assert_eq!((code, told["runs"].as_i64()), (0, Some(all)), "{told}");
+    let (code, shown) = json(&small, &["rollout", "watch"]);
+    assert_eq!((code, &shown["state"]), (0, &"complete".into()), "{shown}");
+    assert_eq!(moved(&small).await, BTreeMap::from([(1, 1000)]));
+    let again = number(
+        &mut small.connect().await,
+        "select sum(attempts) - count(*) from tenantry.runs",
+    )
+    .await;
+    assert_eq!(
+        again, tried,
+        "those that had come through were not begun again"
+    );
+
+    let (code, told) = json(&small, &["rollout", "rollback", "--yes"]);
+    assert_eq!(code, 0, "{told}");
+    let (code, shown) = json(&small, &["rollout", "watch"]);
+    assert_eq!(
+        (code, &shown["state"], &shown["back"]),
+        (7, &"complete".into(), &true.into()),
+        "{shown}"
+    );
+    let rest = "select count(*) from tenantry.heads where version is not null";
+    assert_eq!(number(&mut small.connect().await, rest).await, moved_before);
+    let after = structure::snapshot(&mut small.connect().await, &schema)
+        .await
+        .unwrap();
+    assert!(structure::diff(&before, &after).is_empty());
+    let actions: Vec<_> = shown["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["action"].as_str().unwrap())
+        .collect();
+    for action in ["retry", "roll back", "take back", "complete"] {
+        assert!(actions.contains(&action), "{actions:?}");
+    }
+}
+
+#[tokio::test]
+async fn it_stands_still_within_a_second_and_daemons_leave_nothing_behind() {
+    let small = fleet(600).await;
+    let pace = [
+        ("TENANTRY__APPLY__DDL_PER_SECOND", "200"),
+        ("TENANTRY__APPLY__GROUP_TIME", "0s"),
+    ];
+    let mut first = daemon(&small, &pace);
+    let (code, started) = json(
+        &small,
+        &["rollout", "start", "--canaries", "0", "--waves", "100%"],
+    );
+    assert_eq!(code, 0, "{started}");
+    let mut connection = small.connect().await;
+    let some = "select count(*) from tenantry.runs where state = 'done'";
+    until_within(MINUTE, "some are moved", async || {
+        number(&mut connection, some).await > 20
+    })
+    .await;
+    let asked = Instant::now();
+    assert_eq!(
+        json(&small, &["rollout", "pause", "--reason", "to see it stand"]).0,
+        0
+    );
+    let paused = "select count(*) from tenantry.rollouts where state = 'paused'";
+    until_within(MINUTE, "it is paused", async || {
+        number(&mut connection, paused).await == 1
+    })
+    .await;
+    assert!(
+        asked.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        asked.elapsed()
+    );
+    let done = number(&mut connection, some).await;
+    let histories = "select count(*) from tenantry.history";
+    assert_eq!(number(&mut connection, histories).await, done);
+    assert!(done < 600);
+    // Nothing is wanted twice.
+    assert_eq!(json(&small, &["rollout", "pause"]).1["changed"], false);
+
+    assert_eq!(json(&small, &["rollout", "resume"]).0, 0);
+    until_within(MINUTE, "it goes on", async || {
+        number(&mut connection, some).await > done
+    })
+    .await;
+    let asked = Instant::now();
+    assert_eq!(json(&small, &["rollout", "cancel"]).0, 0);
+    let cancelled = "select count(*) from tenantry.rollouts where state = 'cancelled'";
+    until_within(MINUTE, "it is cancelled", async || {
+        number(&mut connection, cancelled).await == 1
+    })
+    .await;
+    assert!(
+        asked.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        asked.elapsed()
+    );
+    assert_eq!(json(&small, &["rollout", "resume"]).0, 1);
+    first.end(&["TERM"]).await;
+    assert_eq!(left_behind(&small).await, []);
+}
+
+#[tokio::test]
+async fn a_second_signal_cancels_what_runs_and_nothing_is_left_behind() {
+    let small = fleet(3).await;
+    small.write(
+        "tenant/2-slow.up.sql",
+        "create table slow (); select pg_sleep(600);",
+    );
+    small.write("tenant/2-slow.down.sql", "drop table slow;");
+    let mut daemon = daemon(&small, &[]);
+    let (code, started) = json(&small, &["rollout", "start", "--canaries", "0"]);
+    assert_eq!(code, 0, "{started}");
+    let mut connection = small.connect().await;
+    let asleep = "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'";
+    until_within(MINUTE, "it sleeps", async || {
+        number(&mut connection, asleep).await > 0
+    })
+    .await;
+    daemon.end(&["TERM", "TERM"]).await;
+    assert_eq!(left_behind(&small).await, []);
+    // All of a tenant's plan is one transaction.
+    assert_eq!(moved(&small).await, BTreeMap::new());
+    let open = "select count(*) from tenantry.runs where state = 'pending' and attempts <= 1";
+    assert_eq!(number(&mut connection, open).await, 3);
+}
+
+#[tokio::test]
+async fn a_locked_tenant_delays_only_itself_and_whoever_holds_it_is_named() {
+    let small = small(1).await;
+    empty_tenants(&small.database, &small.fleet, 50).await;
+    small.tenantry(&["up"]).assert().success();
+    small.write("tenant/2-t2.up.sql", "alter table t1 add column more int;");
+    small.write("tenant/2-t2.down.sql", "alter table t1 drop column more;");
+    let mut application = small.connect().await;
+    sqlx::raw_sql("begin; lock tenant_7.t1 in access share mode")
+        .execute(&mut application)
+        .await
+        .unwrap();
+    // One connection: whoever waited would make all the others wait.
+    let _daemon = daemon(&small, &[("TENANTRY__APPLY__CONCURRENCY", "1")]);
+    let (code, started) = json(&small, &["rollout", "start", "--canaries", "0"]);
+    assert_eq!(code, 0, "{started}");
+    let mut connection = small.connect().await;
+    let asked = Instant::now();
+    let done = "select count(*) from tenantry.runs where state = 'done'";
+    until_within(MINUTE, "the others are done", async || {
+        number(&mut connection, done).await == 49
+    })
+    .await;
+    assert!(
+        asked.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        asked.elapsed()
+    );
+    let named = "select count(*) from tenantry.runs where schema_name = 'tenant_7' and blocker like '%pid%'";
+    until_within(MINUTE, "who holds it is written", async || {
+        number(&mut connection, named).await == 1
+    })
+    .await;
+    let pid: i32 = sqlx::query_scalar("select pg_backend_pid()")
+        .fetch_one(&mut application)
+        .await
+        .unwrap();
+    let shown = small.text(&["rollout", "show"]);
+    assert!(shown.contains(&format!("in its way: pid {pid}")), "{shown}");
+    sqlx::raw_sql("rollback")
+        .execute(&mut application)
+        .await
+        .unwrap();
+    let (code, shown) = json(&small, &["rollout", "watch"]);
+    assert_eq!(code, 0, "{shown}");
+    assert_eq!(waves(&shown, "done"), [("wave", 5), ("wave", 45)]);
+}
+
+#[tokio::test]
+async fn waves_wait_for_whoever_has_to_approve_them() {
+    let small = fleet(20).await;
+    let _daemon = daemon(&small, &[]);
+    let start = [
+        "rollout",
+        "start",
+        "tenant_1?",
+        "--canaries",
+        "1",
+        "--waves",
+        "50%",
+        "--approval",
+        "canaries",
+    ];
+    let (code, started) = json(&small, &start);
+    assert_eq!(code, 0, "{started}");
+    let mut connection = small.connect().await;
+    let waits = "select count(*) from tenantry.rollouts where why like 'wave 1 waits%'";
+    until_within(MINUTE, "it waits", async || {
+        number(&mut connection, waits).await == 1
+    })
+    .await;
+    assert_eq!(moved(&small).await, BTreeMap::from([(1, 1)]));
+    let (code, approved) = json(
+        &small,
+        &["rollout", "approve", "--reason", "the canary sings"],
+    );
+    assert_eq!(
+        (code, approved["wave"].as_i64()),
+        (0, Some(1)),
+        "{approved}"
+    );
+    let (code, shown) = json(&small, &["rollout", "watch"]);
+    assert_eq!(code, 0, "{shown}");
+    assert_eq!(
+        waves(&shown, "done"),
+        [("canary", 1), ("wave", 4), ("wave", 5)]
+    );
+    assert_eq!(moved(&small).await, BTreeMap::from([(1, 10)]));
+    let nothing = json(&small, &["rollout", "approve"]);
+    assert_eq!(nothing.0, 1, "{nothing:?}");
+}
+
+#[tokio::test]
+async fn one_at_a_time_and_only_with_the_files_that_it_was_started_with() {
+    let small = fleet(2).await;
+    let (code, started) = json(&small, &["rollout", "start", "--reason", "first"]);
+    assert_eq!(
+        (code, started["state"].as_str()),
+        (0, Some("waiting")),
+        "{started}"
+    );
+    let (code, refused) = json(&small, &["rollout", "start"]);
+    assert_eq!(code, 75, "{refused}");
+    small.write("tenant/2-t2.up.sql", "create table t2 ();");
+    small.write("tenant/2-t2.down.sql", "drop table t2;");
+    let _daemon = daemon(&small, &[]);
+    let mut connection = small.connect().await;
+    let lives = "select count(*) from tenantry.daemons";
+    until_within(MINUTE, "the daemon lives", async || {
+        number(&mut connection, lives).await == 1
+    })
+    .await;
+    // What it was started with is not what the daemon has: it is left alone, also when somebody wants something of it.
+    assert_eq!(json(&small, &["rollout", "pause"]).0, 0);
+    assert_eq!(json(&small, &["rollout", "show"]).1["state"], "waiting");
+    small.remove("tenant/2-t2.up.sql");
+    small.remove("tenant/2-t2.down.sql");
+    let _other = self::daemon(&small, &[]);
+    assert_eq!(json(&small, &["rollout", "resume"]).0, 0);
+    let (code, shown) = json(&small, &["rollout", "watch"]);
+    assert_eq!(code, 0, "{shown}");
+    assert_eq!(moved(&small).await, BTreeMap::from([(1, 2)]));
+    let (_, listed) = json(&small, &["rollout", "list"]);
+    assert_eq!(listed["rollouts"].as_array().unwrap().len(), 1);
 }
