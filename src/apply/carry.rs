@@ -26,7 +26,7 @@ pub struct Carrier<'a> {
     pub(super) session: Option<Session>,
     pub(super) stop: CancellationToken,
     unsure: bool,
-    /// How many tries at the next target have met a lock before, where somebody else sees to the tries.
+    /// How many tries at the next target have met a lock, where somebody else sees to the next try.
     met: Option<usize>,
     /// Who was in the way of the last try.
     pub(super) blockers: Vec<Blocker>,
@@ -86,8 +86,7 @@ impl<'a> Carrier<'a> {
         self
     }
 
-    /// Tries the next target once, where a number is given: so many tries met a lock before, and whoever is in the way is
-    /// not waited for.
+    /// Tries targets once each, so many tries at the next one having met a lock before: nobody in the way is waited for.
     pub fn once_after(&mut self, met: Option<usize>) -> &mut Self {
         self.met = met;
         self
@@ -204,10 +203,7 @@ impl<'a> Carrier<'a> {
     async fn message(&mut self, template: &Template, head: &Head) -> Result<(), Failure> {
         let invalid = |error: crate::sql::InvalidIdent| ServerError::local(error.to_string());
         let after = template.after(head);
-        let mut patience = match self.met {
-            Some(met) => Patience::single(self.limits, met),
-            None => Patience::new(self.limits),
-        };
+        let mut patience = Patience::after(self.limits, self.met);
         let unsure = std::mem::take(&mut self.unsure);
         loop {
             let rung = patience.rung();

@@ -61,11 +61,12 @@ impl<'a> Patience<'a> {
         }
     }
 
-    /// For one try at a schema, so many of which have met a lock before: whoever is in the way is not waited for.
-    pub fn single(limits: &'a Limits, met: usize) -> Self {
+    /// Where a number is given, for one try at a schema, so many tries at which have met a lock before: whoever is in the way
+    /// is not waited for.
+    pub fn after(limits: &'a Limits, met: Option<usize>) -> Self {
         Self {
-            locked: met,
-            is_single: true,
+            locked: met.unwrap_or_default(),
+            is_single: met.is_some(),
             ..Self::new(limits)
         }
     }

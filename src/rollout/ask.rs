@@ -9,7 +9,7 @@ use crate::{
     postgres::Connection,
     store::{
         rollouts::{self, New, Told},
-        runs,
+        runs, waves,
     },
 };
 
@@ -184,7 +184,7 @@ pub async fn approve(
     why: Option<&str>,
 ) -> Result<i32, RolloutError> {
     let id = rollout.row.id;
-    let waves = rollouts::waves(home, id).await?;
+    let waves = waves::list(home, id).await?;
     let mut open = waves.iter().filter(|wave| wave.state == "waiting");
     let next = open.next().filter(|wave| wave.needs_approval);
     let next = next.filter(|wave| wave.approved_by.is_none());
@@ -194,7 +194,7 @@ pub async fn approve(
         action: "approve wave",
         why,
     };
-    match rollouts::approve(home, id, next.number, &told).await? {
+    match waves::approve(home, id, next.number, &told).await? {
         true => Ok(next.number),
         false => Err(RolloutError::NothingToApprove(id)),
     }

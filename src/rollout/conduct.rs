@@ -13,8 +13,9 @@ use crate::{
     fleet::Fleet,
     postgres::Connection,
     store::{
+        freeze,
         rollouts::{self, Told},
-        runs,
+        waves,
     },
 };
 
@@ -52,7 +53,7 @@ pub async fn conduct(
         if !rollouts::conduct(home, id, me.id).await? {
             return Ok(Look::Others);
         }
-        let waves = rollouts::waves(home, id).await?;
+        let all = waves::list(home, id).await?;
         let view = View {
             state: rollout.state,
             wanted: &rollout.row.wanted,
@@ -60,7 +61,7 @@ pub async fn conduct(
             back: rollout.row.back,
             budget: rollout.row.budget,
             forgiven: rollout.row.forgiven,
-            waves: &waves,
+            waves: &all,
             strategy: &rollout.strategy,
         };
         let next = decide(&view);
@@ -70,9 +71,9 @@ pub async fn conduct(
                 rollouts::explain(home, id, why.as_deref().or(rollout.standing_why())).await?;
                 return Ok(Look::Waits);
             }
-            Move::Plan => freeze(fleet, home, me, &rollout).await?,
+            Move::Plan => begin(fleet, home, me, &rollout).await?,
             Move::Wave(number, step) => {
-                rollouts::step(home, id, me.id, number, step, &me.name).await?
+                waves::step(home, id, me.id, number, step, &me.name).await?
             }
             Move::TakeBack => hand_over::turn_round(home, me, &rollout, None).await?,
             Move::Pause => advance(home, me, &rollout, Event::Pause, None).await?,
@@ -105,7 +106,7 @@ impl Rollout {
     }
 }
 
-async fn freeze(
+async fn begin(
     fleet: &Fleet,
     home: &mut Connection,
     me: &Member,
@@ -119,7 +120,7 @@ async fn freeze(
                 why: None,
             };
             let id = rollout.row.id;
-            return Ok(runs::freeze(home, id, me.id, &frozen, &waves, &told).await?);
+            return Ok(freeze::freeze(home, id, me.id, &frozen, &waves, &told).await?);
         }
         Ok(Plan::Refused(why)) => why,
         // Whatever may pass is tried again.

@@ -3,7 +3,7 @@
 use super::state::State;
 use crate::{
     config::{Strategy, WhenSpent},
-    store::rollouts::{Step, Wave},
+    store::waves::{Step, Wave},
 };
 
 /// What the conductor looks at.
@@ -135,5 +135,186 @@ pub(super) fn when_spent(strategy: &Strategy, back: bool) -> WhenSpent {
         // What cannot be taken back is for a person to look at.
         WhenSpent::Rollback if back => WhenSpent::Halt,
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{Approval, Portion};
+
+    fn strategy() -> Strategy {
+        Strategy {
+            canaries: Portion::Count(1),
+            canary: String::new(),
+            waves: Vec::new(),
+            soak: Duration::from_secs(60),
+            approval: Approval::Never,
+            max_failures: Portion::Count(2),
+            max_failures_per_wave: Portion::Share(10_000),
+            when_spent: WhenSpent::Pause,
+        }
+    }
+
+    fn wave(number: i32, state: &str) -> Wave {
+        Wave {
+            number,
+            kind: "wave".to_owned(),
+            targets: 10,
+            budget: 10,
+            forgiven: 0,
+            needs_approval: false,
+            approved_by: None,
+            state: state.to_owned(),
+            begun_at: None,
+            ended_at: None,
+            soaks_until: None,
+            has_soaked: false,
+            pending: 10,
+            running: 0,
+            done: 0,
+            failed: 0,
+            skipped: 0,
+        }
+    }
+
+    fn ended(number: i32, failed: i64) -> Wave {
+        Wave {
+            pending: 0,
+            done: 10 - failed,
+            failed,
+            ..wave(number, "running")
+        }
+    }
+
+    fn next(state: State, wanted: &str, waves: &[Wave]) -> Move {
+        let strategy = strategy();
+        decide(&View {
+            state,
+            wanted,
+            is_planned: !waves.is_empty(),
+            back: false,
+            budget: 2,
+            forgiven: 0,
+            waves,
+            strategy: &strategy,
+        })
+    }
+
+    #[test]
+    fn waves_follow_each_other_with_a_pause_in_between() {
+        let go = |waves: &[Wave]| next(State::Running, "run", waves);
+        assert_eq!(next(State::Waiting, "run", &[]), Move::Plan);
+        assert_eq!(
+            go(&[wave(0, "waiting"), wave(1, "waiting")]),
+            Move::Wave(0, Step::Begin)
+        );
+        assert_eq!(
+            go(&[wave(0, "running"), wave(1, "waiting")]),
+            Move::Wait(None)
+        );
+        let soak = Step::Soak(Duration::from_secs(60));
+        assert_eq!(go(&[ended(0, 0), wave(1, "waiting")]), Move::Wave(0, soak));
+        assert!(matches!(
+            go(&[wave(0, "soaking"), wave(1, "waiting")]),
+            Move::Wait(Some(_))
+        ));
+        let soaked = Wave {
+            has_soaked: true,
+            ..wave(0, "soaking")
+        };
+        assert_eq!(go(&[soaked, wave(1, "waiting")]), Move::Wave(0, Step::End));
+        assert_eq!(
+            go(&[wave(0, "done"), wave(1, "waiting")]),
+            Move::Wave(1, Step::Begin)
+        );
+        // Nothing follows the last one.
+        assert_eq!(
+            go(&[wave(0, "done"), ended(1, 1)]),
+            Move::Wave(1, Step::End)
+        );
+        assert_eq!(go(&[wave(0, "done"), wave(1, "done")]), Move::Complete);
+    }
+
+    #[test]
+    fn nothing_is_begun_without_approval_or_above_a_shared_schema_that_failed() {
+        let unapproved = Wave {
+            needs_approval: true,
+            ..wave(1, "waiting")
+        };
+        let told = next(State::Running, "run", &[wave(0, "done"), unapproved]);
+        assert!(matches!(told, Move::Wait(Some(why)) if why.contains("approve")));
+        let shared = Wave {
+            kind: "shared".to_owned(),
+            ..ended(0, 1)
+        };
+        let told = next(State::Running, "run", &[shared, wave(1, "waiting")]);
+        assert!(matches!(told, Move::Spent(_)));
+    }
+
+    #[test]
+    fn a_spent_budget_stops_it_once_what_runs_has_ended() {
+        let running = Wave {
+            pending: 4,
+            running: 1,
+            done: 2,
+            failed: 3,
+            ..wave(0, "running")
+        };
+        let told = next(State::Running, "run", std::slice::from_ref(&running));
+        assert!(matches!(told, Move::Wait(Some(_))));
+        let stands = Wave {
+            running: 0,
+            ..running.clone()
+        };
+        assert_eq!(
+            next(State::Running, "run", &[stands.clone()]),
+            Move::Spent("3 failed, and 2 may".to_owned())
+        );
+        // One wave may be allowed less than all of them.
+        let strict = Wave {
+            budget: 0,
+            failed: 1,
+            ..stands
+        };
+        assert_eq!(
+            next(State::Running, "run", &[strict]),
+            Move::Spent("1 of wave 0 failed, and 0 may".to_owned())
+        );
+    }
+
+    #[test]
+    fn what_people_want_comes_first_and_waits_for_what_runs() {
+        let busy = Wave {
+            running: 1,
+            ..wave(0, "running")
+        };
+        for wanted in ["pause", "cancel", "back"] {
+            let waits = next(State::Running, wanted, std::slice::from_ref(&busy));
+            assert_eq!(waits, Move::Wait(None), "{wanted}");
+        }
+        let still = [wave(0, "running")];
+        assert_eq!(next(State::Running, "pause", &still), Move::Pause);
+        assert_eq!(next(State::Paused, "pause", &still), Move::Wait(None));
+        assert_eq!(next(State::Paused, "run", &still), Move::Resume);
+        assert_eq!(next(State::Halted, "run", &still), Move::Resume);
+        assert_eq!(next(State::Paused, "cancel", &still), Move::Cancel);
+        assert_eq!(next(State::Running, "back", &still), Move::TakeBack);
+        assert_eq!(next(State::Complete, "back", &still), Move::TakeBack);
+        assert_eq!(next(State::Complete, "run", &still), Move::Wait(None));
+        // There is nothing to take back.
+        assert_eq!(next(State::Waiting, "back", &[]), Move::Cancel);
+    }
+
+    #[test]
+    fn what_cannot_be_taken_back_is_for_a_person() {
+        let strategy = Strategy {
+            when_spent: WhenSpent::Rollback,
+            ..strategy()
+        };
+        assert_eq!(when_spent(&strategy, false), WhenSpent::Rollback);
+        assert_eq!(when_spent(&strategy, true), WhenSpent::Halt);
     }
 }

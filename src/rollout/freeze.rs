@@ -12,7 +12,7 @@ use crate::{
     config::Portion,
     fleet::Fleet,
     migration::Scope,
-    store::runs::{Frozen, Planned, Start},
+    store::freeze::{Frozen, Planned, Start},
     tenant::{Target, selector::Selector},
     travel::{Blocked, Cohorts, Request, Standing, Survey, plan_all},
 };

@@ -6,8 +6,9 @@ use crate::{
     postgres::Connection,
     sql::Ident,
     store::{
+        freeze::{self, Planned, Start},
         rollouts::Told,
-        runs::{self, Changed, Planned, Start},
+        runs::{self, Changed},
     },
     tenant::{ShardName, Target},
 };
@@ -40,7 +41,7 @@ pub(super) async fn turn_round(
         why,
     };
     let from = rollout.state.as_str();
-    Ok(runs::turn_round(home, id, me.id, from, &waves, &told).await?)
+    Ok(freeze::turn_round(home, id, me.id, from, &waves, &told).await?)
 }
 
 /// Where a schema stands that goes back. Its name was written by ourselves.

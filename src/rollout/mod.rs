@@ -10,6 +10,7 @@ mod decide;
 mod error;
 mod freeze;
 mod hand_over;
+mod lot;
 mod report;
 mod run;
 mod state;

@@ -8,12 +8,15 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::work::Wave;
+use super::{
+    lot::{by_aim, later, trouble},
+    work::Wave,
+};
 use crate::{
     apply::{Failure, pause},
     config::Portion,
     migration::Scope,
-    postgres::{Blocker, Fault, Shard},
+    postgres::{Fault, Shard},
     sql::Ident,
     store::{
         heads,
@@ -354,62 +357,4 @@ impl Worker<'_> {
             }),
         });
     }
-}
-
-fn later(pause: Duration) -> Now {
-    Now::Later(pause, false)
-}
-
-fn trouble(failure: &Failure) -> Trouble {
-    let blockers: Vec<_> = failure
-        .blockers
-        .iter()
-        .map(Blocker::without_query)
-        .collect();
-    let fault = serde_json::to_value(failure.fault);
-    Trouble {
-        fault: fault
-            .ok()
-            .and_then(|fault| fault.as_str().map(str::to_owned))
-            .unwrap_or_default(),
-        error: failure.to_string(),
-        blocker: (!blockers.is_empty()).then(|| blockers.join("; ")),
-    }
-}
-
-type Aimed = (Aim, HashMap<String, Claimed>, Vec<Standing>);
-
-/// Runs and where their schemas stand, by where they are taken.
-fn by_aim(claimed: Vec<Claimed>, standings: Vec<Standing>) -> Vec<Aimed> {
-    let mut standings: HashMap<_, _> = standings
-        .into_iter()
-        .map(|standing| (standing.target.schema.as_str().to_owned(), standing))
-        .collect();
-    let mut aimed: Vec<Aimed> = Vec::new();
-    for run in claimed {
-        let Some(standing) = standings.remove(&run.schema_name) else {
-            continue;
-        };
-        let digest = run
-            .keep_digest
-            .as_deref()
-            .and_then(|d| <[u8; 32]>::try_from(d).ok());
-        let aim = match (run.keep_applied, digest) {
-            (Some(keep), Some(digest)) => Aim::Keep(
-                usize::try_from(keep).unwrap_or_default(),
-                crate::history::Digest(digest),
-            ),
-            _ => Aim::Forth,
-        };
-        let index = aimed.iter().position(|(other, ..)| *other == aim);
-        let index = index.unwrap_or_else(|| {
-            aimed.push((aim, HashMap::new(), Vec::new()));
-            aimed.len() - 1
-        });
-        if let Some((_, runs, places)) = aimed.get_mut(index) {
-            runs.insert(run.schema_name.clone(), run);
-            places.push(standing);
-        }
-    }
-    aimed
 }

@@ -75,7 +75,7 @@ impl State {
             | (Paused, Event::Resume)
             | (Paused | Halted, Event::Retry)
             | (Running | Paused | Halted | Complete | Cancelled, Event::TakeBack) => Ok(Running),
-            (Waiting | Running, Event::Pause) => Ok(Paused),
+            (Running, Event::Pause) => Ok(Paused),
             (Waiting | Running, Event::Halt) => Ok(Halted),
             (Waiting | Running | Paused | Halted, Event::Cancel) => Ok(Cancelled),
             (Running, Event::Complete) => Ok(Complete),

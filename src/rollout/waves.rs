@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     config::{Approval, Portion, Strategy},
-    store::runs::{Planned, Start},
+    store::freeze::{Planned, Start},
 };
 
 /// A tenant to be moved.
@@ -78,7 +78,7 @@ fn spread(candidates: Vec<Candidate>) -> Vec<Candidate> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::{prop_assert, prop_assert_eq, proptest};
 
     use super::*;
     use crate::{

@@ -19,6 +19,7 @@ use crate::{
     store::{
         daemons, rollouts,
         runs::{self, Of},
+        waves,
     },
     travel::Plans,
 };
@@ -107,10 +108,9 @@ async fn open(crew: &Crew<'_>, home: &mut Session) -> Result<Option<Open>, Rollo
     if rollout.state != State::Running || !rollout.is_wanted() || !rollout.is_of(crew.fleet) {
         return Ok(None);
     }
-    let waves = rollouts::waves(home.connection(), rollout.row.id).await?;
-    let failed: i64 = waves.iter().map(|wave| wave.failed).sum();
-    let mut waves = waves.into_iter();
-    let Some(wave) = waves.find(|wave| wave.state == "running") else {
+    let all = waves::list(home.connection(), rollout.row.id).await?;
+    let failed: i64 = all.iter().map(|wave| wave.failed).sum();
+    let Some(wave) = all.into_iter().find(|wave| wave.state == "running") else {
         return Ok(None);
     };
     let in_all = i64::from(rollout.row.budget + rollout.row.forgiven) - failed;

@@ -7,6 +7,7 @@ pub mod cursors;
 pub mod daemons;
 pub mod drifted;
 pub mod events;
+pub mod freeze;
 pub mod heads;
 pub mod history;
 mod install;
@@ -17,6 +18,7 @@ pub mod scripts;
 pub mod statements;
 pub mod structures;
 pub mod tenants;
+pub mod waves;
 
 pub use install::{Installed, Part, install, state};
 

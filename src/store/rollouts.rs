@@ -3,13 +3,11 @@
 //! Every change names the state that it expects, and is written together with the event that tells of it. What operators
 //! want is `wanted`; everything else is written by the daemon that conducts.
 
-use std::time::Duration;
-
 use jiff_sqlx::Timestamp;
 use serde_json::Value;
 use sqlx::{FromRow, types::Json};
 
-use super::{StoreError, daemons::interval};
+use super::StoreError;
 use crate::postgres::{Answered, Connection};
 
 /// A rollout, as it was asked for.
@@ -68,45 +66,6 @@ pub struct Row {
     pub begun_at: Option<Timestamp>,
     /// When it was over.
     pub ended_at: Option<Timestamp>,
-}
-
-/// One row of `tenantry.waves`, and how its runs are.
-#[derive(Debug, Clone, FromRow)]
-pub struct Wave {
-    /// Its number within the rollout.
-    pub number: i32,
-    /// `shared`, `canary`, `wave`, `back` or `shared back`.
-    pub kind: String,
-    /// How many schemas it moves.
-    pub targets: i32,
-    /// How many of these may fail.
-    pub budget: i32,
-    /// How many of those that failed are forgiven.
-    pub forgiven: i32,
-    /// Whether somebody has to say that it may begin.
-    pub needs_approval: bool,
-    /// Who said so.
-    pub approved_by: Option<String>,
-    /// `waiting`, `running`, `soaking` or `done`.
-    pub state: String,
-    /// When it began.
-    pub begun_at: Option<Timestamp>,
-    /// When the last of its runs ended.
-    pub ended_at: Option<Timestamp>,
-    /// Until when it is watched.
-    pub soaks_until: Option<Timestamp>,
-    /// Whether that time is over.
-    pub has_soaked: bool,
-    /// How many runs are still to be begun.
-    pub pending: i64,
-    /// How many are at work, by whomever.
-    pub running: i64,
-    /// How many came through.
-    pub done: i64,
-    /// How many did not.
-    pub failed: i64,
-    /// How many could not be begun.
-    pub skipped: i64,
 }
 
 /// Asks for a rollout. None while another one is under way.
@@ -312,108 +271,4 @@ pub async fn explain(
         .answered(StoreError::query("say why a rollout waits"))
         .await?;
     Ok(())
-}
-
-/// The waves of a rollout, in order, each with how its runs are.
-pub async fn waves(connection: &mut Connection, id: i64) -> Result<Vec<Wave>, StoreError> {
-    sqlx::query_as(
-        "select w.number, w.kind, w.targets, w.budget, w.forgiven, w.needs_approval, w.approved_by, w.state, w.begun_at,
-                w.ended_at, w.soaks_until, coalesce(w.soaks_until <= clock_timestamp(), false) as has_soaked,
-                coalesce(r.pending, 0) as pending, coalesce(r.running, 0) as running, coalesce(r.done, 0) as done,
-                coalesce(r.failed, 0) as failed, coalesce(r.skipped, 0) as skipped
-           from tenantry.waves w
-           left join (
-               select wave, count(*) filter (where state = 'pending') as pending,
-                      count(*) filter (where state = 'running') as running, count(*) filter (where state = 'done') as done,
-                      count(*) filter (where state = 'failed') as failed, count(*) filter (where state = 'skipped') as skipped
-                 from tenantry.runs where rollout = $1 group by wave
-           ) r on r.wave = w.number
-          where w.rollout = $1 order by w.number",
-    )
-    .bind(id)
-    .fetch_all(connection)
-    .answered(StoreError::query("read the waves of a rollout"))
-    .await
-}
-
-/// How a wave moves on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// Its runs may be begun.
-    Begin,
-    /// All of them have ended: it is watched for so long.
-    Soak(Duration),
-    /// The next one may begin.
-    End,
-}
-
-/// Moves a wave on. False when it is not where that was expected, or its rollout is conducted by another daemon now.
-pub async fn step(
-    connection: &mut Connection,
-    id: i64,
-    daemon: i64,
-    wave: i32,
-    step: Step,
-    who: &str,
-) -> Result<bool, StoreError> {
-    let (from, to, soak): (&[&str], _, _) = match step {
-        Step::Begin => (&["waiting"], "running", None),
-        Step::Soak(soak) => (&["running"], "soaking", Some(interval(soak))),
-        Step::End => (&["running", "soaking"], "done", None),
-    };
-    let moved = sqlx::query(
-        "with moved as (
-             update tenantry.waves w
-                set state = $5, begun_at = coalesce(begun_at, clock_timestamp()),
-                    ended_at = case when $5 <> 'running' then coalesce(ended_at, clock_timestamp()) end,
-                    soaks_until = coalesce(soaks_until, clock_timestamp() + $6)
-              where rollout = $1 and number = $3 and state = any($4)
-                and exists (select from tenantry.rollouts r join tenantry.daemons d on d.id = r.daemon
-                             where r.id = $1 and d.id = $2 and d.expires_at > clock_timestamp() and r.state = 'running')
-             returning number
-         )
-         insert into tenantry.events (who, action, rollout, wave) select $7, $8, $1, number from moved",
-    )
-    .bind(id)
-    .bind(daemon)
-    .bind(wave)
-    .bind(from)
-    .bind(to)
-    .bind(soak)
-    .bind(who)
-    .bind(match step {
-        Step::Begin => "begin wave",
-        Step::Soak(_) => "watch wave",
-        Step::End => "end wave",
-    })
-    .execute(connection)
-    .answered(StoreError::query("move a wave on"))
-    .await?;
-    Ok(moved.rows_affected() == 1)
-}
-
-/// Says that a wave may begin. False where it needs no word, or has it.
-pub async fn approve(
-    connection: &mut Connection,
-    id: i64,
-    wave: i32,
-    told: &Told<'_>,
-) -> Result<bool, StoreError> {
-    let approved = sqlx::query(
-        "with approved as (
-             update tenantry.waves set approved_by = $3, approved_at = clock_timestamp()
-              where rollout = $1 and number = $2 and needs_approval and approved_at is null and state = 'waiting'
-             returning number
-         )
-         insert into tenantry.events (who, action, rollout, wave, why) select $3, $4, $1, number, $5 from approved",
-    )
-    .bind(id)
-    .bind(wave)
-    .bind(told.who)
-    .bind(told.action)
-    .bind(told.why)
-    .execute(connection)
-    .answered(StoreError::query("approve a wave"))
-    .await?;
-    Ok(approved.rows_affected() == 1)
 }

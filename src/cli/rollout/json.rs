@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::view::View;
 use crate::{
     rollout::Rollout,
-    store::{events::Event, rollouts::Wave, runs::Shown},
+    store::{events::Event, runs::Shown, waves::Wave},
 };
 
 #[derive(Serialize)]

@@ -13,7 +13,7 @@ use crate::{
         table::{Table, bad, caution, faint, good},
     },
     rollout::{Rollout, State},
-    store::{rollouts::Wave, runs::Shown},
+    store::{runs::Shown, waves::Wave},
 };
 
 /// So many groups of runs in trouble are shown.

@@ -8,8 +8,9 @@ use crate::{
     store::{
         daemons,
         events::{self, Event},
-        rollouts::{self, Wave},
+        rollouts,
         runs::{self, Shown},
+        waves::{self, Wave},
     },
 };
 
@@ -54,7 +55,7 @@ impl View {
         let rollout = find(home, id).await?;
         let id = rollout.row.id;
         Ok(Self {
-            waves: rollouts::waves(home, id).await?,
+            waves: waves::list(home, id).await?,
             troubles: runs::troubles(home, id, MOST.0).await?,
             events: events::of_rollout(home, id, MOST.1).await?,
             daemons: daemons::living(home).await?,
