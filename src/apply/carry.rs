@@ -103,8 +103,7 @@ impl<'a> Carrier<'a> {
         // A transaction a migration for what is left.
         let fine = compile(plan, self.limits, Cut::Fine, compiled.audit);
         let done = carried.migrations;
-        let rest = fine.parts.get(done..).unwrap_or_default();
-        let rest = self.parts(rest, &mut head).await;
+        let rest = self.parts(left(&fine.parts, done), &mut head).await;
         Carried {
             migrations: done + rest.migrations,
             ..rest
@@ -176,16 +175,16 @@ impl<'a> Carrier<'a> {
     async fn parts(&mut self, parts: &[Part], head: &mut Head) -> Carried {
         let mut carried = Carried::default();
         for part in parts {
-            let (ended, migrations) = match part {
-                Part::Message(message) => (self.message(message, head).await, message.migrations),
-                Part::Alone(alone) => (self.alone(alone, head).await, 1),
+            let ended = match part {
+                Part::Message(message) => self.message(message, head).await,
+                Part::Alone(alone) => self.alone(alone, head).await,
             };
             if let Err(failure) = ended {
                 carried.failure = Some(failure);
                 break;
             }
             *head = part.after(head);
-            carried.migrations += migrations;
+            carried.migrations += part.migrations();
         }
         carried
     }
@@ -353,6 +352,18 @@ impl<'a> Carrier<'a> {
         }
         marked
     }
+}
+
+/// What is left of them once so many migrations are done.
+fn left(parts: &[Part], done: usize) -> &[Part] {
+    let mut migrations = 0;
+    let is_done = |part: &&Part| {
+        let is_done = migrations < done;
+        migrations += part.migrations();
+        is_done
+    };
+    let number = parts.iter().take_while(is_done).count();
+    &parts[number..]
 }
 
 /// A pause from which on it is worth a warning that a schema is not to be had.
