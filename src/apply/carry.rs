@@ -103,7 +103,7 @@ impl<'a> Carrier<'a> {
         // A transaction a migration for what is left.
         let fine = compile(plan, self.limits, Cut::Fine, compiled.audit);
         let done = carried.migrations;
-        let rest = self.parts(left(&fine.parts, done), &mut head).await;
+        let rest = self.parts(fine.left(done), &mut head).await;
         Carried {
             migrations: done + rest.migrations,
             ..rest
@@ -352,18 +352,6 @@ impl<'a> Carrier<'a> {
         }
         marked
     }
-}
-
-/// What is left of them once so many migrations are done.
-fn left(parts: &[Part], done: usize) -> &[Part] {
-    let mut migrations = 0;
-    let is_done = |part: &&Part| {
-        let is_done = migrations < done;
-        migrations += part.migrations();
-        is_done
-    };
-    let number = parts.iter().take_while(is_done).count();
-    &parts[number..]
 }
 
 /// A pause from which on it is worth a warning that a schema is not to be had.

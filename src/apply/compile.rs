@@ -79,6 +79,18 @@ impl Part {
 }
 
 impl Compiled {
+    /// What is left of it once so many migrations are done.
+    pub(super) fn left(&self, done: usize) -> &[Part] {
+        let mut migrations = 0;
+        let is_done = |part: &&Part| {
+            let is_done = migrations < done;
+            migrations += part.migrations();
+            is_done
+        };
+        let parts = self.parts.iter().take_while(is_done).count();
+        &self.parts[parts..]
+    }
+
     /// Adds a message, if there is anything in it.
     fn push(&mut self, message: Draft<'_>) {
         if message.template.revisions > 0 {

@@ -95,25 +95,21 @@ impl Dump {
         match file {
             None => self.print(context, &dumped),
             Some(file) => {
-                let delivered = self.deliver(context, &dumped, &file)?;
-                let builds = self.tell_use(context, &settings, &dumped);
-                Ok(if delivered == ExitCode::Done {
-                    builds
-                } else {
-                    delivered
-                })
+                let is_used = settings.migrations.structure.is_some();
+                let delivered = self.deliver(context, &dumped, &file, is_used)?;
+                let useless = dumped.builds.as_deref().unwrap_or_default();
+                if delivered != ExitCode::Done || !is_used || useless.is_empty() {
+                    return Ok(delivered);
+                }
+                Ok(self.tell_useless(context, useless))
             }
         }
     }
 
-    /// Where tenants are to be built from it, that they cannot be.
-    fn tell_use(&self, context: &Context<'_>, settings: &Settings, dumped: &Dumped) -> ExitCode {
-        let why_not = dumped.builds.as_deref().unwrap_or_default();
-        if settings.migrations.structure.is_none() || why_not.is_empty() {
-            return ExitCode::Done;
-        }
+    /// That tenants cannot be built from it, though they should be.
+    fn tell_useless(&self, context: &Context<'_>, why_not: &[String]) -> ExitCode {
         let message = format!(
-            "no new tenant can be built from it, and migrations.structure asks for that; its migrations are run instead:\n  {}",
+            "no new tenant can be built from it, as migrations.structure asks for; the migrations build them all:\n  {}",
             why_not.join("\n  ")
         );
         if self.check {
@@ -174,6 +170,7 @@ impl Dump {
         context: &Context<'_>,
         dumped: &Dumped,
         file: &Path,
+        is_used: bool,
     ) -> Result<ExitCode, CliError> {
         let cannot = |what: &str, error: io::Error| {
             CliError::Usage(format!("cannot {what} {}: {error}", file.display()))
@@ -186,7 +183,10 @@ impl Dump {
         let current = before.as_deref() == Some(dumped.text.as_str());
         let shown = self.shown(dumped, Some(file), current);
         let name = file.display();
-        let statements = human::count(dumped.statements, "statement", "statements");
+        let mut statements = human::count(dumped.statements, "statement", "statements");
+        if is_used && dumped.builds.as_ref().is_some_and(Vec::is_empty) {
+            statements += "; new tenants can be built from it";
+        }
         if current {
             let text = format!("{name} is current: {statements}");
             context.output.result(&shown, |_| text);

@@ -49,6 +49,8 @@ pub struct Origin {
     pub digest: Digest,
     /// The digest of the repeatables that are in it.
     pub repeatables: Digest,
+    /// What it knew of the shared set: a view can have its columns from there.
+    pub shared: Checksum,
     /// The checksum of what follows.
     pub body: Checksum,
 }
@@ -117,6 +119,12 @@ pub enum Why {
         "the repeatables were changed since it was written; `tenantry dump` writes the file anew"
     )]
     Repeatables,
+    /// The shared set is another one now.
+    #[error(
+        "the shared migrations were changed since it was written, and what tenants have can depend on them; `tenantry dump` \
+         writes the file anew"
+    )]
+    Shared,
     /// The server is of another version.
     #[error(
         "was written on PostgreSQL {file}, and the server is PostgreSQL {server}; `tenantry dump` on a server of that \
@@ -148,17 +156,18 @@ impl Blueprint {
         }
     }
 
-    /// The plan that builds a new tenant from it, up to the latest migration of the set.
+    /// The plan that builds a new tenant from it, up to the latest migration of `set`.
     ///
     /// # Errors
-    /// Where it does not fit the set, or the server, whose major version is `postgres`. Within, as [`plan`] has it.
+    /// Where it does not fit the set, the `shared` one, or the server, whose major version is `postgres`. Within, as [`plan`] has it.
     pub fn fit(
         &self,
         set: &MigrationSet,
+        shared: &MigrationSet,
         postgres: i32,
         out_of_order: bool,
     ) -> Result<Result<Plan, Refusal>, Unfit> {
-        let built = self.built(set, postgres)?;
+        let built = self.built(set, shared, postgres)?;
         let applied: Vec<_> = built.migrations.iter().map(|m| Applied::of(m)).collect();
         let standing = Standing {
             applied: &applied,
@@ -173,7 +182,12 @@ impl Blueprint {
         }))
     }
 
-    fn built(&self, set: &MigrationSet, postgres: i32) -> Result<Built, Unfit> {
+    fn built(
+        &self,
+        set: &MigrationSet,
+        shared: &MigrationSet,
+        postgres: i32,
+    ) -> Result<Built, Unfit> {
         let drawing = self.read.get_or_init(|| self.read()).as_ref();
         let Drawing {
             origin,
@@ -191,8 +205,11 @@ impl Blueprint {
         if Digest::of(&applied) != origin.digest {
             return unfit(Why::Changed(version));
         }
-        if Digest::of_repeatables(set.repeatables.iter().map(Arc::as_ref)) != origin.repeatables {
+        if repeatables(set) != origin.repeatables {
             return unfit(Why::Repeatables);
+        }
+        if both(shared) != origin.shared {
+            return unfit(Why::Shared);
         }
         if origin.postgres != postgres {
             return unfit(Why::Postgres {
@@ -260,10 +277,29 @@ fn is_preamble(script: &Script, statements: usize) -> bool {
 }
 
 impl Origin {
+    /// What is to be said of a `body` that the whole of `set` made, beside the `shared` one, on a server of the major version
+    /// `postgres`. None where the set has no migrations.
+    pub fn of(
+        set: &MigrationSet,
+        shared: &MigrationSet,
+        postgres: i32,
+        body: &str,
+    ) -> Option<Self> {
+        let applied: Vec<_> = set.migrations.iter().map(|m| Applied::of(m)).collect();
+        Some(Self {
+            version: set.latest()?.version,
+            postgres,
+            digest: Digest::of(&applied),
+            repeatables: repeatables(set),
+            shared: both(shared),
+            body: Checksum::of(body),
+        })
+    }
+
     /// What stands behind the mark; an error is the word that cannot be read.
     fn read(line: &str) -> Result<Self, String> {
         let (mut version, mut postgres, mut digest) = (None, None, None);
-        let (mut repeatables, mut body) = (None, None);
+        let (mut repeatables, mut shared, mut body) = (None, None, None);
         let words = line.strip_prefix(MARK).unwrap_or_default();
         for word in words.split_ascii_whitespace() {
             let wrong = || word.to_owned();
@@ -274,21 +310,19 @@ impl Origin {
                 "postgres" => postgres = Some(value.parse().map_err(|_| wrong())?),
                 "digest" => digest = Some(Digest(*hash()?.as_bytes())),
                 "repeatables" => repeatables = Some(Digest(*hash()?.as_bytes())),
+                "shared" => shared = Some(hash()?),
                 "body" => body = Some(hash()?),
                 _ => return Err(wrong()),
             }
         }
-        let all = (version, postgres, digest, repeatables, body);
-        let (Some(version), Some(postgres), Some(digest), Some(repeatables), Some(body)) = all
-        else {
-            return Err(line.trim_end().to_owned());
-        };
+        let missing = || line.trim_end().to_owned();
         Ok(Self {
-            version,
-            postgres,
-            digest,
-            repeatables,
-            body,
+            version: version.ok_or_else(missing)?,
+            postgres: postgres.ok_or_else(missing)?,
+            digest: digest.ok_or_else(missing)?,
+            repeatables: repeatables.ok_or_else(missing)?,
+            shared: shared.ok_or_else(missing)?,
+            body: body.ok_or_else(missing)?,
         })
     }
 }
@@ -300,16 +334,28 @@ impl fmt::Display for Origin {
             postgres,
             digest,
             repeatables,
+            shared,
             body,
         } = self;
         let hash = |digest: &Digest| Checksum::from(digest.0);
         writeln!(
             f,
-            "{MARK}version={version} postgres={postgres} digest={} repeatables={} body={body}",
+            "{MARK}version={version} postgres={postgres} digest={} repeatables={} shared={shared} body={body}",
             hash(digest),
             hash(repeatables)
         )
     }
+}
+
+fn repeatables(set: &MigrationSet) -> Digest {
+    Digest::of_repeatables(set.repeatables.iter().map(Arc::as_ref))
+}
+
+/// Of the migrations and of the repeatables of a set together.
+fn both(set: &MigrationSet) -> Checksum {
+    let applied: Vec<_> = set.migrations.iter().map(|m| Applied::of(m)).collect();
+    let both = [Digest::of(&applied), repeatables(set)].map(|digest| Checksum::from(digest.0));
+    Checksum::of(&format!("{} {}", both[0], both[1]))
 }
 
 fn place(path: &Path, line: Option<usize>) -> String {

@@ -42,7 +42,7 @@ pub(super) async fn plan(
         return Ok(None);
     }
     let postgres = heads::postgres(session.connection()).await?;
-    match file.fit(&fleet.tenant, postgres, fleet.out_of_order) {
+    match file.fit(&fleet.tenant, &fleet.shared, postgres, fleet.out_of_order) {
         Ok(plan) => Ok(Some(plan?)),
         Err(unfit) => {
             *by = instead(head, unfit.to_string());

@@ -9,8 +9,8 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{Dumped, VerifyError};
 use crate::{
-    history::{Applied, Digest},
-    migration::{Checksum, Migration, MigrationSet, Version},
+    fleet::Fleet,
+    migration::{Migration, Version},
     plan::{NOBODY, Origin},
     postgres::ServerError,
     sql::{Ident, beyond_structure},
@@ -89,7 +89,7 @@ pub(super) fn doubts(migrations: &[Arc<Migration>], trusted: &[Version]) -> Vec<
 
 impl Dumped {
     /// Writes into the file what it stands for, or why nobody can be built from it.
-    pub(super) fn stands_for(&mut self, set: &MigrationSet, mut why_not: Vec<String>) {
+    pub(super) fn stands_for(&mut self, fleet: &Fleet, mut why_not: Vec<String>) {
         let privileges = self.left_out.iter();
         why_not.extend(
             privileges.map(|left_out| match left_out.contains("privileges") {
@@ -101,8 +101,9 @@ impl Dumped {
         why_not.extend(reworded.map(|what| {
             format!("PostgreSQL says {what} in other words once it was built from here")
         }));
-        let version = set.latest().map(|migration| migration.version);
-        if version.is_none() {
+        let (head, body) = self.text.split_at(self.body);
+        let origin = Origin::of(&fleet.tenant, &fleet.shared, self.postgres, body);
+        if origin.is_none() {
             why_not.push("there are no migrations".to_owned());
         }
         let more = why_not.len().saturating_sub(MOST);
@@ -110,12 +111,9 @@ impl Dumped {
         if more > 0 {
             why_not.push(format!("and {more} more"));
         }
-        let (head, body) = self.text.split_at(self.body);
         let mut text = head.to_owned();
-        match version.filter(|_| why_not.is_empty()) {
-            Some(version) => {
-                text += &self.origin(set, version, body).to_string();
-            }
+        match origin.filter(|_| why_not.is_empty()) {
+            Some(origin) => text += &origin.to_string(),
             None => {
                 text += "-- No new tenant can be built from it:\n";
                 for why in &why_not {
@@ -125,21 +123,9 @@ impl Dumped {
                 text += NOBODY;
             }
         }
-        let before = self.body;
-        self.body = text.len();
-        text += &self.text[before..];
-        self.text = text;
+        let head = text.len();
+        text += body;
+        (self.text, self.body) = (text, head);
         self.builds = Some(why_not);
-    }
-
-    fn origin(&self, set: &MigrationSet, version: Version, body: &str) -> Origin {
-        let applied: Vec<_> = set.migrations.iter().map(|m| Applied::of(m)).collect();
-        Origin {
-            version,
-            postgres: self.postgres,
-            digest: Digest::of(&applied),
-            repeatables: Digest::of_repeatables(set.repeatables.iter().map(Arc::as_ref)),
-            body: Checksum::of(body),
-        }
     }
 }

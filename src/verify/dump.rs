@@ -135,7 +135,7 @@ pub async fn dump(server: &Server, request: &DumpRequest<'_>) -> Result<Dumped, 
     let mut dumped = dumped?;
     closed?;
     if let Some(why_not) = why_not {
-        dumped.stands_for(&ground.fleet.tenant, why_not);
+        dumped.stands_for(&ground.fleet, why_not);
     }
     Ok(dumped)
 }

@@ -231,13 +231,26 @@ async fn what_is_newer_than_the_file_is_applied_as_well() {
         "-- tenantry: no-transaction\nCREATE INDEX CONCURRENTLY late ON orders (note);\n",
         "DROP INDEX late;\n",
     );
+    // Nobody sees that these need a transaction each.
+    shop.migration(
+        8,
+        "hidden",
+        "DO $$ begin execute 'ALTER TYPE mood ADD VALUE ''worse'''; end $$;\n",
+        "SELECT 1;\n",
+    );
+    shop.migration(
+        9,
+        "uses",
+        "ALTER TABLE orders ALTER mood SET DEFAULT 'worse';\n",
+        "ALTER TABLE orders ALTER mood DROP DEFAULT;\n",
+    );
     let fleet = built_fleet(&shop);
     add(&plain(&fleet), "acme").await;
     assert_eq!(add(&fleet, "blue").await.built, By::Structure);
     assert_same(&fleet, "acme", "blue").await;
     let late: Vec<_> = hows(&shop, "blue").await.split_off(5);
     let run = |version: &str| (version.to_owned(), "run".to_owned());
-    assert_eq!(late, [run("6"), run("7")]);
+    assert_eq!(late, ["6", "7", "8", "9"].map(run));
     let rows: i64 = sqlx::query_scalar("select count(*) from blue.orders")
         .fetch_one(&mut shop.database.connect().await)
         .await
@@ -245,19 +258,19 @@ async fn what_is_newer_than_the_file_is_applied_as_well() {
     assert_eq!(rows, 1);
 
     // One that fails after the file leaves the tenant where it can be gone on with.
-    shop.migration(8, "oops", "SELECT 1 / 0;\n", "SELECT 1;\n");
+    shop.migration(10, "oops", "SELECT 1 / 0;\n", "SELECT 1;\n");
     let failed = shop.run(&["tenant", "add", "coral"]);
     assert_eq!(failed.code, 1, "{}", failed.screen());
     assert!(
-        failed.stderr.contains("8-oops.up.sql"),
+        failed.stderr.contains("10-oops.up.sql"),
         "{}",
         failed.screen()
     );
-    shop.migration(8, "oops", "SELECT 1;\n", "SELECT 1;\n");
+    shop.migration(10, "oops", "SELECT 1;\n", "SELECT 1;\n");
     let again = shop.run(&["tenant", "add", "coral", "--output", "json"]);
     assert_eq!(again.json()["built_by"], "migrations", "{}", again.screen());
     let hows = hows(&shop, "coral").await;
-    assert_eq!(hows.len(), 8);
+    assert_eq!(hows.len(), 10);
     assert_eq!(hows[0].1, "structure");
 }
 
@@ -361,17 +374,29 @@ async fn files_that_were_changed_after_the_dump_are_found() {
         By::MigrationsInstead(why) => why,
         by => panic!("{by:?}"),
     };
+    let function = "tenant_migrations/functions/count_users.sql";
+    let text = fs::read_to_string(shop.path().join(function)).unwrap();
     shop.write(
-        "tenant_migrations/functions/count_users.sql",
+        function,
         "CREATE OR REPLACE FUNCTION count_users() RETURNS int LANGUAGE sql AS 'SELECT 1';\n",
     );
     let told = why("repeatable").await;
     assert!(told.contains("the repeatables were changed"), "{told}");
-    fs::remove_file(
-        shop.path()
-            .join("tenant_migrations/functions/count_users.sql"),
-    )
-    .unwrap();
+    shop.write(function, &text);
+    shop.write(
+        "migrations/2-more.up.sql",
+        "ALTER TABLE plans ADD price int;\n",
+    );
+    shop.write(
+        "migrations/2-more.down.sql",
+        "ALTER TABLE plans DROP price;\n",
+    );
+    assert_eq!(shop.run(&["up", "--scope", "shared"]).code, 0);
+    let told = why("of_shared").await;
+    assert!(
+        told.contains("the shared migrations were changed"),
+        "{told}"
+    );
     // A way back counts: it is what the history would store.
     shop.write("tenant_migrations/4-bad.down.sql", "SELECT 2;\n");
     let told = why("down").await;
@@ -522,7 +547,15 @@ async fn somebody_who_knows_better_can_say_so() {
     assert_eq!(doubted.code, 6, "{}", doubted.screen());
     let trusted = dump(&shop, &["--trust", "6"]).await;
     assert_eq!((trusted.code, trusted.stderr.as_str()), (0, ""));
-    assert_eq!(dump(&shop, &["--check", "--trust", "6"]).await.code, 0);
+    let checked = dump(&shop, &["--check", "--trust", "6"]).await;
+    assert_eq!(checked.code, 0, "{}", checked.screen());
+    assert!(
+        checked
+            .stdout
+            .ends_with("; new tenants can be built from it\n"),
+        "{}",
+        checked.screen()
+    );
     let fleet = built_fleet(&shop);
     add(&plain(&fleet), "acme").await;
     assert_eq!(add(&fleet, "blue").await.built, By::Structure);
