@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Failure, Limits, Noticed, Patience, Place, Rung, Template,
     compile::{Compiled, Cut, Part, compile},
+    patience::tell,
 };
 use crate::{
     history::Head,
@@ -360,23 +361,6 @@ impl<'a> Carrier<'a> {
             self.session = None;
         }
         marked
-    }
-}
-
-/// A pause from which on it is worth a warning that a schema is not to be had.
-const LONG_PAUSE: Duration = Duration::from_secs(5);
-
-/// One line for each try that was in vain, with who was in its way.
-pub(super) fn tell(head: &Head, failure: &Failure, blockers: &[Blocker], pause: Duration) {
-    let (schema, tries) = (&head.schema, failure.tries);
-    let blockers: Vec<_> = blockers.iter().map(Blocker::without_query).collect();
-    let blockers = blockers.join("; ");
-    match failure.fault {
-        Fault::Retry if pause >= LONG_PAUSE => {
-            tracing::warn!(schema, tries, ?pause, blockers, "{failure}; trying again");
-        }
-        Fault::Retry => tracing::info!(schema, tries, ?pause, blockers, "{failure}; trying again"),
-        _ => tracing::debug!(schema, tries, ?pause, blockers, "{failure}; trying again"),
     }
 }
 

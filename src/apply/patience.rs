@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use super::{
-    Limits, Rung,
+    Failure, Limits, Rung,
     ladder::{self, LONGEST},
 };
-use crate::postgres::Fault;
+use crate::{
+    history::Head,
+    postgres::{Blocker, Fault},
+};
 
 /// How often and how long one message is tried again.
 #[derive(Debug)]
@@ -136,6 +139,23 @@ fn backoff() -> ExponentialBackoff {
         .with_jitter()
         .without_max_times()
         .build()
+}
+
+/// A pause from which on it is worth a warning that a schema is not to be had.
+const LONG_PAUSE: Duration = Duration::from_secs(5);
+
+/// One line for each try that was in vain, with who was in its way.
+pub(super) fn tell(head: &Head, failure: &Failure, blockers: &[Blocker], pause: Duration) {
+    let (schema, tries) = (&head.schema, failure.tries);
+    let blockers: Vec<_> = blockers.iter().map(Blocker::without_query).collect();
+    let blockers = blockers.join("; ");
+    match failure.fault {
+        Fault::Retry if pause >= LONG_PAUSE => {
+            tracing::warn!(schema, tries, ?pause, blockers, "{failure}; trying again");
+        }
+        Fault::Retry => tracing::info!(schema, tries, ?pause, blockers, "{failure}; trying again"),
+        _ => tracing::debug!(schema, tries, ?pause, blockers, "{failure}; trying again"),
+    }
 }
 
 #[cfg(test)]

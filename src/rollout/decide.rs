@@ -270,7 +270,7 @@ mod tests {
             ..running.clone()
         };
         assert_eq!(
-            next(State::Running, "run", &[stands.clone()]),
+            next(State::Running, "run", std::slice::from_ref(&stands)),
             Move::Spent("3 failed, and 2 may".to_owned())
         );
         // One wave may be allowed less than all of them.

@@ -78,6 +78,17 @@ pub enum Now {
     Untouched,
 }
 
+impl Now {
+    /// As it stands in the table.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Later(..) | Self::Untouched => "pending",
+        }
+    }
+}
+
 /// Claims up to `most` runs of a shard, those first that are to be begun first: none while the rollout is held up, or the
 /// failure budget is spent, or this daemon's time is over.
 pub async fn claim(
@@ -134,11 +145,6 @@ pub async fn report(
     daemon: i64,
     outcomes: &[Outcome],
 ) -> Result<(), StoreError> {
-    let words = |now: Now| match now {
-        Now::Done => "done",
-        Now::Failed => "failed",
-        Now::Later(..) | Now::Untouched => "pending",
-    };
     let trouble = |of: fn(&Trouble) -> Option<String>| -> Vec<Option<String>> {
         let troubles = outcomes.iter().map(|outcome| outcome.trouble.as_ref());
         troubles.map(|trouble| trouble.and_then(of)).collect()
@@ -186,7 +192,7 @@ pub async fn report(
     .bind(of.wave)
     .bind(daemon)
     .bind(outcomes.iter().map(|outcome| outcome.position).collect::<Vec<_>>())
-    .bind(outcomes.iter().map(|outcome| words(outcome.state)).collect::<Vec<_>>())
+    .bind(outcomes.iter().map(|outcome| outcome.state.word()).collect::<Vec<_>>())
     .bind(outcomes.iter().map(|outcome| outcome.version.clone()).collect::<Vec<_>>())
     .bind(outcomes.iter().map(|outcome| outcome.applied.map(number)).collect::<Vec<_>>())
     .bind(trouble(|trouble| Some(trouble.fault.clone())))

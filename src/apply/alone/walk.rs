@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use super::{
-    super::{Carrier, Failure, Patience, Place, Rung, carry::tell, compile::RESET},
+    super::{Carrier, Failure, Patience, Place, Rung, compile::RESET, patience::tell},
     Alone, How, Single,
     bare::PAUSE,
     setback::{Setback, busy, no_name, seen, timely},
