@@ -8,6 +8,8 @@ select
     pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
         'definition', pg_catalog.regexp_replace(pg_catalog.pg_get_constraintdef(k.oid), ' NOT VALID$'::text, ''::text),
         'validated', case when k.convalidated then 'yes' else 'no' end,
+        -- As for columns.
+        'inherited', case when not k.conislocal and not c.relispartition then 'yes' end,
         'triggers', case when exists (
             select from pg_catalog.pg_trigger g where g.tgconstraint = k.oid and g.tgisinternal and g.tgenabled <> 'O'
         ) then 'not all enabled' end,

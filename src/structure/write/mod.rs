@@ -7,6 +7,7 @@ mod aggregate;
 mod arrays;
 mod called;
 mod column;
+mod heir;
 mod object;
 mod own;
 mod privileges;
@@ -65,10 +66,18 @@ pub fn write(snapshot: &Snapshot) -> Result<Vec<Statement>, WriteError> {
         snapshot,
         tells_privileges: told.any(|property| property.starts_with("privileges of ")),
         phases: Default::default(),
+        checks: Vec::new(),
         references: Vec::new(),
     };
     for (key, properties) in snapshot.objects() {
         writer.object(key, properties)?;
+    }
+    // That of a child first: it would find that of its parent there, and be refused.
+    writer
+        .checks
+        .sort_by_key(|(generation, _)| Reverse(*generation));
+    for (_, check) in std::mem::take(&mut writer.checks) {
+        writer.add(Phase::Constraint, check)?;
     }
     // The reference of a partition first: that of the whole then takes it for its own, and makes none of another name.
     writer.references.sort_by_key(|(depth, _)| Reverse(*depth));
@@ -113,6 +122,8 @@ struct Writer<'a> {
     /// Whether an object without any is one that nobody has any to.
     tells_privileges: bool,
     phases: [Vec<Statement>; PHASES],
+    /// Checks, with how many tables stand above theirs.
+    checks: Vec<(usize, String)>,
     /// Foreign keys, with the depth of their tables.
     references: Vec<(usize, String)>,
 }

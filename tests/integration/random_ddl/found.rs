@@ -193,3 +193,32 @@ async fn a_partition_that_has_to_wait_comes_before_the_keys_of_its_parent() {
     ])
     .await;
 }
+
+#[tokio::test]
+async fn what_a_child_has_from_its_parents_alone_comes_from_them_again() {
+    restored(&[
+        "CREATE TABLE a (b int NOT NULL, c text DEFAULT 'x' CHECK (c <> '')); CREATE TABLE d (e int, c text CHECK (c <> ' ')) INHERITS (a);
+         CREATE TABLE f () INHERITS (d)",
+        // In another order than the parents' own.
+        "CREATE TABLE a (b int); CREATE TABLE c (d int DEFAULT 7, e serial) INHERITS (a); ALTER TABLE a ADD f text DEFAULT lower('X') NOT NULL;
+         CREATE TABLE inherited_columns (x int)",
+        "CREATE TABLE a (b int, c int); CREATE TABLE d (c int, b int, e int GENERATED ALWAYS AS IDENTITY);
+         ALTER TABLE d INHERIT a; ALTER TABLE a ADD f int, ADD CONSTRAINT k CHECK (f > 0) NOT VALID; ALTER TABLE d VALIDATE CONSTRAINT k",
+        // Otherwise than the parent has it.
+        "CREATE TABLE a (b int DEFAULT 1, c int DEFAULT 2, d int, e text); CREATE TABLE f () INHERITS (a);
+         ALTER TABLE f ALTER b DROP DEFAULT, ALTER c SET DEFAULT 3, ALTER d SET NOT NULL, ALTER e SET COMPRESSION pglz;
+         ALTER TABLE f ALTER d ADD GENERATED ALWAYS AS IDENTITY (START 7)",
+        "CREATE TABLE a (b int DEFAULT 1, x int); CREATE TABLE c (b int DEFAULT 1, y int); CREATE TABLE d () INHERITS (a, c);
+         ALTER TABLE ONLY a ALTER b SET DEFAULT 2",
+        "CREATE TABLE a (b int, c int GENERATED ALWAYS AS (b + 1) STORED); CREATE TABLE d (b int) INHERITS (a)",
+        // Checks alone, and none that are handed down.
+        "CREATE TABLE a (b int); CREATE TABLE c (b int); ALTER TABLE c INHERIT a; ALTER TABLE a ADD CHECK (b > 0);
+         ALTER TABLE a ADD CONSTRAINT n CHECK (b > 1) NO INHERIT; ALTER TABLE c ADD CONSTRAINT n CHECK (b > 2)",
+        // Gone its own way, in part.
+        "CREATE TABLE a (b int, c int); CREATE TABLE d () INHERITS (a); ALTER TABLE ONLY a DROP c; CREATE TABLE e () INHERITS (d); ALTER TABLE e NO INHERIT d",
+        "CREATE TABLE a (b int);
+         CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT count(*)::int FROM a; END;
+         CREATE TABLE c () INHERITS (a); ALTER TABLE a ALTER b SET DEFAULT f()",
+    ])
+    .await;
+}
