@@ -151,22 +151,24 @@ impl<'a> Writer<'a> {
 
     /// The name of a type or function in a statement that looks for it.
     fn named(&self, key: &ObjectKey, name: &str) -> Result<String, WriteError> {
+        Ok(self.found(key, &ident(name)?.to_string()))
+    }
+
+    /// The name, quoted where it has to be, so that the object is found by it.
+    fn found(&self, key: &ObjectKey, name: &str) -> String {
         let properties = self.snapshot.get(key);
-        let shadows = properties.is_some_and(|p| p.contains_key("shadows"));
-        let name = ident(name)?;
-        Ok(if shadows {
-            format!("{OWN}.{name}")
-        } else {
-            name.to_string()
-        })
+        match properties.is_some_and(|p| p.contains_key("shadows")) {
+            true => format!("{OWN}.{name}"),
+            false => name.to_owned(),
+        }
     }
 
     fn object(&mut self, key: &ObjectKey, properties: &Properties) -> Result<(), WriteError> {
-        let is_type_or_routine = matches!(
+        let is_relation = matches!(
             key.kind,
-            Kind::Type | Kind::Function | Kind::Procedure | Kind::Aggregate
+            Kind::Table | Kind::View | Kind::MaterializedView | Kind::Sequence | Kind::Index
         );
-        if !is_type_or_routine && properties.contains_key("shadows") {
+        if is_relation && properties.contains_key("shadows") {
             return Err(unwritable(
                 key,
                 "it has the name of one of PostgreSQL's own",

@@ -222,3 +222,31 @@ async fn what_a_child_has_from_its_parents_alone_comes_from_them_again() {
     ])
     .await;
 }
+
+#[tokio::test]
+async fn operators_and_the_like_that_postgresql_has_too_mean_what_they_meant() {
+    restored(&[
+        "CREATE FUNCTION same(int, int) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN $1 OPERATOR(pg_catalog.=) $2;
+         CREATE OPERATOR = (FUNCTION = same, LEFTARG = int, RIGHTARG = int, COMMUTATOR = OPERATOR(found.=), NEGATOR = OPERATOR(found.<>));
+         CREATE FUNCTION other(int, int) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN $1 OPERATOR(pg_catalog.<>) $2;
+         CREATE OPERATOR <> (FUNCTION = other, LEFTARG = int, RIGHTARG = int, NEGATOR = OPERATOR(found.=));
+         COMMENT ON OPERATOR found.= (int, int) IS 'ours';
+         CREATE TABLE a (b int CHECK (b OPERATOR(found.=) 1), c int CHECK (c = 2), d boolean GENERATED ALWAYS AS (b OPERATOR(found.<>) c) STORED);
+         CREATE VIEW v AS SELECT b = c AS theirs, b OPERATOR(found.=) c AS ours, b OPERATOR(found.=) ANY (ARRAY[1, 2]) AS any FROM a;
+         CREATE INDEX i ON a (b) WHERE b OPERATOR(found.=) 1",
+        "CREATE TYPE t AS (a int);
+         CREATE FUNCTION less(t, t) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN false;
+         CREATE OPERATOR < (FUNCTION = less, LEFTARG = t, RIGHTARG = t);
+         CREATE FUNCTION compared(t, t) RETURNS int LANGUAGE sql IMMUTABLE RETURN 0;
+         CREATE OPERATOR CLASS int4_ops DEFAULT FOR TYPE t USING btree AS OPERATOR 1 <, FUNCTION 1 compared(t, t);
+         COMMENT ON OPERATOR CLASS found.int4_ops USING btree IS 'ours'; COMMENT ON OPERATOR FAMILY found.int4_ops USING btree IS 'ours';
+         CREATE TABLE a (b t); CREATE INDEX i ON a (b)",
+        "CREATE COLLATION \"C\" (LOCALE = 'POSIX'); COMMENT ON COLLATION found.\"C\" IS 'ours';
+         CREATE TABLE a (b text COLLATE found.\"C\", c text COLLATE pg_catalog.\"C\"); CREATE INDEX i ON a (b COLLATE pg_catalog.\"C\", c COLLATE found.\"C\")",
+        "CREATE TEXT SEARCH DICTIONARY simple (TEMPLATE = simple, ACCEPT = false);
+         CREATE TEXT SEARCH CONFIGURATION english (PARSER = \"default\");
+         ALTER TEXT SEARCH CONFIGURATION found.english ADD MAPPING FOR word WITH found.simple, pg_catalog.simple;
+         COMMENT ON TEXT SEARCH CONFIGURATION found.english IS 'ours'",
+    ])
+    .await;
+}
