@@ -120,11 +120,16 @@ impl<'a> Writer<'a> {
     fn otherwise(&self, column: &Column<'a>, parents: &[&str], is_plain: bool) -> Vec<String> {
         let from = self.handed_down(parents, column).filter(|_| is_plain);
         let handed = from.and_then(|from| from.get("default"));
+        let mut above = parents
+            .iter()
+            .map(|parent| self.generation(&unquoted(parent)));
+        let is_first = above.all(|generation| generation == 0);
         let mut changes = Vec::new();
         match column.default {
-            // Something that is called may keep the parent's from being there yet.
             Some(default) if column.is_inherited() => {
-                if handed != Some(default) || default.contains('(') {
+                // The parent's may come later than the child: where something is called, or where the parent is a child itself.
+                let is_there = is_first && !default.contains('(');
+                if handed != Some(default) || !is_there {
                     changes.push(format!("SET DEFAULT {default}"));
                 }
             }
@@ -133,11 +138,10 @@ impl<'a> Writer<'a> {
         }
         if column.is_inherited() {
             if is_plain && column.is_not_null() {
-                let is_handed_down = self
-                    .all_handed_down(parents, column)
-                    .iter()
-                    .any(|from| from.get("not null").is_some_and(|is| is == "yes"));
-                changes.extend((!is_handed_down).then(|| "SET NOT NULL".to_owned()));
+                let mut all = self.all_handed_down(parents, column).into_iter();
+                let is_there =
+                    is_first && all.any(|from| from.get("not null").is_some_and(|is| is == "yes"));
+                changes.extend((!is_there).then(|| "SET NOT NULL".to_owned()));
             }
             changes.extend(column.identity().map(|identity| format!("ADD{identity}")));
             let options = column.foreign_options();

@@ -216,6 +216,9 @@ async fn what_a_child_has_from_its_parents_alone_comes_from_them_again() {
          ALTER TABLE a ADD CONSTRAINT n CHECK (b > 1) NO INHERIT; ALTER TABLE c ADD CONSTRAINT n CHECK (b > 2)",
         // Gone its own way, in part.
         "CREATE TABLE a (b int, c int); CREATE TABLE d () INHERITS (a); ALTER TABLE ONLY a DROP c; CREATE TABLE e () INHERITS (d); ALTER TABLE e NO INHERIT d",
+        "CREATE TABLE a (b int CHECK (b > 0), c int); CREATE TABLE d () INHERITS (a); ALTER TABLE ONLY a DROP b CASCADE",
+        "CREATE TABLE a (b int); CREATE TABLE c (d int) INHERITS (a); CREATE TABLE e () INHERITS (c);
+         ALTER TABLE a ADD f text DEFAULT 'x'; ALTER TABLE c ALTER b SET NOT NULL",
         "CREATE TABLE a (b int);
          CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT count(*)::int FROM a; END;
          CREATE TABLE c () INHERITS (a); ALTER TABLE a ALTER b SET DEFAULT f()",
