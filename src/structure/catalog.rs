@@ -123,7 +123,13 @@ pub async fn detailed(
     let shadows = shadows.map_err(failed("read the names that PostgreSQL has too"))?;
     let schema = Schema::new(schema.as_str(), &namespace.identifier, shadows.all());
     let mut objects = Objects::of(schema, shadows);
+    let absent = absent(&mut transaction, namespace.oid).await;
+    let absent = absent.map_err(failed("read what there is"))?;
     for (doing, sql) in queries(detail) {
+        let what = doing.strip_prefix("read the ").unwrap_or(doing);
+        if absent.contains(what) {
+            continue;
+        }
         let rows = read(&mut transaction, sql, namespace.oid).await;
         rows.map_err(failed(doing))?
             .into_iter()
@@ -145,6 +151,17 @@ pub async fn detailed(
 async fn read(conn: &mut PgConnection, sql: &'static str, schema: Oid) -> sqlx::Result<Vec<Row>> {
     let rows = query_as(sql).bind(vec![schema]).persistent(false);
     rows.fetch_all(conn).await
+}
+
+/// The names of queries that would find nothing.
+async fn absent(conn: &mut PgConnection, schema: Oid) -> sqlx::Result<BTreeSet<String>> {
+    let kinds: Vec<(String, bool)> = query_as(include_str!("present.sql"))
+        .bind(schema)
+        .persistent(false)
+        .fetch_all(conn)
+        .await?;
+    let absent = kinds.into_iter().filter(|(_, is_there)| !is_there);
+    Ok(absent.map(|(what, _)| what).collect())
 }
 
 /// What finds the objects.
