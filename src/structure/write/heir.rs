@@ -223,9 +223,11 @@ impl<'a> Writer<'a> {
     /// A name that nothing bears that is written here.
     fn free_name(&self) -> Result<Ident, WriteError> {
         let mut name = "inherited_columns".to_owned();
-        while self.snapshot.objects().any(|(key, _)| {
-            key.table.is_none() && key.name == name || key.kind == Kind::Index && key.name == name
-        }) {
+        while self
+            .snapshot
+            .objects()
+            .any(|(key, _)| (key.table.is_none() || key.kind == Kind::Index) && key.name == name)
+        {
             name.push('_');
         }
         ident(&name)
