@@ -233,3 +233,17 @@ async fn a_role_that_may_not_create_databases_is_told_so() {
         "{said}"
     );
 }
+
+#[tokio::test]
+async fn a_database_is_copied_though_a_session_was_forgotten_there() {
+    let server = server().await;
+    let name = |what: &str| Ident::new(format!("{what}_{}", std::process::id())).unwrap();
+    let (original, copy) = (name("copied_from"), name("copied_to"));
+    let url = server.create_database(&original).await.unwrap();
+    let forgotten = PgConnection::connect(&url).await.unwrap();
+    server.copy_database(&copy, &original).await.unwrap();
+    drop(forgotten);
+    for database in [copy, original] {
+        server.drop_database(&database).await.unwrap();
+    }
+}
