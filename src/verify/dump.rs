@@ -190,9 +190,11 @@ impl Subject {
     }
 }
 
-pub(super) fn detail(privileges: bool) -> Detail {
+/// What is written: of views that were never filled, too.
+fn detail(privileges: bool) -> Detail {
     Detail {
         privileges,
+        unpopulated: true,
         ..Detail::STRUCTURE
     }
 }
