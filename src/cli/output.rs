@@ -29,7 +29,7 @@ pub(crate) struct Output {
     /// For what goes to standard error.
     pub(crate) error_paint: Paint,
     /// Progress bars, above which messages are written.
-    pub(super) bars: MultiProgress,
+    pub(crate) bars: MultiProgress,
     /// Why a result could not be written.
     lost: Arc<Mutex<Option<io::Error>>>,
 }

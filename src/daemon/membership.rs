@@ -94,7 +94,9 @@ impl Membership {
                 pause
             }))
             .await?;
-            let left = self.term.checked_sub(asked.elapsed())?;
+            let Some(left) = self.term.checked_sub(asked.elapsed()) else {
+                return Some(());
+            };
             let now = Instant::now();
             if is_broken {
                 let Ok(Ok(anew)) = tokio::time::timeout(left, self.fleet.home()).await else {
