@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Options, ScratchError, database, guard::Guard, supply::Supply, url};
+use super::{Options, ScratchError, database, guard::Guard, guardian, supply::Supply, url};
 use crate::sql::Ident;
 
 /// A PostgreSQL server of our own. It ends, with all its data, when this value or this process ends.
@@ -73,6 +73,31 @@ impl Server {
     pub async fn drop_database(&self, name: &Ident) -> Result<(), ScratchError> {
         let dropped = database::drop_all(&self.url, std::slice::from_ref(name)).await;
         dropped.map_err(failed(name))
+    }
+
+    /// Those of these roles that are not there: whoever makes them may drop them, and else they are gone with the server.
+    pub(in crate::verify) async fn reserve_roles(
+        &self,
+        mut names: Vec<Ident>,
+    ) -> Result<Vec<Ident>, ScratchError> {
+        if names.is_empty() {
+            return Ok(names);
+        }
+        let there = database::roles(&self.url).await;
+        let there = there.map_err(ScratchError::Roles)?;
+        names.retain(|name| !there.contains(name.as_str()));
+        if self.kind == "url" {
+            for name in &names {
+                self.guard.tell(&guardian::role(name))?;
+            }
+        }
+        Ok(names)
+    }
+
+    /// Drops those of the roles that exist and that nothing depends on.
+    pub(in crate::verify) async fn drop_roles(&self, names: &[Ident]) -> Result<(), ScratchError> {
+        let dropped = database::drop_roles(&self.url, names).await;
+        dropped.map_err(ScratchError::Roles)
     }
 
     /// Before it exists, so that it is dropped even if we are killed right after.
