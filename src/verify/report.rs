@@ -258,7 +258,7 @@ impl Proof {
         let widens = self.widens.iter();
         drops
             .map(|column| format!("down drops data: {column}"))
-            .chain(widens.map(|what| format!("down fails once that is used: {what}")))
+            .chain(widens.map(|what| format!("down may fail once used: {what}")))
     }
 
     pub(super) fn found(&mut self, stage: Stage, outcome: Outcome) {

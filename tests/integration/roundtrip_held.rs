@@ -216,13 +216,13 @@ async fn a_way_back_that_fails_once_the_up_was_used_is_told_and_no_fault() {
         .flat_map(|proof| proof.notes().map(|note| format!("{}: {note}", proof.name)))
         .collect();
     insta::assert_snapshot!(notes.join("\n"), @r#"
-    no-team: down fails once that is used: users.team may be NULL
-    wider: down fails once that is used: users.code is text, no more character varying(10)
-    wider: down fails once that is used: users.id is bigint, no more integer
-    wider: down fails once that is used: users.price is numeric(10,2), no more numeric(8,2)
-    twice: down fails once that is used: constraint one_email on users is gone: UNIQUE (email)
-    twice: down fails once that is used: unique index one_code is gone
-    any-team: down fails once that is used: constraint users_team_fkey on users is gone: FOREIGN KEY (team) REFERENCES teams(id)
-    so-so: down fails once that is used: type mood has 'so-so'
+    no-team: down may fail once used: users.team may be NULL
+    wider: down may fail once used: users.code is text, no more character varying(10)
+    wider: down may fail once used: users.id is bigint, no more integer
+    wider: down may fail once used: users.price is numeric(10,2), no more numeric(8,2)
+    twice: down may fail once used: constraint one_email on users is gone: UNIQUE (email)
+    twice: down may fail once used: unique index one_code is gone
+    any-team: down may fail once used: constraint users_team_fkey on users is gone: FOREIGN KEY (team) REFERENCES teams(id)
+    so-so: down may fail once used: type mood has 'so-so'
     "#);
 }

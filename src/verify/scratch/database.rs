@@ -61,7 +61,9 @@ pub(super) async fn drop_roles(url: &str, names: &[Ident]) -> sqlx::Result<()> {
             Err(sqlx::Error::Database(error)) => {
                 tracing::warn!(role = name.as_str(), %error, "a role stays");
             }
-            dropped => drop(dropped?),
+            dropped => {
+                dropped?;
+            }
         }
     }
     connection.close().await
