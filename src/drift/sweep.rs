@@ -26,6 +26,9 @@ const MOST_SLICES: usize = 64;
 /// How long one query over a slice may take.
 const TIME: Duration = Duration::from_secs(300);
 
+/// With less of it nothing is begun.
+const LEAST_TIME: Duration = Duration::from_millis(1);
+
 /// How fast schemas are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
@@ -42,24 +45,39 @@ pub struct Course<'a> {
     pub pace: Pace,
     /// Once it is cancelled, nothing more is begun.
     pub stop: &'a CancellationToken,
+    /// When it has to be done; none where it may take its time.
+    pub deadline: Option<Instant>,
     /// Is told how many more were looked at.
     pub seen: &'a dyn Fn(usize),
 }
 
 impl<'a> Course<'a> {
-    /// Nobody is told how far it has come.
+    /// It may take its time, and nobody is told how far it has come.
     pub fn new(pace: Pace, stop: &'a CancellationToken) -> Self {
         Self {
             pace,
             stop,
+            deadline: None,
             seen: &|_| (),
         }
+    }
+
+    /// How long each of the two queries over a slice may take that is begun now; none where nothing is begun any more.
+    fn time(&self) -> Option<Duration> {
+        if self.stop.is_cancelled() {
+            return None;
+        }
+        let Some(deadline) = self.deadline else {
+            return Some(TIME);
+        };
+        let half = deadline.saturating_duration_since(Instant::now()) / 2;
+        (half >= LEAST_TIME).then_some(half.min(TIME))
     }
 }
 
 /// Looks at schemas, given with the OIDs that they were pinned with. What is not in the answer was
-/// not looked at.
-pub(super) async fn sweep(
+/// not looked at, as it was stopped or its time was over.
+pub async fn sweep(
     fleet: &Fleet,
     targets: impl IntoIterator<Item = (Target, u32)>,
     course: Course<'_>,
@@ -84,19 +102,19 @@ async fn of_shard(
     targets: Vec<(Target, u32)>,
     course: Course<'_>,
 ) -> Vec<(Target, Looked)> {
-    let Course { pace, stop, seen } = course;
+    let Course { pace, stop, .. } = course;
     let (slices, at_once) = match pace {
         Pace::Full => (slices(targets.len()), shard.concurrency),
         Pace::PerSecond(many) => (targets.len().div_ceil(many.max(1)), 1),
     };
     let slices: Vec<_> = cut(targets, slices);
     let looked = stream::iter(slices).map(|slice| async move {
-        if stop.is_cancelled() {
+        let Some(time) = course.time() else {
             return Vec::new();
-        }
+        };
         let begun = Instant::now();
-        let looked = of_slice(fleet, shard, slice).await;
-        seen(looked.len());
+        let looked = of_slice(fleet, shard, slice, time).await;
+        (course.seen)(looked.len());
         if let Pace::PerSecond(many) = pace {
             let due = Duration::from_secs_f64(looked.len() as f64 / many.max(1) as f64);
             let rest = tokio::time::sleep_until(begun + due);
@@ -111,6 +129,7 @@ async fn of_slice(
     fleet: &Fleet,
     shard: &Shard,
     slice: Vec<(Target, u32)>,
+    time: Duration,
 ) -> Vec<(Target, Looked)> {
     let oids: Vec<_> = slice.iter().map(|(_, oid)| *oid).collect();
     let looked = async {
@@ -120,7 +139,7 @@ async fn of_slice(
             .map_err(|error| error.to_string())?;
         let limits = Limits {
             locks: fleet.limits.locks,
-            time: TIME,
+            time,
         };
         let looked = fingerprints(session.connection(), &oids, limits).await;
         session.close().await;

@@ -1,5 +1,7 @@
 //! Why there is no rehearsal at all. What goes wrong with one copy stands in the report.
 
+use std::error::Error as _;
+
 use crate::{
     fleet::FleetError,
     postgres::{ServerError, SessionError},
@@ -58,6 +60,26 @@ pub enum RehearseError {
 }
 
 impl RehearseError {
+    /// Whether it tells of one database only, so that the others can be rehearsed.
+    pub(super) fn is_of_one_shard(&self) -> bool {
+        match self {
+            Self::Fleet(error) => error.is_of_one_shard(),
+            Self::Session(_) | Self::Server { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The message with its causes, on one line.
+    pub(super) fn told(&self) -> String {
+        let mut told = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            told = format!("{told}: {error}");
+            cause = error.source();
+        }
+        told
+    }
+
     /// For `map_err`: an error of the driver with what we were doing.
     pub(super) fn server(doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> Self {
         let doing = doing.into();

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Ended, Estimate, Rehearsed, ShardEstimate,
-    sample::{Candidate, Likeness},
+    candidate::{Candidate, Likeness},
 };
 use crate::{fleet::Fleet, migration::Scope, tenant::ShardName};
 

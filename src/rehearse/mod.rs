@@ -4,6 +4,7 @@
 
 mod budget;
 mod build;
+mod candidate;
 mod conduct;
 mod conductor;
 mod copy;
@@ -16,6 +17,7 @@ mod look;
 mod place;
 mod report;
 mod sample;
+mod scene;
 mod size;
 mod source;
 mod step;
@@ -29,6 +31,7 @@ pub use leftover::{Leftover, leftovers};
 pub use lock::{Blocks, Mode};
 pub use place::Ground;
 pub use report::{
-    Built, Changed, Copied, Ended, Estimate, Lock, Partial, Rehearsal, Rehearsed, Rewritten,
-    Scanned, ShardEstimate, Traced, Transaction, Warning, WarningKind,
+    Built, Changed, Cluster, Copied, Ended, Estimate, Lock, Partial, Rehearsal, Rehearsed,
+    Rewritten, Scanned, ShardEstimate, StandsFor, Traced, Transaction, Unwell, Warning,
+    WarningKind,
 };

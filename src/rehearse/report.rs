@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use super::lock::{Blocks, Mode};
 use crate::{
     apply::{Failure, Place},
-    migration::Scope,
+    migration::{Checksum, Scope},
     plan::Refusal,
     tenant::ShardName,
 };
@@ -21,6 +21,10 @@ pub struct Rehearsal {
     pub tenants: usize,
     /// Shards that could not be asked.
     pub away: Vec<ShardName>,
+    /// Shards on which nothing could be rehearsed, those that could not be asked among them.
+    pub unwell: Vec<Unwell>,
+    /// The structures of the tenants, those that most have first.
+    pub clusters: Vec<Cluster>,
     /// One a copy, in the order in which they were made.
     pub copies: Vec<Rehearsed>,
     /// What it will take for all of them; none where the copies say nothing about it.
@@ -34,6 +38,38 @@ pub struct Rehearsal {
     pub refusals: Vec<(Refusal, usize)>,
 }
 
+/// A shard on which nothing could be rehearsed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unwell {
+    /// Which one.
+    pub shard: ShardName,
+    /// Why, and what to do.
+    pub message: String,
+}
+
+/// Tenants whose schemas look the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cluster {
+    /// What it is called in this report: the largest is 1.
+    #[serde(rename = "cluster")]
+    pub number: usize,
+    /// The hash of what they look like; none for all those that could not be looked at.
+    pub fingerprint: Option<Checksum>,
+    /// How many something is pending for.
+    pub tenants: usize,
+    /// How many of them were chosen for a copy.
+    pub copies: usize,
+}
+
+/// Whom a copy stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct StandsFor {
+    /// The number of their cluster.
+    pub cluster: usize,
+    /// How many of it they are, itself among them.
+    pub tenants: usize,
+}
+
 /// One copy, and what running the plan on it took.
 #[derive(Debug, Clone, Serialize)]
 pub struct Rehearsed {
@@ -45,6 +81,8 @@ pub struct Rehearsed {
     pub schema: String,
     /// How large it is, with indexes.
     pub bytes: u64,
+    /// Whom it stands for; none for a shared schema.
+    pub stands_for: Option<StandsFor>,
     /// What was copied; none where that failed.
     pub copied: Option<Copied>,
     /// What was committed together, in order.
@@ -282,10 +320,10 @@ pub enum WarningKind {
 }
 
 impl Rehearsal {
-    /// Whether every copy ran the plan to its end, and every shard was asked.
+    /// Whether every copy ran the plan to its end, on every shard.
     pub fn has_passed(&self) -> bool {
         let mut copies = self.copies.iter();
-        self.away.is_empty() && copies.all(|copy| copy.ended == Ended::Passed)
+        self.unwell.is_empty() && copies.all(|copy| copy.ended == Ended::Passed)
     }
 }
 

@@ -98,9 +98,8 @@ impl Drift {
         progress.begun(Scope::Tenant, all.sum());
         let seen = |more| (0..more).for_each(|_| progress.one_more(Scope::Tenant, false));
         let course = Course {
-            pace: Pace::Full,
-            stop,
             seen: &seen,
+            ..Course::new(Pace::Full, stop)
         };
         let report = compare(fleet, groups, course).await;
         progress.finished();

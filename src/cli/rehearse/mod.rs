@@ -49,9 +49,13 @@ pub(super) struct Rehearse {
     /// Make the copies in the fleet's own databases, in schemas that go again; nothing is committed in them
     #[arg(long, conflicts_with_all = ["server", "prepare"])]
     in_place: bool,
-    /// So many tenants of those that share a plan and a shard, at most: the largest of so many equal parts by size
+    /// So many tenants of those that share a plan and a shard, at most: one of each structure, then by size the largest of
+    /// so many equal parts
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     samples: u16,
+    /// Look at the structures of tenants for so long, at most; 0s for not at all
+    #[arg(long, value_name = "DURATION", default_value = "2min", value_parser = duration)]
+    look: Duration,
     /// So many rows of a table are copied, at most
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     rows: u64,
@@ -105,6 +109,7 @@ impl Rehearse {
                 without: self.without.clone(),
             },
             parts: self.samples.into(),
+            look: self.look,
             thresholds: Thresholds {
                 long: self.long,
                 large: self.large,
@@ -155,6 +160,10 @@ impl Rehearse {
             if let Some(doubt) = doubt {
                 output.note(doubt);
             }
+        }
+        for unwell in &rehearsal.unwell {
+            let (shard, why) = (&unwell.shard, &unwell.message);
+            output.error(&format!("nothing was rehearsed on shard {shard}: {why}"));
         }
         for note in &rehearsal.notes {
             output.note(note);
