@@ -6,7 +6,7 @@ use sqlx::Connection;
 use tenantry::{
     config::Settings,
     daemon,
-    drift::{Course, Groups, Pace, compare, find},
+    drift::{Course, Earlier, Groups, Pace, compare, find},
     fleet::Fleet,
     rollout::Survey,
 };
@@ -284,7 +284,7 @@ async fn looking_costs_the_same_number_of_queries_for_ten_tenants_and_for_three_
         database.queries().await;
         let survey = Survey::take(&fleet).await.unwrap();
         let mut groups = Groups::of(&fleet, &survey, |_| true, true).await.unwrap();
-        find(&fleet, &mut groups, false).await.unwrap();
+        find(&fleet, &mut groups, Earlier::Last).await.unwrap();
         let report = compare(
             &fleet,
             groups,
