@@ -21,6 +21,7 @@ mod daemon;
 mod docs;
 mod doctor;
 mod drift;
+mod drift_daemon;
 mod dump;
 mod economy;
 mod events;
