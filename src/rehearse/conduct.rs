@@ -143,6 +143,11 @@ fn together(
 
 /// What follows from the copies for the fleet.
 fn finish(fleet: &Fleet, request: &Request<'_>, candidates: &[Candidate], report: &mut Rehearsal) {
+    for cluster in &mut report.clusters {
+        let made = report.copies.iter().filter(|copy| copy.copied.is_some());
+        let of = made.filter_map(|copy| copy.stands_for);
+        cluster.copies = of.filter(|of| of.cluster == cluster.number).count();
+    }
     if request.allowed.data {
         report.estimate = estimate(fleet, candidates, &report.copies);
         let mut copied = report.copies.iter().filter_map(|copy| copy.copied.as_ref());

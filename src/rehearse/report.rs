@@ -57,7 +57,7 @@ pub struct Cluster {
     pub fingerprint: Option<Checksum>,
     /// How many something is pending for.
     pub tenants: usize,
-    /// How many of them were chosen for a copy.
+    /// How many of them were copied.
     pub copies: usize,
 }
 

@@ -20,12 +20,18 @@ struct Daemon {
 impl Daemon {
     /// On the fleet of a shop, looking for drift once an hour.
     fn start(shop: &Shop) -> Self {
+        Self::at_pace(shop, "100")
+    }
+
+    /// The same, at so many tenants a second.
+    fn at_pace(shop: &Shop, tenants: &str) -> Self {
         let mut process = support::tenantry()
             .arg("serve")
             .current_dir(shop.path())
             .env("TENANTRY__HOME__URL", &shop.database.url)
             .env("TENANTRY__DAEMON__LISTEN", "127.0.0.1:0")
             .env("TENANTRY__DRIFT__INTERVAL", "1h")
+            .env("TENANTRY__DRIFT__TENANTS_PER_SECOND", tenants)
             .env("TENANTRY__LOG__LEVEL", "info,tenantry::daemon=debug")
             .stderr(Stdio::piped())
             .spawn()
@@ -135,6 +141,34 @@ async fn what_a_daemon_that_died_had_claimed_another_one_does_when_the_time_is_o
     daemon.says(LOOKED).await;
     until("that is noted", async || sweeps(&shop).await == (8, true)).await;
     assert_eq!(daemon.said("drifted: ").len(), 1);
+}
+
+#[tokio::test]
+async fn whoever_has_lost_its_claim_notes_nothing() {
+    let shop = changed().await;
+    shop.fleet().home().await.unwrap().close().await;
+    // Three tenants and a shared schema last four seconds.
+    let daemon = Daemon::at_pace(&shop, "1");
+    let mut connection = shop.database.connect().await;
+    until("it is at it, and loses it", async || {
+        let taken = sqlx::query(
+            "update tenantry.sweeps set token = 2, holder = 'another', held_until = clock_timestamp() + interval '1 h'
+              where token = 1 and holder is not null",
+        );
+        taken.execute(&mut connection).await.unwrap().rows_affected() == 1
+    })
+    .await;
+    daemon
+        .says("cannot note what drifted: another daemon has taken it over")
+        .await;
+    daemon.says(NOT_ITS_TURN).await;
+    let noted: i64 = sqlx::query_scalar("select count(*) from tenantry.drifted")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(noted, 0, "{:#?}", daemon.said(""));
+    assert_eq!(daemon.said("drifted: users").len(), 0);
+    assert_eq!(sweeps(&shop).await, (2, false));
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
