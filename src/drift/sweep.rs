@@ -114,6 +114,11 @@ async fn of_shard(
         };
         let begun = Instant::now();
         let looked = of_slice(fleet, shard, slice, time).await;
+        // What a deadline has cut off was not looked at.
+        let looked = match looked {
+            Err(Late(_)) if course.deadline.is_some() => Vec::new(),
+            Err(Late(looked)) | Ok(looked) => looked,
+        };
         (course.seen)(looked.len());
         if let Pace::PerSecond(many) = pace {
             let due = Duration::from_secs_f64(looked.len() as f64 / many.max(1) as f64);
@@ -125,13 +130,17 @@ async fn of_shard(
     looked.buffer_unordered(at_once.max(1)).concat().await
 }
 
+/// A slice that took longer than it might.
+struct Late(Vec<(Target, Looked)>);
+
 async fn of_slice(
     fleet: &Fleet,
     shard: &Shard,
     slice: Vec<(Target, u32)>,
     time: Duration,
-) -> Vec<(Target, Looked)> {
+) -> Result<Vec<(Target, Looked)>, Late> {
     let oids: Vec<_> = slice.iter().map(|(_, oid)| *oid).collect();
+    let mut is_late = false;
     let looked = async {
         let mut session = fleet
             .shard(shard)
@@ -143,14 +152,17 @@ async fn of_slice(
         };
         let looked = fingerprints(session.connection(), &oids, limits).await;
         session.close().await;
-        looked.map_err(|error| said(&error))
+        looked.map_err(|error| {
+            is_late = error.is_of_time();
+            said(&error)
+        })
     };
     let cut = fleet.shards.cut();
     let looked = match cut.run_until_cancelled(looked).await {
         Some(looked) => looked,
         None => Err("stopped at once, as was asked for".to_owned()),
     };
-    slice
+    let looked = slice
         .into_iter()
         .map(|(target, oid)| {
             let of_target = match &looked {
@@ -162,7 +174,11 @@ async fn of_slice(
                 of_target.unwrap_or_else(|| Err("it was not found".to_owned())),
             )
         })
-        .collect()
+        .collect();
+    match is_late {
+        true => Err(Late(looked)),
+        false => Ok(looked),
+    }
 }
 
 /// An error with its causes, on one line.

@@ -7,10 +7,13 @@ use std::{
 
 use serde_json::Value;
 use tenantry::{
+    drift::{Course, Pace, sweep},
     migration::Scope,
     plan::Goal,
     rehearse::{Allowed, Ground, Request, Thresholds},
+    rollout::Survey,
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
@@ -540,6 +543,35 @@ async fn who_cannot_be_looked_at_in_time_is_told_and_chosen_by_size() {
     let told = "the structure of 2 tenants is not known, so that nobody was chosen by it: looking may take 0 s at most \
                 (`--look` gives it more time)";
     assert_eq!(report["notes"][0], told);
+}
+
+#[tokio::test]
+async fn who_is_cut_off_by_the_deadline_was_not_looked_at() {
+    let shop = Shop::with(&["a", "b"]).await;
+    let fleet = shop.fleet();
+    let survey = Survey::take(&fleet).await.unwrap();
+    let oids: Vec<_> = survey
+        .tenants
+        .iter()
+        .map(|standing| {
+            let head = &standing.pinned.as_ref().unwrap().head;
+            (standing.target.clone(), head.schema_oid)
+        })
+        .collect();
+    // As a server that is slow.
+    shop.sql(
+        "create or replace function tenantry.fingerprints(p_query text, p_schemas oid[], p_locks bigint)
+         returns table (namespace oid, kind text, objects bigint, hash text, reason text)
+         language sql as 'select null::oid, null, null::bigint, null, null from pg_sleep(60)'",
+    )
+    .await;
+    let stop = CancellationToken::new();
+    let course = Course {
+        deadline: Some(Instant::now() + Duration::from_secs(2)),
+        ..Course::new(Pace::Full, &stop)
+    };
+    let looked = sweep(&fleet, oids, course).await;
+    assert!(looked.is_empty(), "{looked:?}");
 }
 
 #[tokio::test]
