@@ -90,9 +90,13 @@ impl Groups {
         };
         let of_tenants = all.form(fleet, Scope::Tenant, tenants, &ground).await?;
         let before = all.not_looked.len();
-        let of_shared = all
-            .form(fleet, Scope::Shared, &survey.shared, &ground)
-            .await?;
+        // Where no migration is for it, nobody misses it.
+        let is_missed = |standing: &&Standing| {
+            let is_there = standing.pinned.is_some() || standing.away.is_some();
+            is_there || !fleet.shared.is_empty()
+        };
+        let standings = survey.shared.iter().filter(is_missed);
+        let of_shared = all.form(fleet, Scope::Shared, standings, &ground).await?;
         if !shared {
             all.not_looked.truncate(before);
         }
