@@ -486,3 +486,36 @@ async fn the_daemon_looks_no_faster_than_it_may() {
         "three at two a second"
     );
 }
+
+#[tokio::test]
+async fn a_shared_schema_that_no_migration_is_for_need_not_be_there() {
+    let shop = Shop::with(&["acme", "blue"]).await;
+    for direction in ["up", "down"] {
+        let path = format!("migrations/1-plans.{direction}.sql");
+        std::fs::remove_file(shop.path().join(path)).unwrap();
+    }
+    // As before the first `up`, for tenants that were imported.
+    shop.sql("drop schema shared cascade; delete from tenantry.heads where schema_name = 'shared'")
+        .await;
+    let well = drift(&shop, &[]).await;
+    assert_eq!(well.code, 0, "{}", well.screen());
+    assert!(!well.screen().contains("shared"), "{}", well.screen());
+}
+
+#[tokio::test]
+async fn nothing_that_is_told_of_a_schema_commands_the_terminal() {
+    let shop = with_orders(&["acme"]).await;
+    shop.sql("comment on table acme.orders is E'a\\x1b[2Jb\\x07c\\rd\\u009be\\x1b[8mf'")
+        .await;
+    for color in ["never", "always"] {
+        let found = drift(&shop, &["--color", color]).await;
+        assert_eq!(found.code, 6, "{}", found.screen());
+        assert!(found.stdout.contains("\\u{1b}[2J"), "{}", found.screen());
+        for raw in ["\u{1b}[2J", "\u{7}", "\r", "\u{9b}", "\u{1b}[8m"] {
+            assert!(!found.screen().contains(raw), "{raw:?}: {}", found.screen());
+        }
+        // Its own colours are whole.
+        let is_painted = found.stdout.contains("\u{1b}[1m");
+        assert_eq!(is_painted, color == "always", "{:?}", found.stdout);
+    }
+}
