@@ -13,6 +13,7 @@ use super::{
     RehearseError,
     conduct::{Pending, Request},
     size::{named, sizes},
+    words::counted,
 };
 use crate::{
     drift::{Course, Pace, sweep},
@@ -149,7 +150,7 @@ impl Found {
             ..Course::new(Pace::Full, request.stop)
         };
         let mut looked = sweep(fleet, oids, course).await;
-        let mut not: BTreeMap<String, usize> = BTreeMap::new();
+        let mut not: BTreeMap<String, u64> = BTreeMap::new();
         for candidate in &mut self.candidates {
             let late = || Err(late(request.look));
             match looked.remove(&candidate.target).unwrap_or_else(late) {
@@ -158,10 +159,7 @@ impl Found {
             }
         }
         self.notes.extend(not.into_iter().map(|(why, tenants)| {
-            let tenants = match tenants {
-                1 => "1 tenant".to_owned(),
-                many => format!("{many} tenants"),
-            };
+            let tenants = counted(tenants, "tenant");
             format!(
                 "the structure of {tenants} is not known, so that nobody was chosen by it: {why}"
             )

@@ -38,6 +38,8 @@ pub struct Request<'a> {
     pub parts: usize,
     /// For how long the structures of tenants are looked at, at most; zero for not at all.
     pub look: Duration,
+    /// Whether what a server says of errors is told whole, though it may quote rows.
+    pub shows_values: bool,
     /// What is worth a warning.
     pub thresholds: Thresholds,
     /// Is told of each copy as soon as it was rehearsed.
@@ -155,6 +157,7 @@ fn finish(fleet: &Fleet, request: &Request<'_>, candidates: &[Candidate], report
             let note = "of some tables only a part was copied: what the other rows do not take was not seen";
             report.notes.push(note.to_owned());
         }
+        report.notes.extend(unknown(report));
     } else {
         let note = "no rows were copied: times mean little, and what fails on rows was not seen";
         report.notes.push(note.to_owned());
@@ -164,6 +167,19 @@ fn finish(fleet: &Fleet, request: &Request<'_>, candidates: &[Candidate], report
         &request.thresholds,
         &fleet.limits.also_writes,
     );
+}
+
+/// Why it is not known what the plan takes.
+fn unknown(report: &Rehearsal) -> Option<String> {
+    let mut statements = report.copies.iter().flat_map(Rehearsed::statements);
+    let traced = statements
+        .find(|traced| traced.estimated.is_none())
+        .filter(|_| report.estimate.is_none())?;
+    let tables = traced.too_few_rows_of.join(", ");
+    let (path, position) = (traced.place.path.display(), traced.place.position);
+    Some(format!(
+        "what the plan takes is not known: too few rows were copied of {tables} ({path}:{position})"
+    ))
 }
 
 fn is_shared_there(survey: &Survey, shard: &ShardName) -> bool {

@@ -10,6 +10,7 @@ use super::{
     place::{Spot, Stage},
     sample::Sampled,
     trace::{Rules, trace},
+    words::counted,
 };
 use crate::{
     fleet::Fleet,
@@ -73,17 +74,13 @@ impl Conductor<'_> {
         let (mut clusters, mut tenants) = (0, 0);
         for cluster in without {
             clusters += 1;
-            tenants += cluster.tenants;
+            tenants += cluster.tenants as u64;
         }
         if clusters > 0 {
-            let of = |count: usize, one: &str| {
-                let ending = if count == 1 { "" } else { "s" };
-                format!("{count} {one}{ending}")
-            };
             let note = format!(
                 "no copy stands for the structure of {} ({}); more `--samples` do",
-                of(tenants, "tenant"),
-                of(clusters, "cluster")
+                counted(tenants, "tenant"),
+                counted(clusters, "cluster")
             );
             self.report.notes.push(note);
         }
@@ -215,7 +212,7 @@ impl Conductor<'_> {
             transactions: Vec::new(),
             ended: Ended::Passed,
             elapsed: Duration::ZERO,
-            estimated: Duration::ZERO,
+            estimated: None,
         };
         match self.attempt(stage, shard, subject).await {
             Ok((copied, transactions, ended)) => {
@@ -223,9 +220,11 @@ impl Conductor<'_> {
                 rehearsed.transactions = transactions;
                 rehearsed.copied = Some(copied);
                 rehearsed.ended = ended;
-                let longer = rehearsed.statements();
-                let longer = longer.map(|t| t.estimated.saturating_sub(t.elapsed));
-                rehearsed.estimated = rehearsed.elapsed + longer.sum::<Duration>();
+                let longer = rehearsed
+                    .statements()
+                    .map(|t| Some(t.estimated?.saturating_sub(t.elapsed)));
+                let longer: Option<Duration> = longer.sum();
+                rehearsed.estimated = longer.map(|longer| rehearsed.elapsed + longer);
             }
             Err(RehearseError::Stopped) => return Err(RehearseError::Stopped),
             Err(error) => rehearsed.ended = Ended::NotRehearsed { why: error.told() },
@@ -276,6 +275,7 @@ impl Conductor<'_> {
             limits: &self.fleet.limits,
             in_place: stage.in_place,
             copied: &copied,
+            shows_values: self.request.shows_values,
         };
         let mut session = stage.session().await?;
         let (transactions, ended) = trace(&mut session, subject.plan, &head, &rules).await?;

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 
+use super::veil::veiled;
 use crate::{
     fleet::FleetError,
     postgres::{ServerError, SessionError},
@@ -54,9 +55,24 @@ pub enum RehearseError {
         "no schema that would be copied has a table {0}; `--without` takes the name alone, as it is in the catalog"
     )]
     NoTable(String),
+    /// Tables of which the role that copies does not see all rows.
+    #[error(
+        "policies (row-level security) hide rows of {tables} from the role that copies: leave {it} empty ({options}), or \
+         connect as a role with BYPASSRLS",
+        tables = .0.join(", "),
+        it = if .0.len() == 1 { "it" } else { "them" },
+        options = without(.0)
+    )]
+    Hidden(Vec<String>),
     /// Somebody asked to stop.
     #[error("stopped, as was asked for")]
     Stopped,
+}
+
+/// The options that leave tables empty, as they are typed.
+fn without(tables: &[String]) -> String {
+    let options = tables.iter().map(|table| format!("--without {table}"));
+    format!("`{}`", options.collect::<Vec<_>>().join(" "))
 }
 
 impl RehearseError {
@@ -85,7 +101,7 @@ impl RehearseError {
         let doing = doing.into();
         move |error| Self::Server {
             doing,
-            error: ServerError::of(&error),
+            error: veiled(ServerError::of(&error)),
         }
     }
 }

@@ -17,12 +17,15 @@ mod look;
 mod place;
 mod report;
 mod sample;
+mod scale;
 mod scene;
 mod size;
 mod source;
 mod step;
 mod trace;
+mod veil;
 mod warn;
+mod words;
 
 pub use budget::Allowed;
 pub use conduct::{Request, Thresholds, rehearse};
@@ -35,3 +38,4 @@ pub use report::{
     Rewritten, Scanned, ShardEstimate, StandsFor, Traced, Transaction, Unwell, Warning,
     WarningKind,
 };
+pub use words::counted;

@@ -92,9 +92,9 @@ pub struct Rehearsed {
     /// How long the plan took on the copy.
     #[serde(rename = "elapsed_us", serialize_with = "microseconds")]
     pub elapsed: Duration,
-    /// How long it would take with all rows.
-    #[serde(rename = "estimated_us", serialize_with = "microseconds")]
-    pub estimated: Duration,
+    /// How long it would take with all rows; none where that cannot be told.
+    #[serde(rename = "estimated_us", serialize_with = "known")]
+    pub estimated: Option<Duration>,
 }
 
 /// What was copied of a schema.
@@ -141,6 +141,8 @@ pub enum Ended {
         failure: Box<Failure>,
         /// Why that may be the copy's fault.
         doubt: Option<String>,
+        /// Whether the server said more, which may quote rows.
+        withheld: bool,
     },
     /// A statement was not run on, since that would have touched what is in use.
     Kept {
@@ -176,9 +178,11 @@ pub struct Traced {
     /// How long it ran on the copy.
     #[serde(rename = "elapsed_us", serialize_with = "microseconds")]
     pub elapsed: Duration,
-    /// How long it would run with all rows.
-    #[serde(rename = "estimated_us", serialize_with = "microseconds")]
-    pub estimated: Duration,
+    /// How long it would run with all rows; none where that cannot be told.
+    #[serde(rename = "estimated_us", serialize_with = "known")]
+    pub estimated: Option<Duration>,
+    /// Of which tables too few rows were copied to tell it.
+    pub too_few_rows_of: Vec<String>,
     /// Whether its time grows with the rows.
     pub grows: bool,
     /// What it has locked that was not, or not so strongly, locked before in its transaction. What the transaction itself
@@ -211,9 +215,12 @@ pub struct Lock {
     pub mode: Mode,
     /// What nobody else can do meanwhile.
     pub blocks: Blocks,
-    /// From the statement to the end of its transaction, with all rows.
-    #[serde(rename = "held_us", serialize_with = "microseconds")]
-    pub held: Duration,
+    /// From the statement to the end of its transaction, with all rows; none where that cannot be told.
+    #[serde(rename = "held_us", serialize_with = "known")]
+    pub held: Option<Duration>,
+    /// So long in any case.
+    #[serde(skip)]
+    pub held_at_least: Duration,
 }
 
 /// A table that was written anew.
@@ -336,6 +343,13 @@ impl Rehearsed {
 
 fn microseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn known<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => microseconds(duration, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 fn reasons<S: Serializer>(refusals: &[(Refusal, usize)], serializer: S) -> Result<S::Ok, S::Error> {

@@ -43,6 +43,7 @@ mod real_sets;
 mod record;
 mod refusals;
 mod rehearse;
+mod rehearse_told;
 mod retire;
 mod roundtrip;
 mod roundtrip_paths;

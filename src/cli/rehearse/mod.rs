@@ -68,6 +68,9 @@ pub(super) struct Rehearse {
     /// Copy no rows of this table; once for each
     #[arg(long, value_name = "TABLE")]
     without: Vec<String>,
+    /// Tell what the server says of errors whole, though it may quote rows
+    #[arg(long)]
+    show_values: bool,
     /// Warn of locks that applications wait for when they are held so long
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
     long: Duration,
@@ -110,6 +113,7 @@ impl Rehearse {
             },
             parts: self.samples.into(),
             look: self.look,
+            shows_values: self.show_values,
             thresholds: Thresholds {
                 long: self.long,
                 large: self.large,
@@ -147,7 +151,12 @@ impl Rehearse {
         }
         let mut told: Vec<String> = Vec::new();
         for copy in &rehearsal.copies {
-            let Ended::Failed { failure, doubt } = &copy.ended else {
+            let Ended::Failed {
+                failure,
+                doubt,
+                withheld,
+            } = &copy.ended
+            else {
                 continue;
             };
             // Of those that failed alike, one is enough.
@@ -157,6 +166,9 @@ impl Rehearse {
             told.push(failure.kind());
             let excerpt = report::excerpt(failure, Some(&copy.schema), output.error_paint);
             output.aside(&format!("\n{excerpt}\n"));
+            if *withheld {
+                output.note("the server said more, which may quote rows: `--show-values` tells it");
+            }
             if let Some(doubt) = doubt {
                 output.note(doubt);
             }

@@ -6,7 +6,7 @@ use crate::{
     apply::Place,
     cli::{human, paint::Paint},
     migration::Scope,
-    rehearse::{Ended, Estimate, Mode, Rehearsal, Rehearsed, Traced, Warning},
+    rehearse::{Ended, Estimate, Mode, Rehearsal, Rehearsed, Traced, Warning, counted},
 };
 
 /// One copy, on one line.
@@ -111,7 +111,7 @@ impl<'a> Statement<'a> {
                 });
                 let statement = &mut statements[index];
                 statement.times.push(traced.elapsed);
-                if traced.estimated > statement.worst.1.estimated {
+                if longest(traced) > longest(statement.worst.1) {
                     statement.worst = (copy, traced);
                 }
             }
@@ -140,12 +140,26 @@ impl<'a> Statement<'a> {
         if let Some(most) = times.last().filter(|_| times.len() > 1) {
             text += &format!(", {} at most", took(*most));
         }
-        if traced.estimated > traced.elapsed {
-            let all = took(traced.estimated);
-            text += &format!("; about {all} with all rows of {}", copy.schema);
+        let schema = &copy.schema;
+        match traced.estimated {
+            Some(all) if all > traced.elapsed => {
+                text += &format!("; about {} with all rows of {schema}", took(all));
+            }
+            Some(_) => {}
+            None => {
+                let tables = traced.too_few_rows_of.join(", ");
+                text += &format!(
+                    "; how long with all rows of {schema} is not known, as too few of {tables} were copied"
+                );
+            }
         }
         text
     }
+}
+
+/// What nobody knows may be longest.
+fn longest(traced: &Traced) -> Duration {
+    traced.estimated.unwrap_or(Duration::MAX)
 }
 
 /// What it did, a line each.
@@ -246,7 +260,7 @@ fn at(place: &Place) -> String {
 }
 
 fn rows(rows: u64) -> String {
-    human::count(usize::try_from(rows).unwrap_or(usize::MAX), "row", "rows")
+    counted(rows, "row")
 }
 
 /// Below a millisecond a statement is not worth its digits.
