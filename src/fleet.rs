@@ -1,6 +1,6 @@
 //! The databases, the sets and the limits: everything that work on tenants is made from.
 
-use std::{collections::BTreeSet, str::FromStr, time::Duration};
+use std::{collections::BTreeSet, path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
@@ -9,6 +9,7 @@ use crate::{
     apply::Limits,
     config::{MaxFailures, Settings, SettingsError},
     migration::{MigrationSet, Problems, Scope, Version, read},
+    plan::Blueprint,
     postgres::{Session, SessionError, Shard, Shards},
     sql::Ident,
     store::{Part, StoreError, install, tenants::Tenant},
@@ -24,6 +25,8 @@ pub struct Fleet {
     pub shared: MigrationSet,
     /// The tenants' set.
     pub tenant: MigrationSet,
+    /// The file from which new tenants are built; none where the migrations build them.
+    pub structure: Option<Arc<Blueprint>>,
     /// The schema that all tenants share, on every shard.
     pub shared_schema: Ident,
     /// What is the same for every target.
@@ -125,6 +128,7 @@ impl Fleet {
         Ok(Self {
             shared: read(Scope::Shared, &directories.shared)?,
             tenant: read(Scope::Tenant, &directories.tenant)?,
+            structure: directories.structure.as_deref().map(structure),
             ..Self::bare(shards, settings)
         })
     }
@@ -147,11 +151,22 @@ impl Fleet {
         Ok(Self::bare(shards(settings)?, settings))
     }
 
+    /// The same, where new tenants are built from this text, which `tenantry dump` wrote to the file `name`.
+    #[must_use]
+    pub fn with_structure(self, name: &str, text: &str) -> Self {
+        let structure = Blueprint::new(name, Ok(text.to_owned()));
+        Self {
+            structure: Some(Arc::new(structure)),
+            ..self
+        }
+    }
+
     fn bare(shards: Shards, settings: &Settings) -> Self {
         let apply = &settings.apply;
         Self {
             shared: MigrationSet::empty(Scope::Shared),
             tenant: MigrationSet::empty(Scope::Tenant),
+            structure: None,
             shared_schema: settings.migrations.shared_schema.clone(),
             limits: Limits {
                 lock_timeout: apply.lock_timeout,
@@ -223,6 +238,12 @@ impl Fleet {
         }
         Ok(())
     }
+}
+
+/// A file that cannot be read keeps nobody from anything: whoever needs it is told.
+fn structure(path: &Path) -> Arc<Blueprint> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
+    Arc::new(Blueprint::new(path, text))
 }
 
 /// Half of the room that a server with default settings has in its lock table.

@@ -47,7 +47,9 @@ impl Fleet {
             return Err(InvalidTenantName::Reserved(name.to_string()).into());
         }
         let shard = provision::place(self, &name, None).await?.shard;
-        Ok(provision::add(self, &name, &shard.name, &Labels::new()).await?)
+        Ok(provision::add(self, &name, &shard.name, &Labels::new())
+            .await?
+            .tenant)
     }
 }
 

@@ -34,6 +34,7 @@ const BUILD_SQL: &[&str] = &[
     "src/rehearse/place.rs",
     "src/rehearse/trace.rs",
     "src/verify/arrange.rs",
+    "src/verify/builds.rs",
     "src/verify/rows.rs",
     "src/verify/scratch/database.rs",
     "src/verify/seed/mod.rs",

@@ -103,8 +103,7 @@ impl<'a> Carrier<'a> {
         // A transaction a migration for what is left.
         let fine = compile(plan, self.limits, Cut::Fine, compiled.audit);
         let done = carried.migrations;
-        let rest = fine.parts.get(done..).unwrap_or_default();
-        let rest = self.parts(rest, &mut head).await;
+        let rest = self.parts(fine.left(done), &mut head).await;
         Carried {
             migrations: done + rest.migrations,
             ..rest
@@ -176,16 +175,16 @@ impl<'a> Carrier<'a> {
     async fn parts(&mut self, parts: &[Part], head: &mut Head) -> Carried {
         let mut carried = Carried::default();
         for part in parts {
-            let (ended, migrations) = match part {
-                Part::Message(message) => (self.message(message, head).await, message.migrations),
-                Part::Alone(alone) => (self.alone(alone, head).await, 1),
+            let ended = match part {
+                Part::Message(message) => self.message(message, head).await,
+                Part::Alone(alone) => self.alone(alone, head).await,
             };
             if let Err(failure) = ended {
                 carried.failure = Some(failure);
                 break;
             }
             *head = part.after(head);
-            carried.migrations += migrations;
+            carried.migrations += part.migrations();
         }
         carried
     }

@@ -61,6 +61,14 @@ impl Compiled {
 }
 
 impl Part {
+    /// How many migrations it carries.
+    pub(super) fn migrations(&self) -> usize {
+        match self {
+            Self::Message(message) => message.migrations,
+            Self::Alone(_) => 1,
+        }
+    }
+
     /// Where it leaves the schema of `head`.
     pub(super) fn after(&self, head: &Head) -> Head {
         match self {
@@ -71,6 +79,18 @@ impl Part {
 }
 
 impl Compiled {
+    /// What is left of it once so many migrations are done.
+    pub(super) fn left(&self, done: usize) -> &[Part] {
+        let mut migrations = 0;
+        let is_done = |part: &&Part| {
+            let is_done = migrations < done;
+            migrations += part.migrations();
+            is_done
+        };
+        let parts = self.parts.iter().take_while(is_done).count();
+        &self.parts[parts..]
+    }
+
     /// Adds a message, if there is anything in it.
     fn push(&mut self, message: Draft<'_>) {
         if message.template.revisions > 0 {
@@ -134,6 +154,11 @@ pub fn compile(plan: &Plan, limits: &Limits, cut: Cut, audit: Audit) -> Compiled
     };
     let audit = audit.watches(plan);
     let mut message = Draft::new(limits, audit);
+    if let Some(built) = &plan.built {
+        message.built(built);
+        // By itself: what comes after it finds what it would find behind the migrations, whatever these were cut into.
+        compiled.push(std::mem::replace(&mut message, Draft::new(limits, audit)));
+    }
     let mut previous: Option<&Step> = None;
     for step in &plan.steps {
         let cut = previous.is_some_and(|previous| {
@@ -188,10 +213,10 @@ pub(super) const RESET: &str = concat!(
 pub(super) const OWN: usize = 3;
 
 /// A message in the making.
-struct Draft<'a> {
-    limits: &'a Limits,
+pub(super) struct Draft<'a> {
+    pub(super) limits: &'a Limits,
     audit: bool,
-    template: Template,
+    pub(super) template: Template,
     locks: u32,
 }
 
@@ -284,13 +309,13 @@ impl<'a> Draft<'a> {
         self.template.repeatables = Some(digest);
     }
 
-    fn audit(&mut self) {
+    pub(super) fn audit(&mut self) {
         if self.audit {
             self.template.audit(self.limits);
         }
     }
 
-    fn timeouts(&mut self, script: &Script) {
+    pub(super) fn timeouts(&mut self, script: &Script) {
         let lock = script
             .directives
             .lock_timeout

@@ -5,6 +5,7 @@
 //! what cannot be in a transaction is carried by itself, with a word in the record before it and one after.
 
 mod alone;
+mod built;
 mod carry;
 mod compile;
 mod cut;

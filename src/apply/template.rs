@@ -11,7 +11,7 @@ use super::Rung;
 use crate::{
     history::{Digest, Head},
     migration::{Direction, Repeatable, Script, Version},
-    plan::Step,
+    plan::{Built, Step},
     postgres::Message,
     sql::{Ident, InvalidIdent, Literal},
 };
@@ -85,6 +85,17 @@ impl Origin {
             direction: step.direction,
             span: Self::first(&step.script),
             script: step.script.clone(),
+        }
+    }
+
+    /// The first statement of what stands in for migrations.
+    pub(super) fn of_built(built: &Built) -> Self {
+        Self {
+            version: Some(built.version),
+            name: "structure".to_owned(),
+            direction: Direction::Up,
+            span: Self::first(&built.script),
+            script: built.script.clone(),
         }
     }
 

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::Settings,
     fleet::{Fleet, FleetError},
-    migration::Scope,
+    migration::{Scope, Version},
     provision::ProvisionError,
     store::{heads, tenants},
     verify::{DumpRequest, Dumped, Subject, dump, title},
@@ -34,10 +34,15 @@ pub(super) struct Dump {
     /// Also who may do what: GRANT and REVOKE. The roles must be there, on the scratch server too (see --prepare)
     #[arg(long)]
     privileges: bool,
-    /// Where to write it; - is standard output [default: structure.tenant.sql, structure.shared.sql]
+    /// This migration leaves nothing in a new tenant but structure, though its words do not show it, so that new tenants can
+    /// be built from the file; can be given more than once
+    #[arg(long, value_name = "VERSION")]
+    trust: Vec<Version>,
+    /// Where to write it; - is standard output [default: migrations.structure, else structure.tenant.sql; structure.shared.sql]
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Write nothing: say whether the file is current, and what differs
+    /// Write nothing: say whether the file is current, and what differs; where migrations.structure is set, also whether new
+    /// tenants can be built from it
     #[arg(long)]
     check: bool,
     #[command(flatten)]
@@ -52,6 +57,10 @@ struct Shown<'a> {
     statements: usize,
     left_out: &'a [String],
     reworded: &'a [String],
+    /// Whether new tenants can be built from it; null for what is not the tenants' set.
+    builds_tenants: Option<bool>,
+    /// Why not.
+    builds_no_tenant: &'a [String],
     /// Whether the file said the same before.
     current: bool,
     /// What differs, where that was asked for.
@@ -63,7 +72,7 @@ struct Shown<'a> {
 impl Dump {
     pub(super) async fn run(self, context: &Context<'_>) -> Result<ExitCode, CliError> {
         let settings = context.settings()?;
-        let file = self.file();
+        let file = self.file(&settings);
         if self.check && file.is_none() {
             let message = "--check compares with a file, and - is none";
             return Err(CliError::Usage(message.to_owned()));
@@ -85,15 +94,42 @@ impl Dump {
         }
         match file {
             None => self.print(context, &dumped),
-            Some(file) => self.deliver(context, &dumped, &file),
+            Some(file) => {
+                let is_used = settings.migrations.structure.is_some();
+                let delivered = self.deliver(context, &dumped, &file, is_used)?;
+                let useless = dumped.builds.as_deref().unwrap_or_default();
+                if delivered != ExitCode::Done || !is_used || useless.is_empty() {
+                    return Ok(delivered);
+                }
+                Ok(self.tell_useless(context, useless))
+            }
         }
     }
 
-    fn file(&self) -> Option<PathBuf> {
+    /// That tenants cannot be built from it, though they should be.
+    fn tell_useless(&self, context: &Context<'_>, why_not: &[String]) -> ExitCode {
+        let message = format!(
+            "no new tenant can be built from it, as migrations.structure asks for; the migrations build them all:\n  {}",
+            why_not.join("\n  ")
+        );
+        if self.check {
+            context.output.error(&message);
+            ExitCode::Configuration
+        } else {
+            context.output.warning(&message);
+            ExitCode::Done
+        }
+    }
+
+    fn file(&self, settings: &Settings) -> Option<PathBuf> {
+        let is_of_tenants = self.scope == Scope::Tenant && self.from.is_none();
         match &self.file {
             Some(file) if file.as_os_str() == "-" => None,
             Some(file) => Some(file.clone()),
-            None => Some(format!("structure.{}.sql", self.scope).into()),
+            None => match &settings.migrations.structure {
+                Some(file) if is_of_tenants => Some(file.clone()),
+                _ => Some(format!("structure.{}.sql", self.scope).into()),
+            },
         }
     }
 
@@ -110,6 +146,7 @@ impl Dump {
             prepare: prepare.as_deref(),
             from,
             privileges: self.privileges,
+            trusted: &self.trust,
         };
         let dumped = dump(&server, &request).await;
         let stopped = server.stop().await;
@@ -133,6 +170,7 @@ impl Dump {
         context: &Context<'_>,
         dumped: &Dumped,
         file: &Path,
+        is_used: bool,
     ) -> Result<ExitCode, CliError> {
         let cannot = |what: &str, error: io::Error| {
             CliError::Usage(format!("cannot {what} {}: {error}", file.display()))
@@ -145,7 +183,10 @@ impl Dump {
         let current = before.as_deref() == Some(dumped.text.as_str());
         let shown = self.shown(dumped, Some(file), current);
         let name = file.display();
-        let statements = human::count(dumped.statements, "statement", "statements");
+        let mut statements = human::count(dumped.statements, "statement", "statements");
+        if is_used && dumped.builds.as_ref().is_some_and(Vec::is_empty) {
+            statements += "; new tenants can be built from it";
+        }
         if current {
             let text = format!("{name} is current: {statements}");
             context.output.result(&shown, |_| text);
@@ -181,6 +222,8 @@ impl Dump {
             statements: dumped.statements,
             left_out: &dumped.left_out,
             reworded: &dumped.reworded,
+            builds_tenants: dumped.builds.as_ref().map(Vec::is_empty),
+            builds_no_tenant: dumped.builds.as_deref().unwrap_or_default(),
             current,
             difference: None,
             sql: None,

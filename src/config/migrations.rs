@@ -15,6 +15,9 @@ pub struct Migrations {
     pub shared: Vec<PathBuf>,
     /// Directories of the tenants' set, relative to the current directory.
     pub tenant: Vec<PathBuf>,
+    /// The file of the tenants' structure from which new tenants are built; none where the migrations build them.
+    #[serde(deserialize_with = "unless_empty")]
+    pub structure: Option<PathBuf>,
     /// The schema that all tenants share.
     #[serde(deserialize_with = "ident")]
     pub shared_schema: Ident,
@@ -72,6 +75,11 @@ impl Migrations {
 fn is_reserved(schema: &Ident) -> bool {
     let name = schema.as_str();
     name.starts_with("pg_") || ["information_schema", "tenantry", "$user"].contains(&name)
+}
+
+fn unless_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    let path = PathBuf::deserialize(deserializer)?;
+    Ok((!path.as_os_str().is_empty()).then_some(path))
 }
 
 fn ident<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ident, D::Error> {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Drift, Goal, Refusal, drift};
+use super::{Built, Drift, Goal, Refusal, drift};
 use crate::{
     history::{Applied, Digest, Running},
     migration::{Checksum, Direction, Migration, MigrationSet, Repeatable, Script, Version},
@@ -15,6 +15,8 @@ pub type Stored = BTreeMap<Checksum, Arc<str>>;
 /// Everything that takes one cohort to its goal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
+    /// What is run before the steps in a schema that has nothing yet, in place of as many migrations.
+    pub built: Option<Built>,
     /// In the order in which they are carried.
     pub steps: Vec<Step>,
     /// What is applied again after the steps, in order of name.
@@ -29,13 +31,15 @@ impl Plan {
     /// The texts that the history will name, up and down: they have to be stored before.
     pub fn texts(&self) -> impl Iterator<Item = &Script> {
         let steps = self.steps.iter();
-        let both = steps.flat_map(|step| [Some(&step.script), step.down.as_ref()]);
-        both.flatten().map(Arc::as_ref)
+        let of_steps = steps.flat_map(|step| [Some(&step.script), step.down.as_ref()]);
+        let built = self.built.iter().flat_map(|built| &built.migrations);
+        let of_built = built.flat_map(|m| [Some(&m.up), m.down.as_ref()]);
+        of_built.chain(of_steps).flatten().map(Arc::as_ref)
     }
 
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.steps.is_empty() && self.repeatables.is_empty()
+        self.built.is_none() && self.steps.is_empty() && self.repeatables.is_empty()
     }
 }
 
@@ -123,6 +127,7 @@ pub fn plan(
         changed_repeatables(set, &way, last)?
     };
     Ok(Plan {
+        built: None,
         has_deferrable: has_deferrable(set, &way.steps),
         left_in_place: if back && !way.steps.is_empty() {
             set.repeatables.len()

@@ -6,9 +6,10 @@ use super::{
     schema::{require_free, tenant_schema},
     shard::choose_shard,
     shared::require_shared,
+    structure::{self, By},
 };
 use crate::{
-    apply::{Audit, Carrier, Cut, compile},
+    apply::{Audit, Carried, Carrier, Cut, compile},
     fleet::Fleet,
     history::{Digest, Head},
     plan::{Goal, Plan, Standing, Stored, plan},
@@ -23,6 +24,22 @@ use crate::{
 /// So often a schema is looked at that somebody else is building too.
 const LOOKS: usize = 5;
 
+/// A tenant that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Added {
+    /// Who.
+    pub tenant: Tenant,
+    /// What built it.
+    pub built: By,
+}
+
+/// How far the building of one tenant has come, over all looks.
+struct Building {
+    /// The OID of the schema that we have made, once we have.
+    made: Option<u32>,
+    by: By,
+}
+
 /// Registers a tenant on `shard` and builds its schema. The registry says *provisioning* until all of it is done.
 ///
 /// What can be refused is refused before anything is registered; what was interrupted is gone on with.
@@ -31,7 +48,7 @@ pub async fn add(
     name: &TenantName,
     shard: &ShardName,
     labels: &Labels,
-) -> Result<Tenant, ProvisionError> {
+) -> Result<Added, ProvisionError> {
     if name.schema() == &fleet.shared_schema {
         return Err(ProvisionError::SharedName(name.to_string()));
     }
@@ -54,7 +71,10 @@ pub async fn add(
             resume(fleet, &tenant).await
         }
         // A daemon was quicker.
-        Some(tenant) if new && tenant.state == TenantState::Active => Ok(tenant),
+        Some(tenant) if new && tenant.state == TenantState::Active => Ok(Added {
+            tenant,
+            built: By::Another,
+        }),
         Some(tenant) if tenant.state == TenantState::Provisioning => {
             Err(ProvisionError::Shard(format!(
                 "tenant {name} was begun on shard {0}: go on there, with --shard {0}",
@@ -66,56 +86,84 @@ pub async fn add(
 }
 
 /// Builds the schema of a tenant in state *provisioning*, from wherever that stopped. Several may do so at once.
-pub async fn resume(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionError> {
-    let mut made = None;
+pub async fn resume(fleet: &Fleet, tenant: &Tenant) -> Result<Added, ProvisionError> {
+    let mut building = Building {
+        made: None,
+        by: By::Migrations,
+    };
     for _ in 1..LOOKS {
-        match build(fleet, tenant, &mut made).await {
+        match build(fleet, tenant, &mut building).await {
             // Somebody else has moved it: look again how much is left.
             Err(ProvisionError::Failed(failure)) if failure.fault == Fault::Stale => {}
             Err(ProvisionError::Busy(_)) => {}
-            ended => return ended,
+            Err(error) => return Err(error),
+            Ok(tenant) => return Ok(Added::of(tenant, building)),
         }
     }
-    build(fleet, tenant, &mut made).await
+    let tenant = build(fleet, tenant, &mut building).await?;
+    Ok(Added::of(tenant, building))
 }
 
-/// One look at how much is left, and that. `made` is the OID of the schema that we have made, once we have.
+impl Added {
+    fn of(tenant: Tenant, building: Building) -> Self {
+        let built = building.by;
+        Self { tenant, built }
+    }
+}
+
+/// One look at how much is left, and that.
 async fn build(
     fleet: &Fleet,
     tenant: &Tenant,
-    made: &mut Option<u32>,
+    building: &mut Building,
 ) -> Result<Tenant, ProvisionError> {
     let shard = fleet.shard_of(tenant)?;
     let mut session = fleet.shard(shard).await?;
     require_shared(fleet, &mut session, &shard.name).await?;
     let (head, is_new) = tenant_schema(&mut session, &shard.name, tenant.name.schema()).await?;
     if is_new {
-        *made = Some(head.schema_oid);
+        building.made = Some(head.schema_oid);
     }
     if let Err(error) = require_wanted(fleet, tenant).await {
         // Retired before its schema was there to be dropped: nobody else knows of it. One that we have not made may be
         // somebody's, just being imported: nothing is applied to such a one either.
-        let is_ours = *made == Some(head.schema_oid) && head.digest == Digest::EMPTY;
+        let is_ours = building.made == Some(head.schema_oid) && head.digest == Digest::EMPTY;
         if is_ours && is_unwanted(&error) {
             drop_schema(&mut session, fleet, &head, tenant.name.schema()).await?;
         }
         return Err(error);
     }
+    if let Some(plan) = structure::plan(fleet, &mut session, &head, &mut building.by).await? {
+        let carried = carry(fleet, session, &plan, (tenant, &head)).await?;
+        let failed = structure::outcome(&head, &carried, &mut building.by);
+        match (failed, &building.by) {
+            (Some(error), _) => return Err(error),
+            (None, By::Structure) => return activate(fleet, tenant).await,
+            _ => session = fleet.shard(shard).await?,
+        }
+    }
     let plan = pending(fleet, &mut session, &head).await?;
-    scripts::put(session.connection(), plan.texts()).await?;
-    let mut carrier = Carrier::with_session(shard, &fleet.limits, session);
-    let carried = carrier
-        .carry(
-            &plan,
-            &compile(&plan, &fleet.limits, Cut::Coarse, Audit::Dynamic),
-            &head,
-        )
-        .await;
-    carrier.close().await;
+    let carried = carry(fleet, session, &plan, (tenant, &head)).await?;
     if let Some(failure) = carried.failure {
         return Err(ProvisionError::Failed(Box::new(failure)));
     }
     activate(fleet, tenant).await
+}
+
+/// Carries a plan to the schema of a tenant, and ends the session.
+async fn carry(
+    fleet: &Fleet,
+    mut session: Session,
+    plan: &Plan,
+    (tenant, head): (&Tenant, &Head),
+) -> Result<Carried, ProvisionError> {
+    let shard = fleet.shard_of(tenant)?;
+    scripts::put(session.connection(), plan.texts()).await?;
+    let compiled = compile(plan, &fleet.limits, Cut::Coarse, Audit::Dynamic);
+    let mut carrier = Carrier::with_session(shard, &fleet.limits, session);
+    let carried = carrier.carry(plan, &compiled, head).await;
+    carrier.close().await;
+    Ok(carried)
 }
 
 /// Refuses a tenant that somebody has begun to take away, or has taken away, since it was read.

@@ -10,9 +10,10 @@ mod retire;
 mod schema;
 mod shard;
 mod shared;
+mod structure;
 mod suspend;
 
-pub use add::{add, resume};
+pub use add::{Added, add, resume};
 pub use each::{Each, each};
 pub use import::{Imported, import, import_shared};
 pub use placement::{Because, FULL, Placement, place};
@@ -20,6 +21,7 @@ pub use rename::rename;
 pub use retire::retire;
 pub use schema::shared_schema;
 pub use shard::choose_shard;
+pub use structure::By;
 pub use suspend::{suspend, unsuspend};
 
 use crate::{

@@ -2,8 +2,10 @@
 //!
 //! Constraints, indexes and triggers come after the rows: then nothing fires, and the order of the tables does not matter.
 
+use std::collections::BTreeSet;
+
 use super::{RehearseError, source::Key};
-use crate::structure::{Kind, Snapshot, Statement, write};
+use crate::structure::{Kind, ObjectKey, Snapshot, Statement, write};
 
 /// The statements that make a structure.
 #[derive(Debug, Default)]
@@ -14,7 +16,8 @@ pub(super) struct Parts {
     pub(super) late: Vec<Statement>,
 }
 
-/// What a table is by its family or by who may see its rows is said once it has them.
+/// What a table is by its family or by who may see its rows is said once it has them; but one that has columns from its parents
+/// alone is made of them.
 const LATE: [&str; 5] = [
     "parents",
     "partition bound",
@@ -25,12 +28,21 @@ const LATE: [&str; 5] = [
 
 /// The statements for a structure.
 pub(super) fn parts(snapshot: &Snapshot) -> Result<Parts, RehearseError> {
+    let heirs: BTreeSet<_> = snapshot
+        .objects()
+        .filter(|(key, of)| key.kind == Kind::Column && of.contains_key("inherited"))
+        .filter_map(|(key, _)| key.table.as_deref())
+        .collect();
+    let is_late = |key: &ObjectKey, property: &str| {
+        let is_born = property == "parents" && heirs.contains(key.name.as_str());
+        LATE.contains(&property) && !is_born
+    };
     let early: Snapshot = snapshot
         .objects()
         .filter(|(key, _)| comes_early(key.kind))
         .map(|(key, properties)| {
             let mut properties = properties.clone();
-            properties.retain(|name, _| !LATE.contains(&name.as_str()));
+            properties.retain(|property, _| !is_late(key, property));
             (key.clone(), properties)
         })
         .collect();

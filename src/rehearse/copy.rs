@@ -14,7 +14,7 @@ use super::{
 use crate::{
     postgres::{Message, Outcome, Session},
     sql::Ident,
-    structure::{Snapshot, Statement, diff, snapshot, unseen},
+    structure::{Detail, Snapshot, Statement, detailed, diff, unseen},
     verify::{arrange, is_rewording},
 };
 
@@ -29,6 +29,12 @@ pub(super) struct Copying<'a> {
     pub(super) is_beside: bool,
 }
 
+/// What a copy has: views are filled where the original's are.
+const DETAIL: Detail = Detail {
+    unpopulated: true,
+    ..Detail::STRUCTURE
+};
+
 /// Copies a schema, as it is at this moment.
 pub(super) async fn copy(
     from: &mut Session,
@@ -37,7 +43,7 @@ pub(super) async fn copy(
 ) -> Result<Copied, RehearseError> {
     let original = copying.original;
     let mut reading = source::begin(from, original).await?;
-    let structure = snapshot(&mut reading, original).await?;
+    let structure = detailed(&mut reading, original, DETAIL).await?;
     let lacks = unseen(&mut reading, original).await?;
     let mut left_out = lacks.objects;
     let keys = source::keys(&mut reading, original).await?;
@@ -93,7 +99,7 @@ async fn dress(
             error: veiled(first.error),
         });
     }
-    let made = snapshot(to.connection(), copying.copy).await?;
+    let made = detailed(to.connection(), copying.copy, DETAIL).await?;
     let differences = diff(structure, &without(&made, &[]));
     let differences = differences.iter().filter(|found| !is_rewording(found));
     Ok(differences

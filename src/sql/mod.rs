@@ -2,6 +2,7 @@
 //!
 //! Nothing here talks to a server or to the file system.
 
+mod beyond;
 mod ident;
 mod kind;
 mod lex;
@@ -12,6 +13,7 @@ mod split;
 mod statement;
 mod token;
 
+pub use beyond::beyond_structure;
 pub use ident::{Ident, InvalidIdent};
 pub use kind::Kind;
 pub use lex::{Lexer, Unterminated};

@@ -23,7 +23,8 @@ pub struct Entry {
     pub name: String,
     /// `applied`, `reverted`, `running` or `failed`.
     pub state: String,
-    /// `run`, or how it was recorded without being run: `baseline`, `force`, `repair`.
+    /// `run`, or how it was recorded without being run: `baseline`, `force`, `repair`; `structure` where the schema was built
+    /// from the file of its structure.
     pub how: String,
     /// Who did it.
     pub who: String,

@@ -34,6 +34,7 @@ impl Part {
                 include_str!("schema/shard-003-retire.sql"),
                 include_str!("schema/shard-004-statements.sql"),
                 include_str!("schema/shard-005-fingerprints.sql"),
+                include_str!("schema/shard-006-built.sql"),
             ],
             Self::Home => &[
                 include_str!("schema/home-001-registry.sql"),

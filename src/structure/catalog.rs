@@ -49,6 +49,10 @@ const EXTENSIONS_ELSEWHERE: Query = (
     include_str!("extensions_elsewhere.sql"),
 );
 const OWNERS: Query = ("read the owners", include_str!("owners.sql"));
+const UNPOPULATED: Query = (
+    "read which views hold nothing",
+    include_str!("unpopulated.sql"),
+);
 const PRIVILEGES: Query = ("read the privileges", include_str!("privileges.sql"));
 
 /// Properties that PostgreSQL never writes with the schema's name: people's text, and a column after its table. So are
@@ -119,13 +123,19 @@ pub async fn detailed(
     let shadows = shadows.map_err(failed("read the names that PostgreSQL has too"))?;
     let schema = Schema::new(schema.as_str(), &namespace.identifier, shadows.all());
     let mut objects = Objects::of(schema, shadows);
+    let absent = absent(&mut transaction, namespace.oid).await;
+    let absent = absent.map_err(failed("read what there is"))?;
     for (doing, sql) in queries(detail) {
+        let what = doing.strip_prefix("read the ").unwrap_or(doing);
+        if absent.contains(what) {
+            continue;
+        }
         let rows = read(&mut transaction, sql, namespace.oid).await;
         rows.map_err(failed(doing))?
             .into_iter()
             .for_each(|row| objects.add(row));
     }
-    for (doing, sql) in roles(detail) {
+    for (doing, sql) in additions(detail) {
         let rows = read(&mut transaction, sql, namespace.oid).await;
         rows.map_err(failed(doing))?
             .into_iter()
@@ -143,6 +153,17 @@ async fn read(conn: &mut PgConnection, sql: &'static str, schema: Oid) -> sqlx::
     rows.fetch_all(conn).await
 }
 
+/// The names of queries that would find nothing.
+async fn absent(conn: &mut PgConnection, schema: Oid) -> sqlx::Result<BTreeSet<String>> {
+    let kinds: Vec<(String, bool)> = query_as(include_str!("present.sql"))
+        .bind(schema)
+        .persistent(false)
+        .fetch_all(conn)
+        .await?;
+    let absent = kinds.into_iter().filter(|(_, is_there)| !is_there);
+    Ok(absent.map(|(what, _)| what).collect())
+}
+
 /// What finds the objects.
 fn queries(detail: Detail) -> impl Iterator<Item = Query> {
     let elsewhere = detail.extensions.then_some(EXTENSIONS_ELSEWHERE);
@@ -151,11 +172,11 @@ fn queries(detail: Detail) -> impl Iterator<Item = Query> {
 }
 
 /// What tells more of objects that were found.
-fn roles(detail: Detail) -> impl Iterator<Item = Query> {
+fn additions(detail: Detail) -> impl Iterator<Item = Query> {
     let owners = detail.owners.then_some(OWNERS);
-    owners
-        .into_iter()
-        .chain(detail.privileges.then_some(PRIVILEGES))
+    let privileges = detail.privileges.then_some(PRIVILEGES);
+    let unpopulated = detail.unpopulated.then_some(UNPOPULATED);
+    owners.into_iter().chain(privileges).chain(unpopulated)
 }
 
 /// What was read so far.
@@ -222,12 +243,8 @@ fn routine(signature: &str) -> (String, &str) {
     (names::unquoted(called), &signature[called.len()..])
 }
 
-/// Names that `pg_catalog` has, too.
-struct Shadows {
-    types: BTreeSet<String>,
-    functions: BTreeSet<String>,
-    relations: BTreeSet<String>,
-}
+/// Names that `pg_catalog` has, too, by what they are names of.
+struct Shadows(BTreeMap<String, BTreeSet<String>>);
 
 impl Shadows {
     async fn read(conn: &mut PgConnection, namespace: Oid) -> sqlx::Result<Self> {
@@ -236,32 +253,36 @@ impl Shadows {
             .persistent(false)
             .fetch_all(conn)
             .await?;
-        let of = |kind: &str| {
-            let rows = rows.iter().filter(|(of, _)| of == kind);
-            rows.map(|(_, name)| name.clone()).collect()
-        };
-        Ok(Self {
-            types: of("type"),
-            functions: of("function"),
-            relations: of("relation"),
-        })
+        let mut shadows = BTreeMap::<_, BTreeSet<_>>::new();
+        for (of, name) in rows {
+            shadows.entry(of).or_default().insert(name);
+        }
+        Ok(Self(shadows))
     }
 
+    /// Those that may stand behind the schema's name. An operator is written with it only where it has to be.
     fn all(&self) -> BTreeSet<String> {
-        let sets = [&self.types, &self.functions, &self.relations];
-        sets.into_iter().flatten().cloned().collect()
+        let named = self.0.iter().filter(|(of, _)| *of != "operator");
+        named.flat_map(|(_, names)| names).cloned().collect()
     }
 
     /// Whether the name means another object of the same kind where it is not qualified.
     fn has(&self, kind: Kind, name: &str) -> bool {
+        let has = |of: &str, name: &str| self.0.get(of).is_some_and(|names| names.contains(name));
         match kind {
-            Kind::Type => self.types.contains(name),
-            Kind::Function | Kind::Procedure | Kind::Aggregate => {
-                self.functions.contains(&routine(name).0)
-            }
+            Kind::Type => has("type", name),
+            Kind::Function | Kind::Procedure | Kind::Aggregate => has("function", &routine(name).0),
             Kind::Table | Kind::View | Kind::MaterializedView | Kind::Sequence | Kind::Index => {
-                self.relations.contains(name)
+                has("relation", name)
             }
+            Kind::Operator => has("operator", name),
+            Kind::OperatorClass | Kind::OperatorFamily => {
+                let name = name.rsplit_once(" using ").map_or(name, |(name, _)| name);
+                has("operator class", name)
+            }
+            Kind::Collation => has("collation", name),
+            Kind::TextSearchDictionary | Kind::TextSearchConfiguration => has("text search", name),
+            Kind::Conversion => has("conversion", name),
             _ => false,
         }
     }

@@ -27,6 +27,8 @@ select
                 ', '::text order by o.option_name collate "C")
             from pg_catalog.pg_options_to_table(a.attfdwoptions) o
         ),
+        -- Goes where the parent's goes. One that the table has of its own as well stays.
+        'inherited', case when not a.attislocal and not c.relispartition then 'yes' end,
         'statistics target', case when a.attstattarget >= 0 then a.attstattarget::text end,
         'comment', pg_catalog.col_description(c.oid, a.attnum::int4)
     )) as properties

@@ -8,6 +8,12 @@ select
     pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
         'definition', pg_catalog.regexp_replace(pg_catalog.pg_get_constraintdef(k.oid), ' NOT VALID$'::text, ''::text),
         'validated', case when k.convalidated then 'yes' else 'no' end,
+        -- As for columns, but a check is left so as well where the parent's went with a column.
+        'inherited', case when not k.conislocal and not c.relispartition and exists (
+            select from pg_catalog.pg_inherits i
+            join pg_catalog.pg_constraint above on above.conrelid = i.inhparent and above.conname = k.conname
+            where i.inhrelid = c.oid and above.contype = 'c' and not above.connoinherit
+        ) then 'yes' end,
         'triggers', case when exists (
             select from pg_catalog.pg_trigger g where g.tgconstraint = k.oid and g.tgisinternal and g.tgenabled <> 'O'
         ) then 'not all enabled' end,

@@ -17,6 +17,9 @@ pub struct Detail {
     pub extensions: bool,
     /// In which order the columns of a table stand. Without it, two tables that differ in nothing else are equal.
     pub column_order: bool,
+    /// Which materialised views were never filled, or emptied with `WITH NO DATA`. That is a matter of rows: a refresh changes
+    /// it.
+    pub unpopulated: bool,
 }
 
 impl Detail {
@@ -27,6 +30,7 @@ impl Detail {
         schema_comment: false,
         extensions: false,
         column_order: true,
+        unpopulated: false,
     };
 
     /// As [`Detail::STRUCTURE`], but the order of columns does not count.
@@ -35,13 +39,14 @@ impl Detail {
         ..Self::STRUCTURE
     };
 
-    /// All that can be known of one schema, and nothing of others: for comparing it with itself, before and after.
+    /// All that can be known of the structure of one schema, and nothing of others: for comparing it with itself, before and after.
     pub const EVERYTHING: Self = Self {
         owners: true,
         privileges: true,
         schema_comment: true,
         extensions: false,
         column_order: true,
+        unpopulated: false,
     };
 
     /// Whether this tells anything of the schema itself, rather than of what is in it.
@@ -63,6 +68,7 @@ impl Detail {
         match property {
             "owner" => self.owners,
             "position" => self.column_order,
+            "populated" => self.unpopulated,
             "comment" if of_schema => self.schema_comment,
             _ if property.starts_with("privileges of ") => self.privileges,
             _ if property.starts_with("default privileges of ") => self.privileges,

@@ -1,6 +1,9 @@
 //! Telling two snapshots apart, in words a person reads.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +11,10 @@ use super::{Kind, ObjectKey, Properties, Snapshot, names::table_and_column};
 
 /// A column's place: told of the table as a whole, since one moved column moves all that follow.
 const POSITION: &str = "position";
+
+/// Whether a column or a check is its parent's alone: told where the table still has the parents it had, since all of it
+/// changes with them.
+const INHERITED: &str = "inherited";
 
 /// Of so many columns the order is told in full.
 const FEW_COLUMNS: usize = 8;
@@ -71,9 +78,24 @@ pub fn diff(before: &Snapshot, after: &Snapshot) -> Vec<Difference> {
             });
         }
     }
+    with_family(&mut differences);
     differences.extend(reordered(before, after));
     differences.sort_by(|a, b| a.object.cmp(&b.object));
     differences
+}
+
+/// Leaves out what is told with a change of a table's parents.
+fn with_family(differences: &mut Vec<Difference>) {
+    let is = |difference: &Difference, name: &str| matches!(&difference.change, Change::Property { property, .. } if property == name);
+    let moved: BTreeSet<_> = differences
+        .iter()
+        .filter(|difference| is(difference, "parents"))
+        .map(|difference| difference.object.name.clone())
+        .collect();
+    differences.retain(|difference| {
+        let table = difference.object.table.as_ref();
+        !(is(difference, INHERITED) && table.is_some_and(|table| moved.contains(table)))
+    });
 }
 
 /// Whether an object that only `one` has belongs to another that only `one` has.

@@ -33,7 +33,8 @@ select
             when a.aggmfinalmodify <> case a.aggkind when 'n' then 'r'::"char" else 'w'::"char" end
             then case a.aggmfinalmodify when 'r' then 'read_only' when 's' then 'shareable' else 'read_write' end end,
         'sort operator', (
-            select 'OPERATOR('::text || pg_catalog.quote_ident(n.nspname::text) || '.'::text || o.oprname::text || ')'::text
+            select 'OPERATOR('::text || case when n.nspname = 'pg_catalog'::name or not pg_catalog.pg_operator_is_visible(o.oid)
+                then pg_catalog.quote_ident(n.nspname::text) || '.'::text else ''::text end || o.oprname::text || ')'::text
             from pg_catalog.pg_operator o
             join pg_catalog.pg_namespace n on n.oid = o.oprnamespace
             where o.oid = a.aggsortop

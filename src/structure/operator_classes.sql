@@ -12,7 +12,8 @@ select
             else f.opfnamespace::regnamespace::text || '.'::text end || pg_catalog.quote_ident(f.opfname::text),
         'operators', (
             select pg_catalog.string_agg(
-                m.amopstrategy::text || ' OPERATOR('::text || pg_catalog.quote_ident(n.nspname::text) || '.'::text
+                m.amopstrategy::text || ' OPERATOR('::text || case when n.nspname = 'pg_catalog'::name or not pg_catalog.pg_operator_is_visible(o.oid)
+                    then pg_catalog.quote_ident(n.nspname::text) || '.'::text else ''::text end
                     || o.oprname::text || ')('::text || pg_catalog.format_type(m.amoplefttype, null) || ', '::text
                     || pg_catalog.format_type(m.amoprighttype, null) || ')'::text
                     || case when m.amoppurpose = 'o' then ' FOR ORDER BY '::text || case

@@ -11,13 +11,15 @@ select
         'function', case when o.oprcode::oid <> 0::oid then o.oprcode::oid::regproc::text end,
         'result type', case when o.oprresult <> 0::oid then pg_catalog.format_type(o.oprresult, null) end,
         'commutator', (
-            select 'OPERATOR('::text || pg_catalog.quote_ident(n.nspname::text) || '.'::text || c.oprname::text || ')'::text
+            select 'OPERATOR('::text || case when n.nspname = 'pg_catalog'::name or not pg_catalog.pg_operator_is_visible(c.oid)
+                then pg_catalog.quote_ident(n.nspname::text) || '.'::text else ''::text end || c.oprname::text || ')'::text
             from pg_catalog.pg_operator c
             join pg_catalog.pg_namespace n on n.oid = c.oprnamespace
             where c.oid = o.oprcom
         ),
         'negator', (
-            select 'OPERATOR('::text || pg_catalog.quote_ident(n.nspname::text) || '.'::text || c.oprname::text || ')'::text
+            select 'OPERATOR('::text || case when n.nspname = 'pg_catalog'::name or not pg_catalog.pg_operator_is_visible(c.oid)
+                then pg_catalog.quote_ident(n.nspname::text) || '.'::text else ''::text end || c.oprname::text || ')'::text
             from pg_catalog.pg_operator c
             join pg_catalog.pg_namespace n on n.oid = c.oprnamespace
             where c.oid = o.oprnegate

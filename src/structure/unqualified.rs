@@ -1,6 +1,6 @@
 //! Taking the schema's own name out of what PostgreSQL writes.
 //!
-//! Before names that `pg_catalog` has too, `<schema>` is put in its place: without it they would mean others.
+//! Before names that `pg_catalog` has too, and before operators, `<schema>` is put in its place: without it they would mean others.
 //! With the path set, most names come without it already. It stays in the heads of functions, indexes and statistics,
 //! before names that `pg_catalog` has too, and in a function's own `search_path`. Bodies of functions are people's text
 //! and stay as they are, and so do texts in quotes.
@@ -90,7 +90,8 @@ fn cut(text: &str, schema: &Schema, reach: Reach) -> String {
         match rest.strip_prefix(&schema.prefix) {
             Some(name) if qualifies(&kept, name, reach) => {
                 let called = unquoted(&name[..token_length(name)]);
-                if schema.shadows.contains(&called) {
+                // PostgreSQL writes an operator so where another one would be found without it.
+                if kept.ends_with("OPERATOR(") || schema.shadows.contains(&called) {
                     kept.push_str(OWN);
                     kept.push('.');
                 }
@@ -210,7 +211,7 @@ mod tests {
             " SELECT acme.id, acme.f(acme.n), 'x'::acme.path, a OPERATOR(acme.=) b\n   FROM acme;";
         assert_eq!(
             acme(view, Kind::View),
-            " SELECT acme.id, f(acme.n), 'x'::path, a OPERATOR(=) b\n   FROM acme;"
+            " SELECT acme.id, f(acme.n), 'x'::path, a OPERATOR(<schema>.=) b\n   FROM acme;"
         );
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use super::{
     Outcome, Request, Since, VerifyError,
@@ -33,6 +33,8 @@ pub(super) struct Course<'a> {
     pub(super) base: Option<Version>,
     /// How many are below them.
     pub(super) below: usize,
+    /// What all schemas of this scope begin as, in a database to which nobody is connected; made when it is first needed.
+    origin: OnceCell<Result<Trial<'a>, Outcome>>,
     /// Whether no other database may be worked on meanwhile, nor much made anew: the migrations make roles.
     pub(super) is_alone: bool,
 }
@@ -59,6 +61,7 @@ impl<'a> Course<'a> {
             permits,
             turns,
             first_turn: 0,
+            origin: OnceCell::new(),
             migrations,
             base: old.last().map(|migration| migration.version),
             below,
@@ -112,7 +115,50 @@ impl<'a> Course<'a> {
 
     /// A schema of this scope with nothing applied and without repeatables, which would be applied with the last migration;
     /// what was wrong, where the shared set, on which tenants build, does not come up.
+    ///
+    /// A copy of one that was made before, which is cheaper than making it, where there are to be several.
     pub(super) async fn begin(&self) -> Result<Result<Trial<'a>, Outcome>, VerifyError> {
+        if !self.copies() {
+            return self.anew().await;
+        }
+        let origin = self.origin.get_or_try_init(async || {
+            let mut made = self.anew().await?;
+            if let Ok(trial) = &mut made {
+                trial.leave().await;
+            }
+            Ok::<_, VerifyError>(made)
+        });
+        Ok(match Box::pin(origin).await? {
+            Ok(trial) => Ok(trial.like_this().await?),
+            Err(outcome) => Err(outcome.clone()),
+        })
+    }
+
+    /// Drops what the others were copied from.
+    pub(super) async fn end(&self) -> Result<(), VerifyError> {
+        match self.origin.get() {
+            Some(Ok(trial)) => trial.drop_left().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether schemas are copied. What is said of a database as a whole is not copied with it.
+    fn copies(&self) -> bool {
+        let of_shared = match self.scope {
+            Scope::Shared => [].iter(),
+            Scope::Tenant => self.ground.fleet.shared.migrations.iter(),
+        };
+        let repeated = self.ground.fleet.shared.repeatables.iter();
+        let scripts = of_shared.map(|migration| &migration.up);
+        let scripts = scripts.chain(repeated.map(|repeatable| &repeatable.script));
+        let mut texts = scripts
+            .map(|script| &*script.text)
+            .chain(self.ground.prepare);
+        !self.strides().is_empty()
+            && !texts.any(|text| text.to_ascii_lowercase().contains("database"))
+    }
+
+    async fn anew(&self) -> Result<Result<Trial<'a>, Outcome>, VerifyError> {
         let mut trial = Box::pin(Trial::shared(self.ground)).await?;
         if self.scope == Scope::Tenant {
             if let Some(outcome) = trial.go(Goal::Latest).await? {

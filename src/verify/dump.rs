@@ -2,7 +2,14 @@
 
 use sqlx::PgConnection;
 
-use super::{Outcome, VerifyError, ground::Ground, scratch::Server, trial::Trial, write_down};
+use super::{
+    Outcome, VerifyError,
+    builds::{doubts, leftovers},
+    ground::Ground,
+    scratch::Server,
+    trial::Trial,
+    write_down,
+};
 use crate::{
     config::Settings,
     migration::{Scope, Version},
@@ -24,6 +31,8 @@ pub struct DumpRequest<'a> {
     pub from: Option<Subject>,
     /// Whether it also says who may do what. The roles must be there.
     pub privileges: bool,
+    /// Migrations that leave nothing in a new tenant but structure, though their words do not show it.
+    pub trusted: &'a [Version],
 }
 
 /// A structure, with what is known of it.
@@ -50,6 +59,13 @@ pub struct Dumped {
     pub left_out: Vec<String>,
     /// What PostgreSQL says in other words once it has read its own, so that only the second copy is equal to the first.
     pub reworded: Vec<String>,
+    /// Why no new tenant can be built from it: empty where each can. None where that was not asked, as it is not what the
+    /// tenants' migrations make.
+    pub builds: Option<Vec<String>>,
+    /// Where its statements begin in the text.
+    pub(super) body: usize,
+    /// The major version of PostgreSQL that it was proven on.
+    pub(super) postgres: i32,
 }
 
 /// Why a structure cannot be written down.
@@ -88,6 +104,7 @@ pub async fn dump(server: &Server, request: &DumpRequest<'_>) -> Result<Dumped, 
     let ground = Ground::new(server, request.settings, request.prepare)?;
     let mut trial = Trial::shared(&ground).await?;
     up(&mut trial, Scope::Shared).await?;
+    let mut why_not = None;
     let subject = match &request.from {
         Some(subject) => subject.clone(),
         None => {
@@ -96,6 +113,10 @@ pub async fn dump(server: &Server, request: &DumpRequest<'_>) -> Result<Dumped, 
                 let name = name.map_err(VerifyError::from)?;
                 trial = trial.into_tenant(&name).await?;
                 up(&mut trial, Scope::Tenant).await?;
+                let schema = trial.schema().clone();
+                let left = leftovers(trial.session().await?.connection(), &schema).await?;
+                let doubts = doubts(&ground.fleet.tenant.migrations, request.trusted);
+                why_not = Some([left, doubts].concat());
             }
             subject(&mut trial, request).await?
         }
@@ -111,8 +132,11 @@ pub async fn dump(server: &Server, request: &DumpRequest<'_>) -> Result<Dumped, 
     let copy = Ident::new("dump_copy").map_err(VerifyError::from)?;
     let dumped = write_down(trial.session().await?, &subject, &copy).await;
     let closed = trial.close().await;
-    let dumped = dumped?;
+    let mut dumped = dumped?;
     closed?;
+    if let Some(why_not) = why_not {
+        dumped.stands_for(&ground.fleet, why_not);
+    }
     Ok(dumped)
 }
 
@@ -166,9 +190,11 @@ impl Subject {
     }
 }
 
-pub(super) fn detail(privileges: bool) -> Detail {
+/// What is written: of views that were never filled, too.
+fn detail(privileges: bool) -> Detail {
     Detail {
         privileges,
+        unpopulated: true,
         ..Detail::STRUCTURE
     }
 }

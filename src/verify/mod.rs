@@ -3,6 +3,7 @@
 //! Nothing here may touch a server that holds a tenant's data.
 
 mod arrange;
+mod builds;
 mod course;
 mod dump;
 mod error;

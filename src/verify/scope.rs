@@ -26,6 +26,14 @@ const RANGE: usize = 16;
 
 /// Judges one scope.
 pub(super) async fn scope(course: &Course<'_>) -> Result<ScopeReport, VerifyError> {
+    let judged = judge(course).await;
+    let ended = course.end().await;
+    let report = judged?;
+    ended?;
+    Ok(report)
+}
+
+async fn judge(course: &Course<'_>) -> Result<ScopeReport, VerifyError> {
     let mut report = ScopeReport::new(course.scope);
     report.taken_for_granted = course.below;
     if let Some(since) = course.request.since {
@@ -94,9 +102,12 @@ fn pass(course: &Course<'_>, from: usize) {
 fn ranges<'b>(course: &Course<'b>) -> Vec<Range<'b>> {
     let migrations = course.migrations;
     let length = match course.is_alone {
-        true => migrations.len().max(1),
-        false => migrations.len().div_ceil(RANGES).max(RANGE),
+        true => migrations.len(),
+        false => migrations
+            .len()
+            .div_ceil((migrations.len() / RANGE).clamp(1, RANGES)),
     };
+    let length = length.max(1);
     let mut ranges = Vec::new();
     for (number, chunk) in migrations.chunks(length).enumerate() {
         let below = (number * length).checked_sub(1);

@@ -87,9 +87,19 @@ impl<'a> Trial<'a> {
 
     /// The same database once more, with all that is in it. Ends the session.
     pub(super) async fn copy(&mut self) -> Result<Self, VerifyError> {
+        self.leave().await;
+        self.like_this().await
+    }
+
+    /// Ends the session.
+    pub(super) async fn leave(&mut self) {
         if let Some(session) = self.session.take() {
             session.close().await;
         }
+    }
+
+    /// The same database once more; nobody may be connected to this one.
+    pub(super) async fn like_this(&self) -> Result<Self, VerifyError> {
         let (database, bare) = self.ground.copy(&self.database).await?;
         let fleet = Fleet {
             shards: bare.shards,
@@ -236,10 +246,13 @@ impl<'a> Trial<'a> {
     }
 
     /// Ends the session and drops the database: many may come after it.
-    pub(super) async fn close(self) -> Result<(), VerifyError> {
-        if let Some(session) = self.session {
-            session.close().await;
-        }
+    pub(super) async fn close(mut self) -> Result<(), VerifyError> {
+        self.leave().await;
+        self.drop_left().await
+    }
+
+    /// Drops the database, to which nobody is connected.
+    pub(super) async fn drop_left(&self) -> Result<(), VerifyError> {
         self.ground.drop(&self.database).await
     }
 

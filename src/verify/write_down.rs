@@ -3,10 +3,10 @@
 //! Works in schemas of its own, on a scratch database only.
 
 use super::{
-    Arranged, DumpError, Dumped, Subject, VerifyError, Waiting, arrange,
-    dump::{detail, has_extension},
+    Arranged, DumpError, Dumped, Subject, VerifyError, Waiting, arrange, dump::has_extension,
 };
 use crate::{
+    plan::PREAMBLE,
     postgres::{Message, Outcome as Reply, ServerError, Session},
     sql::Ident,
     structure::{Change, Detail, Difference, Snapshot, detailed, diff, write},
@@ -24,9 +24,13 @@ pub async fn write_down(
     if !subject.unseen.objects.is_empty() {
         return Err(DumpError::Unseen(subject.unseen.objects.clone()));
     }
-    let detail = detail(subject.privileges);
+    // Whether a view can be filled depends on the views that it reads.
+    let detail = Detail {
+        privileges: subject.privileges,
+        ..Detail::STRUCTURE
+    };
     let (statements, left) = make(session, copy, &subject.snapshot, detail).await?;
-    let differences = diff(&subject.snapshot, &left);
+    let differences = diff(&subject.snapshot.clone().reduced(detail), &left);
     if !differences.is_empty() {
         let again = format!("{}_again", copy.as_str());
         let again = Ident::new(again).map_err(VerifyError::from)?;
@@ -41,8 +45,12 @@ pub async fn write_down(
     }
     let major = major(session).await?;
     let reworded: Vec<_> = differences.iter().map(|d| d.object.to_string()).collect();
+    let head = head(subject, &reworded, major);
     Ok(Dumped {
-        text: text(subject, &statements, &reworded, major),
+        text: head.clone() + &body(&statements),
+        body: head.len(),
+        postgres: major,
+        builds: None,
         statements: statements.len(),
         left_out: subject.unseen.circumstances.clone(),
         reworded,
@@ -98,7 +106,7 @@ async fn major(session: &mut Session) -> Result<i32, DumpError> {
         .map_err(|error| VerifyError::Prepare(ServerError::of(&error)).into())
 }
 
-fn text(subject: &Subject, statements: &[String], reworded: &[String], major: i32) -> String {
+fn head(subject: &Subject, reworded: &[String], major: i32) -> String {
     let mut text = format!(
         "-- The structure of {}, as PostgreSQL {major} writes it. Made by `tenantry dump`: do not edit.\n\
          -- To run it in an empty schema: PGOPTIONS='-c search_path=SCHEMA' psql -v ON_ERROR_STOP=1 -f FILE\n",
@@ -114,11 +122,11 @@ fn text(subject: &Subject, statements: &[String], reworded: &[String], major: i3
             reworded.join(", ")
         );
     }
-    text += "\nSET client_encoding = 'UTF8';\n\
-             SET standard_conforming_strings = on;\n\
-             SELECT pg_catalog.set_config('search_path',\n    \
-             pg_catalog.quote_ident(pg_catalog.current_schema()) || ', pg_temp', false);\n\
-             SET check_function_bodies = off;\n";
+    text
+}
+
+fn body(statements: &[String]) -> String {
+    let mut text = format!("\n{PREAMBLE}");
     for statement in statements {
         text += &format!("\n{};\n", statement.trim_end());
     }

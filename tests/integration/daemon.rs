@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Database, database, pooler::Pooler, until};
+use crate::support::{Database, database, pooler::Pooler, server, tenantry, until};
 
 fn settings(url: &str, more: &[(&str, &str)]) -> Settings {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -161,6 +161,37 @@ async fn works_through_a_pooler() {
         })
         .await;
         assert_eq!(get(address, "/readyz").await.0, 200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn makes_schemas_from_the_file_of_the_structure_where_there_is_one() {
+    let database = database().await;
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("structure.sql");
+    let dumped = tenantry()
+        .args(["dump", "--server", server().await.url(), "--file"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(dumped.status.success(), "{dumped:?}");
+    let file = file.display().to_string();
+    let settings = settings(&database.url, &[("TENANTRY__MIGRATIONS__STRUCTURE", &file)]);
+    with_daemon(settings, async |address| {
+        until("it is ready", async || {
+            get(address, "/readyz").await.0 == 200
+        })
+        .await;
+        register(&database, "acme").await;
+        let mut connection = database.connect().await;
+        until("it is active", async || {
+            count(&mut connection, ACTIVE).await == 1
+        })
+        .await;
+        let hows = "select count(distinct how) + count(*) filter (where how <> 'structure') from tenantry.history
+                     where schema_name = 'acme'";
+        assert_eq!(count(&mut connection, hows).await, 1);
     })
     .await;
 }

@@ -296,3 +296,41 @@ async fn a_set_that_does_not_come_up_has_no_structure() {
     );
     assert_eq!(dump(&shop, &["--from", "nobody"]).await.code, 2);
 }
+
+#[tokio::test]
+async fn a_materialised_view_that_was_never_filled_is_not_filled() {
+    let shop = Shop::with(&[]).await;
+    shop.sql(
+        "create schema acme; set search_path = acme, pg_catalog;
+         create table a (b int); create materialized view filled as select b from a;
+         create materialized view never as select b from a with no data;
+         create materialized view emptied as select b from a; create materialized view of_emptied as select b from emptied;
+         refresh materialized view emptied with no data",
+    )
+    .await;
+    assert_eq!(shop.run(&["tenant", "import", "acme"]).code, 0);
+    let dumped = dump(&shop, &["--from", "acme", "--file", "acme.sql"]).await;
+    assert_eq!(dumped.code, 0, "{}", dumped.screen());
+    let file = shop.path().join("acme.sql");
+    let differences = restored(&shop.database, &file, "acme", Detail::STRUCTURE).await;
+    assert_eq!(differences, [""; 0]);
+    let filled: Vec<String> = sqlx::query_scalar(
+        "select relname::text from pg_class where relnamespace = 'acme_restored'::regnamespace and relkind = 'm' and relispopulated",
+    )
+    .fetch_all(&mut shop.database.connect().await)
+    .await
+    .unwrap();
+    // One that reads another which holds nothing could not be filled.
+    assert_eq!(filled, ["filled"]);
+    // It is a matter of rows: refreshing one is no drift.
+    let acme = Ident::new("acme").unwrap();
+    let mut connection = shop.database.connect().await;
+    let before = detailed(&mut connection, &acme, Detail::EVERYTHING)
+        .await
+        .unwrap();
+    run(&shop.database, "refresh materialized view acme.never").await;
+    let after = detailed(&mut connection, &acme, Detail::EVERYTHING)
+        .await
+        .unwrap();
+    assert_eq!(before, after);
+}

@@ -4,6 +4,7 @@
 mod attacks;
 mod audit;
 mod backfill;
+mod built;
 mod chaos;
 mod cli_blockers;
 mod cli_daemon;

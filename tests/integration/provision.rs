@@ -22,7 +22,9 @@ fn main_shard() -> ShardName {
 }
 
 async fn add(small: &Small, tenant: &str) -> Result<Tenant, ProvisionError> {
-    provision::add(&small.fleet, &name(tenant), &main_shard(), &Labels::new()).await
+    provision::add(&small.fleet, &name(tenant), &main_shard(), &Labels::new())
+        .await
+        .map(|added| added.tenant)
 }
 
 async fn registered(small: &Small, tenant: &str) -> Option<TenantState> {

@@ -11,7 +11,7 @@ use crate::support::{
     held::Held,
     options,
     proxy::{Proxy, Traffic},
-    server,
+    server, tenantry,
     traces::{Traces, startable},
     until,
 };
@@ -181,4 +181,69 @@ async fn the_proxy_counts_what_passes() {
             messages: b"QQQ".to_vec()
         }
     );
+}
+
+/// The URL of the tests' server for a new role with these rights, and `verify` of the shared sample set there.
+async fn verified_as(role: &str, rights: &str) -> std::process::Output {
+    let server = server().await;
+    let mut connection = PgConnection::connect(server.url()).await.unwrap();
+    let made = format!("CREATE ROLE {role} LOGIN PASSWORD 'secret' {rights}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(made))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let (scheme, rest) = server.url().split_once("://").unwrap();
+    let (_, place) = rest.rsplit_once('@').unwrap();
+    let root = env!("CARGO_MANIFEST_DIR");
+    let mut command = tenantry();
+    command
+        .args(["verify", "--scope", "shared", "--server"])
+        .arg(format!("{scheme}://{role}:secret@{place}"))
+        .env("TENANTRY__MIGRATIONS__SHARED", format!("{root}/migrations"))
+        .env(
+            "TENANTRY__MIGRATIONS__TENANT",
+            format!("{root}/tenant_migrations"),
+        );
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let output = output.await.unwrap();
+    let left: Vec<String> = sqlx::query_scalar(
+        "SELECT datname::text FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba WHERE r.rolname = $1",
+    )
+    .bind(role)
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(left, [""; 0]);
+    output
+}
+
+#[tokio::test]
+async fn a_role_that_may_create_databases_needs_no_other_right() {
+    let output = verified_as("tenantry_maker", "CREATEDB").await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_create_databases_is_told_so() {
+    let output = verified_as("tenantry_nobody", "").await;
+    assert_eq!(output.status.code(), Some(69), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("ALTER ROLE \"tenantry_nobody\" CREATEDB"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_database_is_copied_though_a_session_was_forgotten_there() {
+    let server = server().await;
+    let name = |what: &str| Ident::new(format!("{what}_{}", std::process::id())).unwrap();
+    let (original, copy) = (name("copied_from"), name("copied_to"));
+    let url = server.create_database(&original).await.unwrap();
+    let forgotten = PgConnection::connect(&url).await.unwrap();
+    server.copy_database(&copy, &original).await.unwrap();
+    drop(forgotten);
+    for database in [copy, original] {
+        server.drop_database(&database).await.unwrap();
+    }
 }

@@ -507,3 +507,66 @@ async fn not_null_is_told_with_its_column_where_it_is_a_constraint_too() {
         expected
     );
 }
+
+#[tokio::test]
+async fn what_a_schema_has_nothing_else_beside_is_seen() {
+    let mut conn = database().await.connect().await;
+    let alone = [
+        (Kind::Collation, "CREATE COLLATION c (LOCALE = 'C')"),
+        (Kind::Sequence, "CREATE SEQUENCE s"),
+        (Kind::View, "CREATE VIEW v AS SELECT 1 AS a"),
+        (
+            Kind::MaterializedView,
+            "CREATE MATERIALIZED VIEW v AS SELECT 1 AS a",
+        ),
+        (
+            Kind::Statistics,
+            "CREATE TABLE t (a int, b int); CREATE STATISTICS s ON a, b FROM t",
+        ),
+        (
+            Kind::Function,
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN 1",
+        ),
+        (
+            Kind::Operator,
+            "CREATE OPERATOR === (FUNCTION = int4eq, LEFTARG = int, RIGHTARG = int)",
+        ),
+        (Kind::OperatorFamily, "CREATE OPERATOR FAMILY f USING btree"),
+        (
+            Kind::OperatorClass,
+            "CREATE OPERATOR CLASS c FOR TYPE int USING hash AS OPERATOR 1 =, FUNCTION 1 hashint4(int)",
+        ),
+        (
+            Kind::Cast,
+            "CREATE TYPE t AS (a int); CREATE CAST (text AS t) WITH INOUT",
+        ),
+        (
+            Kind::Trigger,
+            "CREATE TABLE t (); CREATE TRIGGER g BEFORE UPDATE ON t EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        ),
+        (
+            Kind::Rule,
+            "CREATE TABLE t (); CREATE RULE r AS ON DELETE TO t DO INSTEAD NOTHING",
+        ),
+        (Kind::Policy, "CREATE TABLE t (); CREATE POLICY p ON t"),
+        (
+            Kind::TextSearchDictionary,
+            "CREATE TEXT SEARCH DICTIONARY d (TEMPLATE = simple)",
+        ),
+        (
+            Kind::TextSearchConfiguration,
+            "CREATE TEXT SEARCH CONFIGURATION c (PARSER = \"default\")",
+        ),
+        (
+            Kind::Conversion,
+            "CREATE CONVERSION c FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8",
+        ),
+        (Kind::Extension, "CREATE EXTENSION fuzzystrmatch"),
+    ];
+    for (number, (kind, sql)) in alone.into_iter().enumerate() {
+        let schema = ident(&format!("alone_{number}"));
+        create(&mut conn, &schema, sql).await;
+        let seen = snapshot(&mut conn, &schema).await.unwrap();
+        assert_eq!(count(&seen, kind), 1, "{kind}");
+    }
+}

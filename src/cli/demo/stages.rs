@@ -138,7 +138,7 @@ impl Stages<'_> {
             "free"
         };
         let labels = Labels::from([("tier".to_owned(), tier.to_owned())]);
-        let tenant = provision::add(fleet, &name, shard, &labels).await?;
+        let tenant = provision::add(fleet, &name, shard, &labels).await?.tenant;
         let mut session = fleet.shard(fleet.shard_of(&tenant)?).await?;
         let sold = seed(session.connection(), name.schema()).await;
         session.close().await;

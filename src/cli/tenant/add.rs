@@ -9,7 +9,7 @@ use crate::{
     cli::{context::Context, error::CliError, exit::ExitCode, human},
     fleet::Fleet,
     migration::Version,
-    provision::{self, Because, ProvisionError},
+    provision::{self, Because, By, ProvisionError},
     store::tenants::{self, Labels, Tenant},
     tenant::{ShardName, TenantName, TenantState},
 };
@@ -35,6 +35,10 @@ struct Added<'a> {
     version: Option<Version>,
     /// Why it is on that shard.
     placement: Because,
+    /// `migrations`, `structure`, or `another` session that was quicker.
+    built_by: &'static str,
+    /// Why not from the file of the structure, where there is one that was of no use.
+    not_built_from_structure: Option<&'a str>,
     elapsed_ms: u128,
 }
 
@@ -48,17 +52,23 @@ impl Add {
         let placement = provision::place(&fleet, &name, shard.as_ref()).await?;
         let shard = placement.shard;
         let labels: Labels = self.labels.into_iter().collect();
-        let tenant = match provision::add(&fleet, &name, &shard.name, &labels).await {
-            Ok(tenant) => tenant,
+        let added = match provision::add(&fleet, &name, &shard.name, &labels).await {
+            Ok(added) => added,
             Err(why) => return Err(unbuilt(&fleet, &name, why).await),
         };
         let elapsed = start.elapsed();
         let version = fleet.tenant.latest().map(|migration| migration.version);
+        let (tenant, built_by) = (added.tenant, added.built);
         let added = Added {
             tenant: &tenant,
             schema: name.as_str(),
             version,
             placement: placement.because,
+            built_by: word(&built_by),
+            not_built_from_structure: match &built_by {
+                By::MigrationsInstead(why) => Some(why),
+                _ => None,
+            },
             elapsed_ms: elapsed.as_millis(),
         };
         context.output.result(&added, |paint| {
@@ -66,8 +76,12 @@ impl Add {
                 version.map_or_else(|| "with nothing applied".to_owned(), |v| format!("at {v}"));
             let why = placement.because.text();
             let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+            let from = match built_by {
+                By::Structure => ", built from its structure",
+                _ => "",
+            };
             format!(
-                "tenant {} is {}: schema {} on shard {}{why}, {at}, in {}",
+                "tenant {} is {}: schema {} on shard {}{why}, {at}{from}, in {}",
                 tenant.name,
                 paint.good("ready"),
                 name.schema(),
@@ -103,6 +117,14 @@ async fn unbuilt(fleet: &Fleet, name: &TenantName, why: ProvisionError) -> CliEr
             why: Box::new(why.into()),
         },
         _ => why.into(),
+    }
+}
+
+fn word(built_by: &By) -> &'static str {
+    match built_by {
+        By::Migrations | By::MigrationsInstead(_) => "migrations",
+        By::Structure => "structure",
+        By::Another => "another",
     }
 }
 

@@ -18,6 +18,9 @@ use super::{context::Context, error::CliError, exit::ExitCode};
 #[derive(Debug, Subcommand)]
 pub(super) enum TenantCommand {
     /// Makes a tenant: its schema is built, and can be used when this returns
+    ///
+    /// The migrations build it; where migrations.structure names a file that fits them, that does, and they are recorded as
+    /// applied.
     Add(add::Add),
     /// Lists the tenants and where they stand
     List(list::List),

@@ -20,15 +20,14 @@ impl Writer<'_> {
             Kind::Function | Kind::Procedure | Kind::Aggregate => self.signature(key)?,
             Kind::Operator => {
                 let (name, operands) = operands(key)?;
-                format!("{name} ({operands})")
+                format!("{} ({operands})", self.found(key, name))
             }
             Kind::OperatorClass | Kind::OperatorFamily => {
                 let (name, method) = with_method(key)?;
-                format!("{name} USING {method}")
+                format!("{} USING {method}", self.found(key, &name.to_string()))
             }
             Kind::Cast => format!("({})", key.name),
-            Kind::Type => self.named(key, &key.name)?,
-            _ => ident(&key.name)?.to_string(),
+            _ => self.named(key, &key.name)?,
         };
         Ok(format!("{word} {name}"))
     }

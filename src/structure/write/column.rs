@@ -12,81 +12,150 @@ use crate::{
 /// A column as it stands in `CREATE TABLE`.
 pub(super) struct Column<'p> {
     pub(super) name: Ident,
-    /// What follows the name, but for the default.
+    /// Its name without quotes.
+    pub(super) key_name: &'p str,
+    pub(super) properties: &'p Properties,
+    /// The type and what stands right behind it.
+    of: String,
+    options: String,
+    /// Collation and NOT NULL.
     rest: String,
+    generated: String,
+    identity: String,
     pub(super) default: Option<&'p String>,
 }
 
 impl Column<'_> {
     pub(super) fn text(&self, with_default: bool) -> String {
+        self.own(with_default, false)
+    }
+
+    /// The same where a column of a parent may be merged with it, whose expression it has then.
+    pub(super) fn own(&self, with_default: bool, is_merged: bool) -> String {
         let Self {
             name,
+            of,
+            options,
             rest,
-            default,
+            identity,
+            ..
         } = self;
-        match default.filter(|_| with_default) {
-            Some(default) => format!("{name} {rest} DEFAULT {default}"),
-            None => format!("{name} {rest}"),
+        let generated = if is_merged { "" } else { &self.generated };
+        let text = format!("{name} {of}{options}{rest}{generated}{identity}");
+        match self.default.filter(|_| with_default) {
+            Some(default) => format!("{text} DEFAULT {default}"),
+            None => text,
         }
+    }
+
+    /// What a child takes of it.
+    pub(super) fn bare(&self) -> String {
+        let Self {
+            name,
+            of,
+            rest,
+            generated,
+            ..
+        } = self;
+        format!("{name} {of}{rest}{generated}")
+    }
+
+    /// Whether the table has it from its parents alone.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.properties.contains_key("inherited")
+    }
+
+    pub(super) fn is_not_null(&self) -> bool {
+        self.properties
+            .get("not null")
+            .is_some_and(|is| is == "yes")
+    }
+
+    /// ` GENERATED ALWAYS AS IDENTITY`, with the options of its sequence.
+    pub(super) fn identity(&self) -> Option<&str> {
+        Some(self.identity.as_str()).filter(|identity| !identity.is_empty())
+    }
+
+    /// ` OPTIONS (…)`, of a foreign table.
+    pub(super) fn foreign_options(&self) -> &str {
+        &self.options
     }
 }
 
 impl<'a> Writer<'a> {
     /// The columns of a table, in their order.
-    pub(super) fn columns(&self, table: &str) -> Result<Vec<Column<'_>>, WriteError> {
+    pub(super) fn columns(&self, table: &str) -> Result<Vec<Column<'a>>, WriteError> {
+        let names = self.column_names(table).into_iter();
+        let column = |(key, _): (&'a ObjectKey, _)| {
+            let properties = self.snapshot.get(key);
+            self.column(
+                key,
+                properties.ok_or_else(|| unwritable(key, "it is not known"))?,
+            )
+        };
+        names.map(column).collect()
+    }
+
+    /// The columns of a table with their names, in their order.
+    pub(super) fn column_names(&self, table: &str) -> Vec<(&'a ObjectKey, &'a String)> {
         let columns = self
             .snapshot
             .objects()
             .filter(|(key, _)| key.kind == Kind::Column && key.table.as_deref() == Some(table));
+        let place = |properties: &Properties| properties.get("position")?.parse::<u32>().ok();
         let mut columns: Vec<_> = columns
-            .map(|(key, properties)| {
-                let position = required(key, properties, "position")?;
-                Ok((
-                    position.parse::<u32>().unwrap_or(u32::MAX),
-                    self.column(key, properties)?,
-                ))
-            })
-            .collect::<Result<_, WriteError>>()?;
-        columns.sort_by_key(|(position, _)| *position);
-        Ok(columns.into_iter().map(|(_, column)| column).collect())
+            .map(|(key, properties)| (place(properties).unwrap_or(u32::MAX), key))
+            .collect();
+        columns.sort_by_key(|(place, _)| *place);
+        columns
+            .into_iter()
+            .map(|(_, key)| (key, &key.name))
+            .collect()
     }
 
-    fn column<'p>(
+    fn column(
         &self,
-        key: &ObjectKey,
-        properties: &'p Properties,
-    ) -> Result<Column<'p>, WriteError> {
+        key: &'a ObjectKey,
+        properties: &'a Properties,
+    ) -> Result<Column<'a>, WriteError> {
         let get = |property: &str| properties.get(property).map(String::as_str);
-        let mut text = required(key, properties, "type")?.to_owned();
+        let mut of = required(key, properties, "type")?.to_owned();
         if let Some(compression) = get("compression") {
-            text += &format!(" COMPRESSION {compression}");
+            of += &format!(" COMPRESSION {compression}");
         }
-        text += &in_brackets(" OPTIONS", get("foreign options"));
+        let mut rest = String::new();
         if let Some(collation) = get("collation") {
-            text += &format!(" COLLATE {collation}");
+            rest += &format!(" COLLATE {collation}");
         }
         match get("not null") {
-            Some("yes") => text += " NOT NULL",
+            Some("yes") => rest += " NOT NULL",
             // Taken back when it belongs to its parent.
             Some("no") if self.parent_is_not_null(table_of(key)?, &key.name) => {
-                text += " NOT NULL";
+                rest += " NOT NULL";
             }
             Some("no") => {}
             _ => return Err(unwritable(key, "its NOT NULL has not been validated")),
         }
-        if let Some((expression, how)) = get("generated").and_then(|g| g.rsplit_once(' ')) {
-            text += &format!(" GENERATED ALWAYS AS ({expression}) {}", how.to_uppercase());
-        }
-        if let Some(identity) = get("identity") {
-            let options = self.identity(key)?;
-            text += &format!(
-                " GENERATED {} AS IDENTITY{options}",
-                identity.to_uppercase()
-            );
-        }
+        let generated = get("generated").and_then(|g| g.rsplit_once(' '));
+        let generated = generated.map(|(expression, how)| {
+            format!(" GENERATED ALWAYS AS ({expression}) {}", how.to_uppercase())
+        });
+        let identity = match get("identity") {
+            Some(how) => {
+                let options = self.identity(key)?;
+                format!(" GENERATED {} AS IDENTITY{options}", how.to_uppercase())
+            }
+            None => String::new(),
+        };
         Ok(Column {
             name: ident(&key.name)?,
-            rest: text,
+            key_name: &key.name,
+            properties,
+            of,
+            options: in_brackets(" OPTIONS", get("foreign options")),
+            rest,
+            generated: generated.unwrap_or_default(),
+            identity,
             default: properties.get("default"),
         })
     }

@@ -7,6 +7,7 @@ mod aggregate;
 mod arrays;
 mod called;
 mod column;
+mod heir;
 mod object;
 mod own;
 mod privileges;
@@ -65,10 +66,18 @@ pub fn write(snapshot: &Snapshot) -> Result<Vec<Statement>, WriteError> {
         snapshot,
         tells_privileges: told.any(|property| property.starts_with("privileges of ")),
         phases: Default::default(),
+        checks: Vec::new(),
         references: Vec::new(),
     };
     for (key, properties) in snapshot.objects() {
         writer.object(key, properties)?;
+    }
+    // That of a child first: it would find that of its parent there, and be refused.
+    writer
+        .checks
+        .sort_by_key(|(generation, _)| Reverse(*generation));
+    for (_, check) in std::mem::take(&mut writer.checks) {
+        writer.add(Phase::Constraint, check)?;
     }
     // The reference of a partition first: that of the whole then takes it for its own, and makes none of another name.
     writer.references.sort_by_key(|(depth, _)| Reverse(*depth));
@@ -113,6 +122,8 @@ struct Writer<'a> {
     /// Whether an object without any is one that nobody has any to.
     tells_privileges: bool,
     phases: [Vec<Statement>; PHASES],
+    /// Checks, with how many tables stand above theirs.
+    checks: Vec<(usize, String)>,
     /// Foreign keys, with the depth of their tables.
     references: Vec<(usize, String)>,
 }
@@ -140,22 +151,24 @@ impl<'a> Writer<'a> {
 
     /// The name of a type or function in a statement that looks for it.
     fn named(&self, key: &ObjectKey, name: &str) -> Result<String, WriteError> {
+        Ok(self.found(key, &ident(name)?.to_string()))
+    }
+
+    /// The name, quoted where it has to be, so that the object is found by it.
+    fn found(&self, key: &ObjectKey, name: &str) -> String {
         let properties = self.snapshot.get(key);
-        let shadows = properties.is_some_and(|p| p.contains_key("shadows"));
-        let name = ident(name)?;
-        Ok(if shadows {
-            format!("{OWN}.{name}")
-        } else {
-            name.to_string()
-        })
+        match properties.is_some_and(|p| p.contains_key("shadows")) {
+            true => format!("{OWN}.{name}"),
+            false => name.to_owned(),
+        }
     }
 
     fn object(&mut self, key: &ObjectKey, properties: &Properties) -> Result<(), WriteError> {
-        let is_type_or_routine = matches!(
+        let is_relation = matches!(
             key.kind,
-            Kind::Type | Kind::Function | Kind::Procedure | Kind::Aggregate
+            Kind::Table | Kind::View | Kind::MaterializedView | Kind::Sequence | Kind::Index
         );
-        if !is_type_or_routine && properties.contains_key("shadows") {
+        if is_relation && properties.contains_key("shadows") {
             return Err(unwritable(
                 key,
                 "it has the name of one of PostgreSQL's own",

@@ -102,11 +102,16 @@ impl Writer<'_> {
             None => (String::new(), definition),
         };
         let storage = self.storage(properties, "options")?;
-        self.add(
-            Phase::View,
-            format!("CREATE {kind} {name}{columns}{storage} AS\n{query}"),
-        )?;
-        Ok(())
+        let text = format!("CREATE {kind} {name}{columns}{storage} AS\n{query}");
+        if key.kind == Kind::View {
+            return self.add(Phase::View, text);
+        }
+        let empty = format!("{text}\nWITH NO DATA");
+        if properties.contains_key("populated") {
+            return self.add(Phase::View, empty);
+        }
+        // What reads one that holds nothing cannot be filled, though it once was.
+        self.add_or_apart(Phase::View, text, vec![empty])
     }
 
     pub(super) fn trigger_or_rule(

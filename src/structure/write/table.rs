@@ -1,9 +1,12 @@
 //! Tables, with their columns, constraints and indexes.
 
 use super::{
-    Kind, ObjectKey, Phase, Properties, WriteError, Writer, ident, required, table_of, unwritable,
+    Kind, ObjectKey, Phase, Properties, WriteError, Writer,
+    column::Column,
+    heir::{Coming, lines},
+    ident, required, table_of, unwritable,
 };
-use crate::structure::names::split;
+use crate::{sql::Ident, structure::names::split};
 
 impl Writer<'_> {
     pub(super) fn table(
@@ -18,42 +21,20 @@ impl Writer<'_> {
             (_, Some("unlogged")) => "UNLOGGED TABLE",
             _ => "TABLE",
         };
-        let columns = self.columns(&key.name)?;
-        let (mut whole, mut without) = (Vec::new(), Vec::new());
-        let mut defaults = Vec::new();
-        for column in &columns {
-            whole.push(column.text(true));
-            without.push(column.text(false));
-            if let Some(default) = column.default {
-                let column = &column.name;
-                defaults.push(format!(
-                    "ALTER TABLE ONLY {name} ALTER COLUMN {column} SET DEFAULT {default}"
-                ));
-            }
-        }
-        let head = |columns: Vec<String>| {
-            let columns = if columns.is_empty() {
-                String::new()
-            } else {
-                format!("\n    {}\n", columns.join(",\n    "))
-            };
-            format!("CREATE {kind} {name} ({columns})")
-        };
-        let mut text = String::new();
+        let mut tail = String::new();
         if let Some(server) = get("server") {
-            text += &format!(" SERVER {}", ident(server)?);
-            text += &in_brackets(" OPTIONS", get("options"));
+            tail += &format!(" SERVER {}", ident(server)?);
+            tail += &in_brackets(" OPTIONS", get("options"));
         }
         if let Some(partition_key) = get("partition key") {
-            text += &format!(" PARTITION BY {partition_key}");
+            tail += &format!(" PARTITION BY {partition_key}");
         }
-        text += &self.storage(properties, "storage parameters")?;
-        let apart = if defaults.is_empty() {
-            Vec::new()
-        } else {
-            [vec![head(without) + &text], defaults].concat()
-        };
-        self.add_or_apart(Phase::Table, head(whole) + &text, apart)?;
+        tail += &self.storage(properties, "storage parameters")?;
+        let columns = self.columns(&key.name)?;
+        match self.coming(&key.name) {
+            Coming::Born => self.born(key, kind, &columns, &tail)?,
+            _ => self.alone(&name, kind, &columns, &tail)?,
+        }
         self.family(key, properties)?;
         for (property, value, change) in [
             ("row security", "on", "ENABLE ROW LEVEL SECURITY"),
@@ -66,6 +47,32 @@ impl Writer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A table that is made by itself.
+    fn alone(
+        &mut self,
+        name: &Ident,
+        kind: &str,
+        columns: &[Column<'_>],
+        tail: &str,
+    ) -> Result<(), WriteError> {
+        let head = |with_default: bool| {
+            let columns = columns.iter().map(|column| column.text(with_default));
+            format!("CREATE {kind} {name} ({}){tail}", lines(columns.collect()))
+        };
+        let defaults = columns
+            .iter()
+            .filter_map(|column| Some((&column.name, column.default?)));
+        let mut apart: Vec<_> = defaults
+            .map(|(column, default)| {
+                format!("ALTER TABLE ONLY {name} ALTER COLUMN {column} SET DEFAULT {default}")
+            })
+            .collect();
+        if !apart.is_empty() {
+            apart.insert(0, head(false));
+        }
+        self.add_or_apart(Phase::Table, head(true), apart)
     }
 
     /// Where and how rows are kept, as it stands in `CREATE TABLE`; `own` are its parameters beside those of its TOAST table.
@@ -104,11 +111,13 @@ impl Writer<'_> {
                 self.add(Phase::Family, text)?;
             }
             (Some(parents), None) => {
+                let phase = match self.coming(&key.name) {
+                    Coming::Born => return Ok(()),
+                    Coming::BeforeChecks => Phase::Ownership,
+                    Coming::Later => Phase::Family,
+                };
                 for parent in split(parents, ", ") {
-                    self.add(
-                        Phase::Family,
-                        format!("ALTER TABLE {name} INHERIT {parent}"),
-                    )?;
+                    self.add(phase, format!("ALTER TABLE {name} INHERIT {parent}"))?;
                 }
             }
             _ => {}
@@ -133,34 +142,36 @@ impl Writer<'_> {
             _ => "",
         };
         let table = table_of(key)?;
-        let (phase, only, options) = if definition.starts_with("FOREIGN KEY") {
-            let text = format!(
-                "ALTER TABLE {} ADD CONSTRAINT {} {definition}{not_valid}",
-                ident(table)?,
-                ident(&key.name)?
-            );
-            self.references.push((self.depth(table), text));
+        let by_itself = format!(
+            "ALTER TABLE {} ADD CONSTRAINT {} {definition}{not_valid}",
+            ident(table)?,
+            ident(&key.name)?
+        );
+        if definition.starts_with("FOREIGN KEY") {
+            self.references.push((self.depth(table), by_itself));
             return Ok(());
-        } else if definition.starts_with("CHECK") {
-            (Phase::Constraint, "", None)
-        } else {
-            let index = self.of(Kind::Index, Some(table), &key.name);
-            let options = index.and_then(|index| options_of(index.get("definition")?));
-            (Phase::Key, "ONLY ", options)
-        };
+        }
+        if definition.starts_with("CHECK") {
+            if properties.contains_key("inherited") {
+                return self.inherited_check(key, properties);
+            }
+            self.checks.push((self.generation(table), by_itself));
+            return Ok(());
+        }
+        let index = self.of(Kind::Index, Some(table), &key.name);
+        let options = index.and_then(|index| options_of(index.get("definition")?));
         let options = options.filter(|_| !definition.starts_with("EXCLUDE"));
         let (definition, deferred) = match definition.find(" DEFERRABLE") {
             Some(at) if options.is_some() => definition.split_at(at),
             _ => (definition, ""),
         };
         let text = format!(
-            "ALTER TABLE {only}{} ADD CONSTRAINT {} {definition}{}{deferred}{not_valid}",
+            "ALTER TABLE ONLY {} ADD CONSTRAINT {} {definition}{}{deferred}{not_valid}",
             ident(table)?,
             ident(&key.name)?,
             options.unwrap_or_default(),
         );
-        self.add(phase, text)?;
-        Ok(())
+        self.add(Phase::Key, text)
     }
 
     pub(super) fn index(

@@ -9,8 +9,19 @@ pub(super) async fn create(url: &str, name: &Ident) -> sqlx::Result<()> {
     run(url, format!("CREATE DATABASE {name}")).await
 }
 
-/// Creates a database like another one, to which nobody may be connected.
+/// Creates a database like another one, to which nobody may be connected. Sessions of ours that still are, such as one that has
+/// looked for what was in the way, are ended.
 pub(super) async fn copy(url: &str, name: &Ident, original: &Ident) -> sqlx::Result<()> {
+    let mut connection = PgConnection::connect(url).await?;
+    sqlx::query(
+        "select pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a
+          where a.datname = $1::name and a.usename = current_user and a.pid <> pg_catalog.pg_backend_pid()",
+    )
+    .bind(original.as_str())
+    .persistent(false)
+    .execute(&mut connection)
+    .await?;
+    connection.close().await?;
     run(url, format!("CREATE DATABASE {name} TEMPLATE {original}")).await
 }
 

@@ -56,6 +56,15 @@ pub enum ScratchError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The role that a server is reached as has not the right to make databases there.
+    #[error(
+        "the role {role} may not create databases on the scratch server, which is all it needs there: \
+         let a superuser run ALTER ROLE {role} CREATEDB, or name another role in the URL"
+    )]
+    MayNot {
+        /// The role, as SQL writes it.
+        role: Ident,
+    },
     /// The server refused to make or drop a database.
     #[error("cannot make or drop the database {name} on the scratch server")]
     Database {

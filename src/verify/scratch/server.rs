@@ -1,9 +1,14 @@
 //! The scratch server as the rest of the program sees it.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
+
+use sqlx::postgres::PgConnectOptions;
 
 use super::{Options, ScratchError, database, guard::Guard, supply::Supply, url};
 use crate::sql::Ident;
+
+/// The SQLSTATE of what somebody may not do.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 /// A PostgreSQL server of our own. It ends, with all its data, when this value or this process ends.
 pub struct Server {
@@ -53,7 +58,7 @@ impl Server {
     pub async fn create_database(&self, name: &Ident) -> Result<String, ScratchError> {
         self.tell(name)?;
         let made = database::create(&self.url, name).await;
-        made.map_err(failed(name))?;
+        made.map_err(|error| self.not_made(name, error))?;
         Ok(self.url_of(name))
     }
 
@@ -65,7 +70,7 @@ impl Server {
     ) -> Result<String, ScratchError> {
         self.tell(name)?;
         let made = database::copy(&self.url, name, original).await;
-        made.map_err(failed(name))?;
+        made.map_err(|error| self.not_made(name, error))?;
         Ok(self.url_of(name))
     }
 
@@ -73,6 +78,18 @@ impl Server {
     pub async fn drop_database(&self, name: &Ident) -> Result<(), ScratchError> {
         let dropped = database::drop_all(&self.url, std::slice::from_ref(name)).await;
         dropped.map_err(failed(name))
+    }
+
+    fn not_made(&self, name: &Ident, error: sqlx::Error) -> ScratchError {
+        let code = error.as_database_error().and_then(|error| error.code());
+        let options = PgConnectOptions::from_str(&self.url).ok();
+        let role = options.and_then(|options| Ident::new(options.get_username()).ok());
+        match role {
+            Some(role) if code.as_deref() == Some(INSUFFICIENT_PRIVILEGE) => {
+                ScratchError::MayNot { role }
+            }
+            _ => failed(name)(error),
+        }
     }
 
     /// Before it exists, so that it is dropped even if we are killed right after.

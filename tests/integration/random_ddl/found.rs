@@ -193,3 +193,63 @@ async fn a_partition_that_has_to_wait_comes_before_the_keys_of_its_parent() {
     ])
     .await;
 }
+
+#[tokio::test]
+async fn what_a_child_has_from_its_parents_alone_comes_from_them_again() {
+    restored(&[
+        "CREATE TABLE a (b int NOT NULL, c text DEFAULT 'x' CHECK (c <> '')); CREATE TABLE d (e int, c text CHECK (c <> ' ')) INHERITS (a);
+         CREATE TABLE f () INHERITS (d)",
+        // In another order than the parents' own.
+        "CREATE TABLE a (b int); CREATE TABLE c (d int DEFAULT 7, e serial) INHERITS (a); ALTER TABLE a ADD f text DEFAULT lower('X') NOT NULL;
+         CREATE TABLE inherited_columns (x int)",
+        "CREATE TABLE a (b int, c int); CREATE TABLE d (c int, b int, e int GENERATED ALWAYS AS IDENTITY);
+         ALTER TABLE d INHERIT a; ALTER TABLE a ADD f int, ADD CONSTRAINT k CHECK (f > 0) NOT VALID; ALTER TABLE d VALIDATE CONSTRAINT k",
+        // Otherwise than the parent has it.
+        "CREATE TABLE a (b int DEFAULT 1, c int DEFAULT 2, d int, e text); CREATE TABLE f () INHERITS (a);
+         ALTER TABLE f ALTER b DROP DEFAULT, ALTER c SET DEFAULT 3, ALTER d SET NOT NULL, ALTER e SET COMPRESSION pglz;
+         ALTER TABLE f ALTER d ADD GENERATED ALWAYS AS IDENTITY (START 7)",
+        "CREATE TABLE a (b int DEFAULT 1, x int); CREATE TABLE c (b int DEFAULT 1, y int); CREATE TABLE d () INHERITS (a, c);
+         ALTER TABLE ONLY a ALTER b SET DEFAULT 2",
+        "CREATE TABLE a (b int, c int GENERATED ALWAYS AS (b + 1) STORED); CREATE TABLE d (b int) INHERITS (a)",
+        // Checks alone, and none that are handed down.
+        "CREATE TABLE a (b int); CREATE TABLE c (b int); ALTER TABLE c INHERIT a; ALTER TABLE a ADD CHECK (b > 0);
+         ALTER TABLE a ADD CONSTRAINT n CHECK (b > 1) NO INHERIT; ALTER TABLE c ADD CONSTRAINT n CHECK (b > 2)",
+        // Gone its own way, in part.
+        "CREATE TABLE a (b int, c int); CREATE TABLE d () INHERITS (a); ALTER TABLE ONLY a DROP c; CREATE TABLE e () INHERITS (d); ALTER TABLE e NO INHERIT d",
+        "CREATE TABLE a (b int CHECK (b > 0), c int); CREATE TABLE d () INHERITS (a); ALTER TABLE ONLY a DROP b CASCADE",
+        "CREATE TABLE a (b int); CREATE TABLE c (d int) INHERITS (a); CREATE TABLE e () INHERITS (c);
+         ALTER TABLE a ADD f text DEFAULT 'x'; ALTER TABLE c ALTER b SET NOT NULL",
+        "CREATE TABLE a (b int);
+         CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT count(*)::int FROM a; END;
+         CREATE TABLE c () INHERITS (a); ALTER TABLE a ALTER b SET DEFAULT f()",
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn operators_and_the_like_that_postgresql_has_too_mean_what_they_meant() {
+    restored(&[
+        "CREATE FUNCTION same(int, int) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN $1 OPERATOR(pg_catalog.=) $2;
+         CREATE OPERATOR = (FUNCTION = same, LEFTARG = int, RIGHTARG = int, COMMUTATOR = OPERATOR(found.=), NEGATOR = OPERATOR(found.<>));
+         CREATE FUNCTION other(int, int) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN $1 OPERATOR(pg_catalog.<>) $2;
+         CREATE OPERATOR <> (FUNCTION = other, LEFTARG = int, RIGHTARG = int, NEGATOR = OPERATOR(found.=));
+         COMMENT ON OPERATOR found.= (int, int) IS 'ours';
+         CREATE TABLE a (b int CHECK (b OPERATOR(found.=) 1), c int CHECK (c = 2), d boolean GENERATED ALWAYS AS (b OPERATOR(found.<>) c) STORED);
+         CREATE VIEW v AS SELECT b = c AS theirs, b OPERATOR(found.=) c AS ours, b OPERATOR(found.=) ANY (ARRAY[1, 2]) AS any FROM a;
+         CREATE INDEX i ON a (b) WHERE b OPERATOR(found.=) 1",
+        "CREATE TYPE t AS (a int);
+         CREATE FUNCTION less(t, t) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN false;
+         CREATE OPERATOR < (FUNCTION = less, LEFTARG = t, RIGHTARG = t);
+         CREATE FUNCTION compared(t, t) RETURNS int LANGUAGE sql IMMUTABLE RETURN 0;
+         CREATE OPERATOR CLASS int4_ops DEFAULT FOR TYPE t USING btree AS OPERATOR 1 <, FUNCTION 1 compared(t, t);
+         COMMENT ON OPERATOR CLASS found.int4_ops USING btree IS 'ours'; COMMENT ON OPERATOR FAMILY found.int4_ops USING btree IS 'ours';
+         CREATE TABLE a (b t); CREATE INDEX i ON a (b)",
+        "CREATE COLLATION \"C\" (LOCALE = 'POSIX'); COMMENT ON COLLATION found.\"C\" IS 'ours';
+         CREATE TABLE a (b text COLLATE found.\"C\", c text COLLATE pg_catalog.\"C\"); CREATE INDEX i ON a (b COLLATE pg_catalog.\"C\", c COLLATE found.\"C\")",
+        "CREATE TEXT SEARCH DICTIONARY simple (TEMPLATE = simple, ACCEPT = false);
+         CREATE TEXT SEARCH CONFIGURATION english (PARSER = \"default\");
+         ALTER TEXT SEARCH CONFIGURATION found.english ADD MAPPING FOR word WITH found.simple, pg_catalog.simple;
+         COMMENT ON TEXT SEARCH CONFIGURATION found.english IS 'ours'",
+    ])
+    .await;
+}

@@ -9,6 +9,7 @@ mod case;
 mod changes;
 mod constraints;
 mod dice;
+mod family;
 mod found;
 mod model;
 mod operations;

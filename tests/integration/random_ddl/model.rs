@@ -31,6 +31,8 @@ pub(super) struct Table {
     /// `RANGE`, `LIST` or `HASH`, with the column that is the key, which is an integer.
     pub(super) partitioned: Option<(&'static str, String)>,
     pub(super) is_partition: bool,
+    /// The tables it was made of.
+    pub(super) parents: Vec<String>,
     /// How many partitions it has.
     pub(super) partitions: usize,
 }

@@ -3,6 +3,7 @@
 use super::{
     behaviour, changes, constraints,
     dice::Dice,
+    family,
     model::{Model, Step},
     partitions, routines, tables, types, views,
 };
@@ -21,7 +22,8 @@ pub(super) const OPERATIONS: &[(&str, u32, Make)] = &[
     ("a sequence", 2, types::sequence),
     ("a changed sequence", 2, types::change_sequence),
     ("a table", 16, tables::table),
-    ("an inheriting table", 3, tables::inherited),
+    ("an inheriting table", 5, family::inherited),
+    ("a changed family", 4, family::changed),
     ("a table like another", 2, tables::made_like),
     ("an added column", 5, tables::add_column),
     ("a dropped column", 3, tables::drop_column),

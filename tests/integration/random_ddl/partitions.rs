@@ -55,6 +55,7 @@ fn parent(model: &mut Model, dice: &mut Dice, others: usize) -> Table {
         columns,
         partitioned: Some((how, key)),
         is_partition: false,
+        parents: Vec::new(),
         partitions: 0,
     }
 }
@@ -117,6 +118,7 @@ pub(super) fn partition(model: &mut Model, dice: &mut Dice) -> Option<Step> {
             columns,
             partitioned,
             is_partition: true,
+            parents: Vec::new(),
             partitions: 0,
         });
     })

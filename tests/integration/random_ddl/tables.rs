@@ -14,6 +14,7 @@ pub(super) fn table(model: &mut Model, dice: &mut Dice) -> Option<Step> {
         columns: model.columns(dice, count),
         partitioned: None,
         is_partition: false,
+        parents: Vec::new(),
         partitions: 0,
     };
     let columns: Vec<_> = table
@@ -137,45 +138,6 @@ fn generated(model: &Model, dice: &mut Dice, of: &Type, other: &Column) -> Optio
     }
 }
 
-pub(super) fn inherited(model: &mut Model, dice: &mut Dice) -> Option<Step> {
-    let parents: Vec<_> = model
-        .tables
-        .iter()
-        .filter(|t| t.partitioned.is_none() && !t.is_partition)
-        .cloned()
-        .collect();
-    let (first, second) = (dice.any(&parents)?, dice.any(&parents)?);
-    let name = model.name(dice);
-    let own = model.columns(dice, 2);
-    let (parents, mut columns) = if first.name != second.name && dice.chance(30) {
-        let both = format!("{}, {}", q(&first.name), q(&second.name));
-        (
-            both,
-            [first.columns.clone(), second.columns.clone()].concat(),
-        )
-    } else {
-        (q(&first.name), first.columns.clone())
-    };
-    let definitions: Vec<_> = own
-        .iter()
-        .map(|c| format!("{} {}", q(&c.name), c.of.sql))
-        .collect();
-    let sql = format!(
-        "CREATE TABLE {} ({}) INHERITS ({parents})",
-        q(&name),
-        definitions.join(", ")
-    );
-    columns.extend(own);
-    let table = Table {
-        name,
-        columns,
-        partitioned: None,
-        is_partition: false,
-        partitions: 0,
-    };
-    Step::new(sql, |model| model.tables.push(table))
-}
-
 pub(super) fn made_like(model: &mut Model, dice: &mut Dice) -> Option<Step> {
     let other = model.table(dice)?.clone();
     let name = model.name(dice);
@@ -199,6 +161,7 @@ pub(super) fn made_like(model: &mut Model, dice: &mut Dice) -> Option<Step> {
         name,
         partitioned: None,
         is_partition: false,
+        parents: Vec::new(),
         partitions: 0,
         ..other
     };

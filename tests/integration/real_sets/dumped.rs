@@ -143,6 +143,7 @@ async fn dumped(corpus: &Corpus, files: &Files) -> Result<Dumped, DumpError> {
         prepare: Some(corpus.prepare),
         from: None,
         privileges: false,
+        trusted: &[],
     };
     dump(server().await, &request).await
 }
