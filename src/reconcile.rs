@@ -28,6 +28,8 @@ pub trait Reconciler {
 pub enum Next {
     /// After the interval.
     Later,
+    /// After this time: somebody else is at it, or has done it.
+    In(Duration),
     /// Never: it was a thing to be done once.
     Never,
 }
@@ -37,6 +39,9 @@ pub struct Loop<R> {
     reconciler: R,
     interval: Duration,
 }
+
+/// Nothing is asked for without a pause.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// The longest pause after errors.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -59,6 +64,10 @@ impl<R: Reconciler> Loop<R> {
                 Some(Next::Later) => {
                     backoff = self::backoff();
                     self.interval
+                }
+                Some(Next::In(pause)) => {
+                    backoff = self::backoff();
+                    pause.max(SHORTEST_PAUSE)
                 }
                 None => backoff.next().unwrap_or(LONGEST_PAUSE),
             };
@@ -125,7 +134,15 @@ mod tests {
     async fn goes_on_after_errors_and_ends_when_nothing_is_left() {
         let failed = || Err(anyhow::anyhow!("no server"));
         let last = CancellationToken::new();
-        let script = script(vec![failed(), failed(), Ok(Next::Never)], &last);
+        let script = script(
+            vec![
+                failed(),
+                Ok(Next::In(Duration::ZERO)),
+                failed(),
+                Ok(Next::Never),
+            ],
+            &last,
+        );
         script.run(CancellationToken::new()).await;
         assert!(last.is_cancelled());
     }

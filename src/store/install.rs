@@ -39,6 +39,8 @@ impl Part {
             Self::Home => &[
                 include_str!("schema/home-001-registry.sql"),
                 include_str!("schema/home-002-drift.sql"),
+                include_str!("schema/home-003-sweeps.sql"),
+                include_str!("schema/home-004-references.sql"),
             ],
         }
     }

@@ -12,6 +12,7 @@ pub mod notices;
 pub mod scripts;
 pub mod statements;
 pub mod structures;
+pub mod sweeps;
 pub mod tenants;
 
 pub use install::{Installed, Part, install, state};
