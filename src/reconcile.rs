@@ -29,8 +29,8 @@ pub trait Reconciler {
 pub enum Next {
     /// After the interval.
     Later,
-    /// After so long, where that is sooner.
-    Within(Duration),
+    /// After this time: somebody else is at it, or has done it.
+    In(Duration),
     /// Never: it was a thing to be done once.
     Never,
 }
@@ -41,6 +41,9 @@ pub struct Loop<R> {
     interval: Duration,
     news: Option<watch::Receiver<u64>>,
 }
+
+/// Nothing is asked for without a pause.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// The longest pause after errors.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -78,9 +81,9 @@ impl<R: Reconciler> Loop<R> {
                     backoff = self::backoff();
                     self.interval
                 }
-                Some(Next::Within(soon)) => {
+                Some(Next::In(pause)) => {
                     backoff = self::backoff();
-                    soon.min(self.interval)
+                    pause.max(SHORTEST_PAUSE)
                 }
                 None => backoff.next().unwrap_or(LONGEST_PAUSE),
             };
@@ -158,7 +161,15 @@ mod tests {
     async fn goes_on_after_errors_and_ends_when_nothing_is_left() {
         let failed = || Err(anyhow::anyhow!("no server"));
         let last = CancellationToken::new();
-        let script = script(vec![failed(), failed(), Ok(Next::Never)], &last);
+        let script = script(
+            vec![
+                failed(),
+                Ok(Next::In(Duration::ZERO)),
+                failed(),
+                Ok(Next::Never),
+            ],
+            &last,
+        );
         script.run(CancellationToken::new()).await;
         assert!(last.is_cancelled());
     }

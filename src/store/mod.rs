@@ -17,6 +17,7 @@ pub mod runs;
 pub mod scripts;
 pub mod statements;
 pub mod structures;
+pub mod sweeps;
 pub mod tenants;
 pub mod waves;
 
