@@ -9,6 +9,8 @@ use futures::future::LocalBoxFuture;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::telemetry::metrics;
+
 /// One pass, running. It waits for databases all the time, so that one thread is enough for all of them.
 pub type Passing<'a> = LocalBoxFuture<'a, anyhow::Result<Next>>;
 
@@ -99,6 +101,7 @@ impl<R: Reconciler> Loop<R> {
     async fn pass(&self, stop: &CancellationToken) -> Option<Next> {
         let passed = self.reconciler.pass(stop).await;
         if let Err(error) = &passed {
+            metrics::pass_failed(self.reconciler.name());
             // With its causes, on one line.
             tracing::warn!(
                 reconciler = self.reconciler.name(),

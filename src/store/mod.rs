@@ -12,6 +12,7 @@ pub mod heads;
 pub mod history;
 mod install;
 pub mod notices;
+pub mod overview;
 pub mod rollouts;
 pub mod runs;
 pub mod scripts;

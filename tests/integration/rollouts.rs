@@ -611,3 +611,34 @@ async fn nothing_to_do_is_complete_at_once() {
     );
     assert_eq!(shown["waves"].as_array().unwrap().len(), 0);
 }
+
+#[tokio::test]
+async fn indexes_are_built_one_after_the_other_on_a_database_whoever_builds_them() {
+    let small = fleet(8).await;
+    small.write(
+        "tenant/2-index.up.sql",
+        "-- tenantry: no-transaction\ncreate index concurrently t1_by_it on t1 ((1));",
+    );
+    small.write("tenant/2-index.down.sql", "drop index t1_by_it;");
+    let _daemons = [daemon(&small, &[]), daemon(&small, &[])];
+    let (code, shown) = json(
+        &small,
+        &[
+            "rollout",
+            "start",
+            "--canaries",
+            "0",
+            "--waves",
+            "100%",
+            "--wait",
+        ],
+    );
+    assert_eq!(code, 0, "{shown}");
+    let overlapping = "select count(*) from tenantry.history a join tenantry.history b on a.id < b.id
+                        where a.name = 'index' and b.name = 'index'
+                          and tstzrange(a.started_at, a.finished_at) && tstzrange(b.started_at, b.finished_at)";
+    assert_eq!(number(&mut small.connect().await, overlapping).await, 0);
+    let built = "select count(*) from pg_index i join pg_class c on c.oid = i.indexrelid
+                  where c.relname = 't1_by_it' and indisvalid";
+    assert_eq!(number(&mut small.connect().await, built).await, 8);
+}
