@@ -13,7 +13,8 @@ use serde::Deserialize;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{
-    Apply, Backfill, Daemon, Drift, Home, Log, Migrations, Origin, SettingsError, Shard, Strategy,
+    Apply, Backfill, Daemon, Drift, Home, Load, Log, Migrations, Origin, SettingsError, Shard,
+    Strategy,
     checks::Checks,
     keys,
     layers::Layers,
@@ -53,6 +54,8 @@ pub struct Settings {
     pub daemon: Daemon,
     /// How the daemon looks for drift.
     pub drift: Drift,
+    /// How much a server may have to do before rollouts wait.
+    pub load: Load,
     /// How rollouts go through the fleet.
     pub rollout: Strategy,
     /// What holds for backfills.
@@ -422,7 +425,7 @@ mod tests {
         );
         assert_eq!(
             complaint(file("[deamon]\ngrace = \"1s\"")),
-            "`deamon.grace` (FILE): no such section; there are apply, backfill, daemon, drift, home, log, migrations, rollout and shards"
+            "`deamon.grace` (FILE): no such section; there are apply, backfill, daemon, drift, home, load, log, migrations, rollout and shards"
         );
         assert_eq!(
             complaint(file("log = \"debug\"")),

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Member, Rollout, RolloutError, State,
+    gauge::Gauge,
     report::Desk,
     run::{Ended, Worker},
 };
@@ -230,8 +231,18 @@ impl Wave<'_> {
         }
     }
 
-    /// Works on one shard, with one connection more whenever one is to be had.
+    /// Works on one shard, and looks at its load meanwhile.
     async fn shard(&self, shard: &Shard, rollout: &Rollout) {
+        let (gauge, ended) = (Gauge::new(self, shard), CancellationToken::new());
+        let working = async {
+            self.work_on(shard, rollout, &gauge).await;
+            ended.cancel();
+        };
+        futures::join!(working, gauge.look(&ended));
+    }
+
+    /// With one connection more whenever one is to be had.
+    async fn work_on(&self, shard: &Shard, rollout: &Rollout, gauge: &Gauge<'_>) {
         let plans = Plans::new(self.fleet, self.scope, rollout.goal);
         // All of these are polled together: whoever asks for a slot may have to wait for the session that a worker uses.
         let mut tasks: FuturesUnordered<LocalBoxFuture<'_, News>> = FuturesUnordered::new();
@@ -248,7 +259,14 @@ impl Wave<'_> {
                         continue;
                     };
                     at_work += 1;
-                    tasks.push(Box::pin(self.worker(shard, &plans, index, slot)));
+                    let worker = Worker {
+                        wave: self,
+                        shard,
+                        plans: &plans,
+                        gauge,
+                        index,
+                    };
+                    tasks.push(Box::pin(self.worker(worker, slot)));
                 }
                 Some(News::Ended(index, ended)) => {
                     at_work -= 1;
@@ -271,16 +289,10 @@ impl Wave<'_> {
         News::Slot(self.slot(shard).await)
     }
 
-    async fn worker(&self, shard: &Shard, plans: &Plans<'_>, index: usize, slot: i32) -> News {
-        let worker = Worker {
-            wave: self,
-            shard,
-            plans,
-            index,
-        };
+    async fn worker(&self, worker: Worker<'_>, slot: i32) -> News {
         let ended = worker.run().await;
-        self.free(&shard.name, slot).await;
-        News::Ended(index, ended)
+        self.free(&worker.shard.name, slot).await;
+        News::Ended(worker.index, ended)
     }
 
     async fn slot(&self, shard: &Shard) -> Option<i32> {
