@@ -1,11 +1,14 @@
 //! A rollout on a terminal: a bar a wave, and a line on what it waits for.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::{text, view::View};
-use crate::{cli::output::Output, store::waves::Wave};
+use crate::{
+    cli::{human, output::Output},
+    store::waves::Wave,
+};
 
 /// The bars of the waves that were begun, and the line below them.
 pub(super) struct Bars<'a> {
@@ -29,7 +32,10 @@ impl<'a> Bars<'a> {
     pub(super) fn show(&mut self, view: &View) {
         for wave in view.waves.iter().filter(|wave| wave.state != "waiting") {
             let bar = self.waves.entry(wave.number).or_insert_with(|| {
-                let bar = ProgressBar::new(u64::try_from(wave.targets).unwrap_or_default());
+                let targets = u64::try_from(wave.targets).unwrap_or_default();
+                // Drawn once it is among the others.
+                let bar =
+                    ProgressBar::with_draw_target(Some(targets), ProgressDrawTarget::hidden());
                 bar.set_style(style());
                 bar.set_prefix(format!("wave {} {}", wave.number, wave.kind));
                 self.output.bars.insert_before(&self.line, bar)
@@ -37,9 +43,6 @@ impl<'a> Bars<'a> {
             let ended = wave.done + wave.failed + wave.skipped;
             bar.set_position(u64::try_from(ended).unwrap_or_default());
             bar.set_message(message(wave));
-            if wave.state == "done" && !bar.is_finished() {
-                bar.abandon();
-            }
         }
         let open = view
             .waves
@@ -98,8 +101,16 @@ fn message(wave: &Wave) -> String {
 
 fn style() -> ProgressStyle {
     ProgressStyle::with_template(
-        "{prefix:>14} {bar:30} {human_pos} of {human_len}  {per_sec}  {eta} left  {msg}",
+        "{prefix:>14} {bar:30} {human_pos} of {human_len}  {rate}  {left}{msg}",
     )
     .unwrap_or_else(|_| ProgressStyle::default_bar())
+    .with_key("rate", |state: &ProgressState, text: &mut dyn Write| {
+        let _ = write!(text, "{:.0}/s", state.per_sec());
+    })
+    .with_key("left", |state: &ProgressState, text: &mut dyn Write| {
+        if state.len().is_some_and(|all| state.pos() < all) {
+            let _ = write!(text, "{} left  ", human::duration(state.eta()));
+        }
+    })
     .progress_chars("━╸─")
 }
