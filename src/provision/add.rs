@@ -1,7 +1,7 @@
 //! A new tenant: registered, its schema made, every migration applied; usable when this returns.
 
 use super::{
-    ProvisionError,
+    ProvisionError, goal,
     retire::drop_schema,
     schema::{require_free, tenant_schema},
     shard::choose_shard,
@@ -40,7 +40,8 @@ struct Building {
     by: By,
 }
 
-/// Registers a tenant on `shard` and builds its schema. The registry says *provisioning* until all of it is done.
+/// Registers a tenant on `shard` and builds its schema: with all that the files have or, while a rollout is under way, up
+/// to what that goes to. The registry says *provisioning* until all of it is done.
 ///
 /// What can be refused is refused before anything is registered; what was interrupted is gone on with.
 pub async fn add(
@@ -56,8 +57,9 @@ pub async fn add(
     let mut home = fleet.home().await?;
     let mut new = false;
     if tenants::get(home.connection(), name).await?.is_none() {
+        let bounded = goal::of_new(fleet, &mut home).await?;
         let mut session = fleet.shard(on).await?;
-        require_shared(fleet, &mut session, shard).await?;
+        require_shared(&bounded, &mut session, shard).await?;
         require_free(&mut session, shard, name.schema()).await?;
         session.close().await;
         let state = TenantState::Provisioning;
@@ -117,6 +119,9 @@ async fn build(
     tenant: &Tenant,
     building: &mut Building,
 ) -> Result<Tenant, ProvisionError> {
+    let mut home = fleet.home().await?;
+    let fleet = &*goal::of_new(fleet, &mut home).await?;
+    home.close().await;
     let shard = fleet.shard_of(tenant)?;
     let mut session = fleet.shard(shard).await?;
     require_shared(fleet, &mut session, &shard.name).await?;

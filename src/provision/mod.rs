@@ -2,6 +2,7 @@
 
 mod add;
 mod each;
+mod goal;
 mod guarded;
 mod import;
 mod placement;

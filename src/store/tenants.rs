@@ -55,6 +55,27 @@ pub async fn in_state(
     rows.iter().map(tenant).collect()
 }
 
+/// So many of the tenants that were registered after `since`, and until `until` where that is given, by when they were.
+pub async fn registered(
+    connection: &mut Connection,
+    since: Timestamp,
+    until: Option<Timestamp>,
+    most: i64,
+) -> Result<Vec<Tenant>, StoreError> {
+    let rows = sqlx::query(
+        "select name, shard, state, labels, created_at from tenantry.tenants
+          where created_at > $1 and created_at <= coalesce($2, 'infinity')
+          order by created_at, name limit $3",
+    )
+    .bind(jiff_sqlx::Timestamp::from(since))
+    .bind(until.map(jiff_sqlx::Timestamp::from))
+    .bind(most)
+    .fetch_all(connection)
+    .answered(StoreError::query("read who was registered meanwhile"))
+    .await?;
+    rows.iter().map(tenant).collect()
+}
+
 /// One tenant.
 pub async fn get(
     connection: &mut Connection,
