@@ -14,7 +14,9 @@ use super::{
     membership::{Membership, Term, leave},
     news::Listening,
     pending::Pending,
+    pooling::Pooling,
     provisioning::Provisioning,
+    retiring::Retiring,
     rolling::{Conducting, Working},
 };
 use crate::{
@@ -66,6 +68,9 @@ impl Built {
         crew.start(Loop::new(pending, Duration::ZERO));
         let provisioning = Provisioning::new(is_caught_up.clone());
         crew.start(Loop::new(provisioning, interval));
+        let retiring = Retiring::new(Arc::new(fleet.clone()), others.term.clone());
+        crew.start(Loop::new(retiring, interval));
+        crew.start(Loop::new(Pooling::new(is_caught_up.clone()), interval));
         let interval = drift.interval;
         crew.start(Loop::new(Drifting::new(drift, is_caught_up), interval));
 

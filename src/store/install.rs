@@ -35,11 +35,13 @@ impl Part {
                 include_str!("schema/shard-004-statements.sql"),
                 include_str!("schema/shard-005-fingerprints.sql"),
                 include_str!("schema/shard-006-built.sql"),
+                include_str!("schema/shard-007-pool.sql"),
             ],
             Self::Home => &[
                 include_str!("schema/home-001-registry.sql"),
                 include_str!("schema/home-002-drift.sql"),
                 include_str!("schema/home-003-rollouts.sql"),
+                include_str!("schema/home-004-grace.sql"),
             ],
         }
     }

@@ -12,6 +12,8 @@ pub mod heads;
 pub mod history;
 mod install;
 pub mod notices;
+pub mod pool;
+pub mod retiring;
 pub mod rollouts;
 pub mod runs;
 pub mod scripts;

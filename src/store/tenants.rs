@@ -1,6 +1,6 @@
 //! `tenantry.tenants`: the registry, in the home database.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use sqlx::{Row, postgres::PgRow, types::Json};
@@ -74,6 +74,23 @@ pub async fn registered(
     .answered(StoreError::query("read who was registered meanwhile"))
     .await?;
     rows.iter().map(tenant).collect()
+}
+
+/// How many tenants of a shard were registered within so long, and are registered still.
+pub async fn new_within(
+    connection: &mut Connection,
+    shard: &ShardName,
+    time: Duration,
+) -> Result<usize, StoreError> {
+    let new: i64 = sqlx::query_scalar(
+        "select count(*) from tenantry.tenants where shard = $1 and created_at > clock_timestamp() - $2",
+    )
+    .bind(shard.as_str())
+    .bind(super::daemons::interval(time))
+    .fetch_one(connection)
+    .answered(StoreError::query("count the new tenants"))
+    .await?;
+    Ok(usize::try_from(new).unwrap_or_default())
 }
 
 /// One tenant.

@@ -70,7 +70,10 @@ fn joined(tenants: &[Tenant]) -> String {
         names.collect::<Vec<_>>().join(", ")
     );
     if tenants.len() > SHOWN {
-        text.push_str(&format!(" and {} more", human::number(tenants.len() - SHOWN)));
+        text.push_str(&format!(
+            " and {} more",
+            human::number(tenants.len() - SHOWN)
+        ));
     }
     text
 }
