@@ -189,12 +189,7 @@ fn text(shown: &Shown, paint: Paint) -> String {
     if !labels.is_empty() {
         lines.push(format!("labels: {}", labels.join(" ")));
     }
-    if let Some(after) = shown.drop_after {
-        let name = for_shell(tenant.name.as_str());
-        lines.push(paint.caution(format!(
-            "dropped after {after:.0}; until then `tenantry tenant resume {name}` has it back"
-        )));
-    }
+    lines.extend(dropped(shown, paint));
     if let Some(why) = &shown.unreachable {
         let why = format!("where it stands cannot be told: {why}");
         lines.push(paint.labelled("error:", &why));
@@ -241,6 +236,15 @@ fn text(shown: &Shown, paint: Paint) -> String {
     lines.extend(history_text(shown, paint));
     lines.extend(shown.notices.iter().map(|said| notice(said, paint)));
     lines.join("\n")
+}
+
+/// Until when it can be had back, where it was retired.
+fn dropped(shown: &Shown, paint: Paint) -> Option<String> {
+    let after = shown.drop_after?;
+    let name = for_shell(shown.tenant.name.as_str());
+    Some(paint.caution(format!(
+        "dropped after {after:.0}; until then `tenantry tenant resume {name}` has it back"
+    )))
 }
 
 /// One message of the server.
