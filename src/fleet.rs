@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::{
     apply::Limits,
-    config::{Portion, Provision, Settings, SettingsError},
+    config::{Load, Portion, Provision, Settings, SettingsError},
     migration::{MigrationSet, Problems, Scope, Version, read},
     plan::Blueprint,
     postgres::{Session, SessionError, Shard, Shards},
@@ -37,6 +37,8 @@ pub struct Fleet {
     pub max_failures: Portion,
     /// How tenants are made and taken away.
     pub provision: Provision,
+    /// How much a server may have to do before rollouts wait.
+    pub load: Load,
 }
 
 /// Why the fleet cannot be worked on at all.
@@ -186,6 +188,7 @@ impl Fleet {
             out_of_order: settings.migrations.allow_out_of_order,
             max_failures: apply.max_failures,
             provision: settings.provision.clone(),
+            load: settings.load.clone(),
             shards,
         }
     }

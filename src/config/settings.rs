@@ -13,8 +13,8 @@ use serde::Deserialize;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{
-    Apply, Backfill, Daemon, Drift, Home, Log, Migrations, Origin, Provision, SettingsError, Shard,
-    Strategy,
+    Apply, Backfill, Daemon, Drift, Home, Load, Log, Migrations, Origin, Provision, SettingsError,
+    Shard, Strategy,
     checks::Checks,
     keys,
     layers::Layers,
@@ -57,6 +57,8 @@ pub struct Settings {
     pub provision: Provision,
     /// How the daemon looks for drift.
     pub drift: Drift,
+    /// How much a server may have to do before rollouts wait.
+    pub load: Load,
     /// How rollouts go through the fleet.
     pub rollout: Strategy,
     /// What holds for backfills.
@@ -423,11 +425,11 @@ mod tests {
     fn unknown_keys_are_refused_with_those_there_are() {
         assert_eq!(
             complaint(environment(&[("TENANTRY__DAEMON__PORT", "80")])),
-            "`daemon.port` (TENANTRY__DAEMON__PORT): no such key; [daemon] has apply_at_start, grace, listen, provision_interval, term"
+            "`daemon.port` (TENANTRY__DAEMON__PORT): no such key; [daemon] has apply_at_start, grace, listen, metrics_token, provision_interval, term"
         );
         assert_eq!(
             complaint(file("[deamon]\ngrace = \"1s\"")),
-            "`deamon.grace` (FILE): no such section; there are apply, backfill, daemon, drift, home, log, migrations, provision, rollout and shards"
+            "`deamon.grace` (FILE): no such section; there are apply, backfill, daemon, drift, home, load, log, migrations, provision, rollout and shards"
         );
         assert_eq!(
             complaint(file("log = \"debug\"")),

@@ -83,6 +83,7 @@ pub async fn conduct(
             Move::Resume => advance(home, me, &rollout, Event::Resume, None).await?,
             Move::Cancel => advance(home, me, &rollout, Event::Cancel, None).await?,
             Move::Complete => advance(home, me, &rollout, Event::Complete, None).await?,
+            Move::Fatal(why) => advance(home, me, &rollout, Event::Halt, Some(&why)).await?,
             Move::Spent(why) => match when_spent(&rollout.strategy, rollout.row.back) {
                 WhenSpent::Pause => advance(home, me, &rollout, Event::Pause, Some(&why)).await?,
                 WhenSpent::Halt => advance(home, me, &rollout, Event::Halt, Some(&why)).await?,

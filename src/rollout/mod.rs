@@ -9,6 +9,7 @@ mod conduct;
 mod decide;
 mod error;
 mod freeze;
+mod gauge;
 mod hand_over;
 mod lot;
 mod report;

@@ -12,6 +12,7 @@ pub mod heads;
 pub mod history;
 mod install;
 pub mod notices;
+pub mod overview;
 pub mod pool;
 pub mod retiring;
 pub mod rollouts;
@@ -19,6 +20,7 @@ pub mod runs;
 pub mod scripts;
 pub mod statements;
 pub mod structures;
+pub mod sweeps;
 pub mod tenants;
 pub mod waves;
 

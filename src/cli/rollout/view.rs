@@ -26,6 +26,8 @@ pub(super) struct View {
     pub(super) events: Vec<Event>,
     /// Who was registered since it was planned, as long as it was under way: built up to its goal, and in none of its waves.
     pub(super) joined: Vec<Tenant>,
+    /// Shards on which nothing more is begun for now, and why.
+    pub(super) holds: Vec<(String, String)>,
     /// How many daemons live.
     pub(super) daemons: i64,
 }
@@ -70,6 +72,7 @@ impl View {
             troubles: runs::troubles(home, id, MOST.0).await?,
             events: events::of_rollout(home, id, MOST.1).await?,
             daemons: daemons::living(home).await?,
+            holds: daemons::holds(home).await?,
             rollout,
         })
     }
