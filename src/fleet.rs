@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::{
     apply::Limits,
-    config::{Load, Portion, Settings, SettingsError},
+    config::{Load, Portion, Provision, Settings, SettingsError},
     migration::{MigrationSet, Problems, Scope, Version, read},
     plan::Blueprint,
     postgres::{Session, SessionError, Shard, Shards},
@@ -35,6 +35,8 @@ pub struct Fleet {
     pub out_of_order: bool,
     /// How many targets of a scope may fail before no further one is begun.
     pub max_failures: Portion,
+    /// How tenants are made and taken away.
+    pub provision: Provision,
     /// How much a server may have to do before rollouts wait.
     pub load: Load,
 }
@@ -185,6 +187,7 @@ impl Fleet {
             },
             out_of_order: settings.migrations.allow_out_of_order,
             max_failures: apply.max_failures,
+            provision: settings.provision.clone(),
             load: settings.load.clone(),
             shards,
         }

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 use serde::{
     Deserializer, Serializer,
     de::{self, Visitor},
@@ -29,8 +29,10 @@ impl Visitor<'_> for Friendly {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
-        text.parse::<SignedDuration>()
-            .ok()
+        let days = SpanRelativeTo::days_are_24_hours();
+        let span = || text.parse::<Span>().ok()?.to_duration(days).ok();
+        let signed = text.parse::<SignedDuration>().ok().or_else(span);
+        signed
             .and_then(|signed| Duration::try_from(signed).ok())
             .ok_or_else(|| {
                 E::custom(format!(

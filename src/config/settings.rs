@@ -13,8 +13,8 @@ use serde::Deserialize;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{
-    Apply, Backfill, Daemon, Drift, Home, Load, Log, Migrations, Origin, SettingsError, Shard,
-    Strategy,
+    Apply, Backfill, Daemon, Drift, Home, Load, Log, Migrations, Origin, Provision, SettingsError,
+    Shard, Strategy,
     checks::Checks,
     keys,
     layers::Layers,
@@ -30,11 +30,12 @@ const FILE: &str = "tenantry.toml";
 const ONLY_SHARD: &str = "main";
 
 /// Keys whose value is a list; in the environment, a text with commas.
-const LISTS: [&str; 5] = [
+const LISTS: [&str; 6] = [
     "migrations.shared",
     "migrations.tenant",
     "migrations.extra_search_path",
     "migrations.also_writes",
+    "provision.before_retire",
     "rollout.waves",
 ];
 
@@ -52,6 +53,8 @@ pub struct Settings {
     pub apply: Apply,
     /// How the daemon is run.
     pub daemon: Daemon,
+    /// How tenants are made and taken away.
+    pub provision: Provision,
     /// How the daemon looks for drift.
     pub drift: Drift,
     /// How much a server may have to do before rollouts wait.
@@ -177,6 +180,7 @@ impl Settings {
         self.migrations.check(&mut checks);
         self.apply.check(&mut checks);
         self.daemon.check(&mut checks);
+        self.provision.check(&mut checks);
         self.drift.check(&mut checks);
         self.rollout.check(&mut checks);
         self.backfill.check(&mut checks);
@@ -425,7 +429,7 @@ mod tests {
         );
         assert_eq!(
             complaint(file("[deamon]\ngrace = \"1s\"")),
-            "`deamon.grace` (FILE): no such section; there are apply, backfill, daemon, drift, home, load, log, migrations, rollout and shards"
+            "`deamon.grace` (FILE): no such section; there are apply, backfill, daemon, drift, home, load, log, migrations, provision, rollout and shards"
         );
         assert_eq!(
             complaint(file("log = \"debug\"")),

@@ -6,8 +6,11 @@ mod build;
 mod drifting;
 mod membership;
 mod news;
+mod patience;
 mod pending;
+mod pooling;
 mod provisioning;
+mod retiring;
 mod rolling;
 mod run;
 

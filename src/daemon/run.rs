@@ -15,7 +15,9 @@ use super::{
     membership::{Membership, Term, leave},
     news::Listening,
     pending::Pending,
+    pooling::Pooling,
     provisioning::Provisioning,
+    retiring::Retiring,
     rolling::{Conducting, Working},
 };
 use crate::{
@@ -71,8 +73,7 @@ impl Built {
         crew.start_rollouts(&fleet, &others);
         let pending = Pending::new(settings, cut.clone(), caught_up);
         crew.start(Loop::new(pending, Duration::ZERO));
-        let provisioning = Provisioning::new(is_caught_up.clone());
-        crew.start(Loop::new(provisioning, interval));
+        crew.start_tenants(&fleet, &others, &is_caught_up, interval);
         let interval = drift.interval;
         crew.start(Loop::new(Drifting::new(drift, is_caught_up), interval));
 
@@ -181,6 +182,21 @@ impl Crew {
         let (stop, dropped) = (self.stop.clone(), self.dropped.clone());
         self.tasks
             .spawn_local(async move { dropped.run_until_cancelled(work.run(stop)).await });
+    }
+
+    /// The loops that make tenants and take them away.
+    fn start_tenants(
+        &self,
+        fleet: &Fleet,
+        others: &Others,
+        caught_up: &watch::Receiver<Option<Arc<Fleet>>>,
+        interval: Duration,
+    ) {
+        let provisioning = Provisioning::new(caught_up.clone());
+        self.start(Loop::new(provisioning, interval));
+        self.start(Loop::new(Pooling::new(caught_up.clone()), interval));
+        let retiring = Retiring::new(Arc::new(fleet.clone()), others.term.clone());
+        self.start(Loop::new(retiring, interval));
     }
 
     /// The loops that carry rollouts.

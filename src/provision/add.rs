@@ -1,7 +1,7 @@
 //! A new tenant: registered, its schema made, every migration applied; usable when this returns.
 
 use super::{
-    ProvisionError,
+    ProvisionError, goal, pool,
     retire::drop_schema,
     schema::{require_free, tenant_schema},
     shard::choose_shard,
@@ -13,9 +13,9 @@ use crate::{
     fleet::Fleet,
     history::{Digest, Head},
     plan::{Goal, Plan, Standing, Stored, plan},
-    postgres::{Fault, Session},
+    postgres::{Fault, Session, Shard},
     store::{
-        history, scripts,
+        heads, history, scripts,
         tenants::{self, Labels, Tenant},
     },
     tenant::{ShardName, TenantName, TenantState},
@@ -40,7 +40,9 @@ struct Building {
     by: By,
 }
 
-/// Registers a tenant on `shard` and builds its schema. The registry says *provisioning* until all of it is done.
+/// Registers a tenant on `shard` and builds its schema: with all that the files have or, while a rollout is under way, up
+/// to what that goes to. One that was built ahead is taken where there is one. The registry says *provisioning* until all
+/// of it is done.
 ///
 /// What can be refused is refused before anything is registered; what was interrupted is gone on with.
 pub async fn add(
@@ -56,13 +58,19 @@ pub async fn add(
     let mut home = fleet.home().await?;
     let mut new = false;
     if tenants::get(home.connection(), name).await?.is_none() {
+        let bounded = goal::of_new(fleet, &mut home).await?;
         let mut session = fleet.shard(on).await?;
-        require_shared(fleet, &mut session, shard).await?;
+        require_shared(&bounded, &mut session, shard).await?;
         require_free(&mut session, shard, name.schema()).await?;
-        session.close().await;
         let state = TenantState::Provisioning;
         // Somebody else may be quicker: then there are two who build, and the schema's own lock keeps them apart.
         new = tenants::insert(home.connection(), name, shard, state, labels).await?;
+        if new && let Some(oid) = pool::hand_out(&mut session, &bounded, name.schema()).await {
+            let built = By::Pool;
+            let tenant = take(fleet, (&mut home, &mut session), name, oid).await?;
+            return Ok(Added { tenant, built });
+        }
+        session.close().await;
     }
     let tenant = tenants::get(home.connection(), name).await?;
     home.close().await;
@@ -117,9 +125,17 @@ async fn build(
     tenant: &Tenant,
     building: &mut Building,
 ) -> Result<Tenant, ProvisionError> {
+    let mut home = fleet.home().await?;
+    let fleet = &*goal::of_new(fleet, &mut home).await?;
+    home.close().await;
     let shard = fleet.shard_of(tenant)?;
     let mut session = fleet.shard(shard).await?;
     require_shared(fleet, &mut session, &shard.name).await?;
+    if let Some(oid) = pool::hand_out(&mut session, fleet, tenant.name.schema()).await {
+        building.by = By::Pool;
+        let mut home = fleet.home().await?;
+        return take(fleet, (&mut home, &mut session), &tenant.name, oid).await;
+    }
     let (head, is_new) = tenant_schema(&mut session, &shard.name, tenant.name.schema()).await?;
     if is_new {
         building.made = Some(head.schema_oid);
@@ -133,31 +149,62 @@ async fn build(
         }
         return Err(error);
     }
-    if let Some(plan) = structure::plan(fleet, &mut session, &head, &mut building.by).await? {
-        let carried = carry(fleet, session, &plan, (tenant, &head)).await?;
-        let failed = structure::outcome(&head, &carried, &mut building.by);
-        match (failed, &building.by) {
+    complete(fleet, shard, session, &head, &mut building.by).await?;
+    let mut home = fleet.home().await?;
+    activate(&mut home, &tenant.name).await
+}
+
+/// Ends the work on a tenant whose schema, of this OID, was just handed out.
+async fn take(
+    fleet: &Fleet,
+    (home, session): (&mut Session, &mut Session),
+    name: &TenantName,
+    oid: u32,
+) -> Result<Tenant, ProvisionError> {
+    let activated = activate(home, name).await;
+    if activated.as_ref().is_err_and(is_unwanted) {
+        // Retired before its schema was there to be dropped: nobody else knows of it.
+        let pinned = heads::get(session.connection(), name.schema()).await?;
+        if let Some(pinned) = pinned.filter(|pinned| pinned.head.schema_oid == oid) {
+            drop_schema(session, fleet, &pinned.head, name.schema()).await?;
+        }
+    }
+    activated
+}
+
+/// Carries to the schema of `head` all that it lacks, and ends the session.
+pub(super) async fn complete(
+    fleet: &Fleet,
+    shard: &Shard,
+    mut session: Session,
+    head: &Head,
+    by: &mut By,
+) -> Result<(), ProvisionError> {
+    if let Some(plan) = structure::plan(fleet, &mut session, head, by).await? {
+        let carried = carry(fleet, shard, session, &plan, head).await?;
+        let failed = structure::outcome(head, &carried, by);
+        match (failed, &*by) {
             (Some(error), _) => return Err(error),
-            (None, By::Structure) => return activate(fleet, tenant).await,
+            (None, By::Structure) => return Ok(()),
             _ => session = fleet.shard(shard).await?,
         }
     }
-    let plan = pending(fleet, &mut session, &head).await?;
-    let carried = carry(fleet, session, &plan, (tenant, &head)).await?;
-    if let Some(failure) = carried.failure {
-        return Err(ProvisionError::Failed(Box::new(failure)));
+    let plan = pending(fleet, &mut session, head).await?;
+    let carried = carry(fleet, shard, session, &plan, head).await?;
+    match carried.failure {
+        Some(failure) => Err(ProvisionError::Failed(Box::new(failure))),
+        None => Ok(()),
     }
-    activate(fleet, tenant).await
 }
 
-/// Carries a plan to the schema of a tenant, and ends the session.
+/// Carries a plan to a schema, and ends the session.
 async fn carry(
     fleet: &Fleet,
+    shard: &Shard,
     mut session: Session,
     plan: &Plan,
-    (tenant, head): (&Tenant, &Head),
+    head: &Head,
 ) -> Result<Carried, ProvisionError> {
-    let shard = fleet.shard_of(tenant)?;
     scripts::put(session.connection(), plan.texts()).await?;
     let compiled = compile(plan, &fleet.limits, Cut::Coarse, Audit::Dynamic);
     let mut carrier = Carrier::with_session(shard, &fleet.limits, session);
@@ -224,12 +271,10 @@ async fn pending(
     )?)
 }
 
-async fn activate(fleet: &Fleet, tenant: &Tenant) -> Result<Tenant, ProvisionError> {
-    let mut home = fleet.home().await?;
-    let (name, active) = (&tenant.name, TenantState::Active);
+async fn activate(home: &mut Session, name: &TenantName) -> Result<Tenant, ProvisionError> {
+    let active = TenantState::Active;
     tenants::set_state(home.connection(), name, TenantState::Provisioning, active).await?;
     let now = tenants::get(home.connection(), name).await?;
-    home.close().await;
     // Somebody else may have finished it as well, or begun to take it away.
     let now = now.ok_or_else(|| ProvisionError::Unknown(name.to_string()))?;
     match now.state {

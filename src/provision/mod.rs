@@ -2,9 +2,11 @@
 
 mod add;
 mod each;
+mod goal;
 mod guarded;
 mod import;
 mod placement;
+mod pool;
 mod rename;
 mod retire;
 mod schema;
@@ -17,8 +19,9 @@ pub use add::{Added, add, resume};
 pub use each::{Each, each};
 pub use import::{Imported, import, import_shared};
 pub use placement::{Because, FULL, Placement, place};
+pub use pool::{Kept, drain, keep, stands};
 pub use rename::rename;
-pub use retire::retire;
+pub use retire::{retire, retire_later};
 pub use schema::shared_schema;
 pub use shard::choose_shard;
 pub use structure::By;
@@ -162,6 +165,24 @@ pub enum ProvisionError {
     Full {
         /// Shards that could not be asked, and why; empty where all were.
         away: String,
+    },
+    /// Schemas cannot be built ahead: another name would make something wrong in them.
+    #[error(
+        "schemas cannot be built ahead: {0} holds the schema's name, which changes when it is handed out"
+    )]
+    NamesItself(String),
+    /// What was to be run before a tenant is dropped did not end well.
+    #[error(
+        "tenant {name} was not dropped: `{program}` (provision.before_retire) {why}; `tenantry tenant retire {name}` tries \
+         again, `tenantry tenant resume {name}` has it back"
+    )]
+    NotKept {
+        /// The tenant.
+        name: String,
+        /// The program.
+        program: String,
+        /// How it ended.
+        why: String,
     },
     /// The migrations cannot be planned.
     #[error(transparent)]

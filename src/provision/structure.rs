@@ -21,6 +21,8 @@ pub enum By {
     Structure,
     /// The migrations, though there is a file of the structure: why it was of no use.
     MigrationsInstead(String),
+    /// Whoever built it ahead: it was given the tenant's name.
+    Pool,
     /// Somebody else, who was quicker.
     Another,
 }

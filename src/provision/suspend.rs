@@ -5,6 +5,7 @@ use crate::{
     fleet::Fleet,
     store::{
         heads::{self, Pinned},
+        retiring,
         tenants::{self, Tenant},
     },
     tenant::TenantState,
@@ -25,8 +26,19 @@ pub async fn suspend(fleet: &Fleet, tenant: &Tenant) -> Result<(), ProvisionErro
     Ok(())
 }
 
-/// Has a tenant moved with the fleet again. It may be behind by then: the next `up` applies what it lacks.
+/// Has a tenant moved with the fleet again: one that was suspended, or that is being retired and can be had back. It may be
+/// behind by then: the next `up` applies what it lacks.
 pub async fn unsuspend(fleet: &Fleet, tenant: &Tenant) -> Result<(), ProvisionError> {
+    if tenant.state == TenantState::Retiring {
+        let mut home = fleet.home().await?;
+        retiring::take_back(home.connection(), &tenant.name).await?;
+        let now = tenants::get(home.connection(), &tenant.name).await?;
+        home.close().await;
+        // It goes on being built.
+        if now.is_some_and(|now| now.state == TenantState::Provisioning) {
+            return Ok(());
+        }
+    }
     change(fleet, tenant, TenantState::Suspended, TenantState::Active).await
 }
 

@@ -18,6 +18,7 @@ use crate::{
     config::Portion,
     migration::Scope,
     postgres::{Fault, Shard},
+    provision,
     sql::Ident,
     store::{
         heads,
@@ -305,6 +306,9 @@ impl Worker<'_> {
                 .is_stored
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner) = true;
+        }
+        if self.wave.scope == Scope::Shared {
+            provision::drain(self.wave.fleet, self.shard).await;
         }
         // Whoever asked for the rollout says how many may fail, and others carry some of them.
         let budget = Budget::new(Portion::Count(usize::MAX), lot.len());

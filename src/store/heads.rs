@@ -40,7 +40,7 @@ impl Pinned {
 /// How much a shard holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
-    /// Schemas that are pinned, but for the shared one.
+    /// Schemas that are pinned, but for the shared one and those of the pool.
     pub tenants: u64,
     /// Tables, indexes, sequences and the like, of everybody.
     pub relations: u64,
@@ -49,7 +49,9 @@ pub struct Load {
 /// How much a shard holds, in one query.
 pub async fn load(connection: &mut Connection, shared: &Ident) -> Result<Load, StoreError> {
     let (tenants, relations): (i64, i64) = sqlx::query_as(
-        "select (select count(*) from tenantry.heads where schema_name <> $1), (select count(*) from pg_catalog.pg_class)",
+        "select (select count(*) from tenantry.heads h
+                  where schema_name <> $1 and not starts_with(schema_name, 'tenantry_pool_')),
+                (select count(*) from pg_catalog.pg_class)",
     )
     .bind(shared.as_str())
     .fetch_one(connection)
@@ -87,7 +89,7 @@ type Row = (
     Option<String>,
 );
 
-/// All heads of a shard, in one query, whatever their number.
+/// All heads of a shard, in one query, whatever their number; but for those of the pool, which are nobody's.
 pub async fn list(connection: &mut Connection) -> Result<Vec<Pinned>, StoreError> {
     let rows: Vec<Row> = sqlx::query_as(
         "select h.schema_oid, h.schema_name, h.version, h.digest, h.repeatables_digest, h.revision, h.fence,
@@ -99,6 +101,7 @@ pub async fn list(connection: &mut Connection) -> Result<Vec<Pinned>, StoreError
                   and schema_oid = h.schema_oid and schema_name = h.schema_name and version = h.running_version
                 order by id desc limit 1
            ) l on true
+          where not starts_with(h.schema_name, 'tenantry_pool_')
           order by h.schema_name",
     )
     .fetch_all(connection)

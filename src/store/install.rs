@@ -35,6 +35,7 @@ impl Part {
                 include_str!("schema/shard-004-statements.sql"),
                 include_str!("schema/shard-005-fingerprints.sql"),
                 include_str!("schema/shard-006-built.sql"),
+                include_str!("schema/shard-007-pool.sql"),
             ],
             Self::Home => &[
                 include_str!("schema/home-001-registry.sql"),
@@ -42,6 +43,7 @@ impl Part {
                 include_str!("schema/home-003-sweeps.sql"),
                 include_str!("schema/home-004-references.sql"),
                 include_str!("schema/home-005-rollouts.sql"),
+                include_str!("schema/home-006-grace.sql"),
             ],
         }
     }

@@ -13,6 +13,8 @@ pub mod history;
 mod install;
 pub mod notices;
 pub mod overview;
+pub mod pool;
+pub mod retiring;
 pub mod rollouts;
 pub mod runs;
 pub mod scripts;

@@ -89,6 +89,18 @@ impl Now {
     }
 }
 
+/// Whether a rollout that is running has runs left on a shard.
+pub async fn are_left(connection: &mut Connection, shard: &ShardName) -> Result<bool, StoreError> {
+    sqlx::query_scalar(
+        "select exists (select from tenantry.runs r join tenantry.rollouts o on o.id = r.rollout
+                         where o.state = 'running' and r.shard = $1 and r.state in ('pending', 'running'))",
+    )
+    .bind(shard.as_str())
+    .fetch_one(connection)
+    .answered(StoreError::query("see whether a rollout is at a shard"))
+    .await
+}
+
 /// Claims up to `most` runs of a shard, those first that are to be begun first: none while the rollout is held up, or the
 /// failure budget is spent, or this daemon's time is over.
 pub async fn claim(

@@ -1,6 +1,6 @@
 //! `tenantry.tenants`: the registry, in the home database.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use sqlx::{Row, postgres::PgRow, types::Json};
@@ -53,6 +53,44 @@ pub async fn in_state(
     .answered(StoreError::query("read the tenants of a state"))
     .await?;
     rows.iter().map(tenant).collect()
+}
+
+/// So many of the tenants that were registered after `since`, and until `until` where that is given, by when they were.
+pub async fn registered(
+    connection: &mut Connection,
+    since: Timestamp,
+    until: Option<Timestamp>,
+    most: i64,
+) -> Result<Vec<Tenant>, StoreError> {
+    let rows = sqlx::query(
+        "select name, shard, state, labels, created_at from tenantry.tenants
+          where created_at > $1 and created_at <= coalesce($2, 'infinity')
+          order by created_at, name limit $3",
+    )
+    .bind(jiff_sqlx::Timestamp::from(since))
+    .bind(until.map(jiff_sqlx::Timestamp::from))
+    .bind(most)
+    .fetch_all(connection)
+    .answered(StoreError::query("read who was registered meanwhile"))
+    .await?;
+    rows.iter().map(tenant).collect()
+}
+
+/// How many tenants of a shard were registered within so long, and are registered still.
+pub async fn new_within(
+    connection: &mut Connection,
+    shard: &ShardName,
+    time: Duration,
+) -> Result<usize, StoreError> {
+    let new: i64 = sqlx::query_scalar(
+        "select count(*) from tenantry.tenants where shard = $1 and created_at > clock_timestamp() - $2",
+    )
+    .bind(shard.as_str())
+    .bind(super::daemons::interval(time))
+    .fetch_one(connection)
+    .answered(StoreError::query("count the new tenants"))
+    .await?;
+    Ok(usize::try_from(new).unwrap_or_default())
 }
 
 /// One tenant.

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::sql::{Ident, InvalidIdent};
 
+/// What the names of schemas begin with that are built ahead, before they have a tenant's.
+pub const POOLED: &str = "tenantry_pool_";
+
 /// A tenant's name, which is also its schema's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -30,13 +33,15 @@ pub enum InvalidTenantName {
 }
 
 impl TenantName {
-    /// Takes any schema name that is not PostgreSQL's own (`pg_*`, `information_schema`, `public`, `$user`) nor `tenantry`.
+    /// Takes any schema name that is not PostgreSQL's own (`pg_*`, `information_schema`, `public`, `$user`) nor one of
+    /// tenantry's (`tenantry`, and whatever begins with [`POOLED`]).
     ///
     /// Shared schemas are refused by whoever knows them, see `Settings::tenant_name`.
     pub fn new(name: impl Into<String>) -> Result<Self, InvalidTenantName> {
         let name = name.into();
         let reserved = ["public", "information_schema", "tenantry", "$user"];
-        if name.starts_with("pg_") || reserved.contains(&name.as_str()) {
+        if name.starts_with("pg_") || name.starts_with(POOLED) || reserved.contains(&name.as_str())
+        {
             return Err(InvalidTenantName::Reserved(name));
         }
         Ident::new(name.as_str())
@@ -158,6 +163,7 @@ mod tests {
             "public",
             "pg_temp_1",
             "tenantry",
+            "tenantry_pool_1",
             "information_schema",
             "$user",
             "",

@@ -210,6 +210,9 @@ impl Journey<'_> {
             .sum();
         let budget = Budget::new(self.request.max_failures, targets);
         self.observer.begin(report.scope, targets);
+        if report.scope == Scope::Shared {
+            self.drain(&cohorts).await;
+        }
         let mut earlier = Earlier::new();
         for pass in 1.. {
             let runs = self.pass(&cohorts, &budget, &earlier).await;
@@ -246,6 +249,20 @@ impl Journey<'_> {
         self.observer.finish(report.scope);
         report.elapsed = start.elapsed();
         Ok(report)
+    }
+
+    /// Drops what is built ahead where the shared schema is moved.
+    async fn drain(&self, cohorts: &Cohorts) {
+        let moved = cohorts.cohorts.iter().filter(|cohort| has_work(cohort));
+        let moved: BTreeSet<_> = moved
+            .flat_map(|cohort| &cohort.targets)
+            .map(|(target, _)| &target.shard)
+            .collect();
+        for name in moved {
+            if let Some(shard) = self.fleet.shards.get(name) {
+                provision::drain(self.fleet, shard).await;
+            }
+        }
     }
 
     async fn plan_again(

@@ -115,6 +115,13 @@ async fn provoke(check: &'static dyn Check, small: &Small) {
             };
             finds(&check, &fleet, "supported are 9").await;
         }
+        "pool" => {
+            (fleet.provision.pool_min, fleet.provision.pool_max) = (2, 4);
+            finds(check, &fleet, "0 of 0 are ready, which is less than 2").await;
+            let audit = tenantry::sql::Ident::new("audit").unwrap();
+            fleet.limits.also_writes.push(audit);
+            finds(check, &fleet, "nobody is built ahead").await;
+        }
         "catalog-size" => finds(&CatalogSize { advised: 10 }, &fleet, "relations").await,
         "clock" => {
             let now = || Timestamp::now() - SignedDuration::from_mins(60);

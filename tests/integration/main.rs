@@ -35,6 +35,7 @@ mod kinds;
 mod library;
 mod locks;
 mod notices;
+mod pool;
 mod pooler;
 mod protocol;
 mod provision;

@@ -394,3 +394,169 @@ async fn many_tenants_are_retired_on_a_server_with_little_room_and_nobody_runs_o
     assert_eq!(left, 0);
     server.stop().await.unwrap();
 }
+
+/// A fleet whose tenants can be had back for an hour.
+async fn retired(tenant: &str) -> Small {
+    let small = small(1).await;
+    small.add(tenant).await;
+    let grace = Duration::from_secs(3600);
+    provision::retire_later(&small.fleet, &name(tenant), grace)
+        .await
+        .unwrap();
+    small
+}
+
+async fn resume(small: &Small, tenant: &str) -> Result<(), ProvisionError> {
+    let mut home = small.fleet.home().await.unwrap();
+    let tenant = tenants::get(home.connection(), &name(tenant))
+        .await
+        .unwrap();
+    provision::unsuspend(&small.fleet, &tenant.unwrap()).await
+}
+
+#[tokio::test]
+async fn a_retired_tenant_can_be_had_back_until_it_is_dropped() {
+    let small = retired("acme").await;
+    assert_eq!(state(&small, "acme").await, Some(TenantState::Retiring));
+    assert_eq!(small.tables("acme").await, ["t1"]);
+    let shown = small.text(&["tenant", "show", "acme"]);
+    assert!(
+        shown.contains("`tenantry tenant resume acme` has it back"),
+        "{shown}"
+    );
+    // It is moved with the fleet no more.
+    small.write("tenant/2-t2.up.sql", "create table t2 ();");
+    small.write("tenant/2-t2.down.sql", "drop table t2;");
+    let small = small.reopened();
+    small.go(tenantry::plan::Goal::Latest).await;
+    assert_eq!(small.tables("acme").await, ["t1"]);
+    resume(&small, "acme").await.unwrap();
+    small.go(tenantry::plan::Goal::Latest).await;
+    assert_eq!(small.tables("acme").await, ["t1", "t2"]);
+    // Whoever does not want to wait need not; and then nobody has it back.
+    let later = ["tenant", "retire", "acme", "--grace", "7d", "--yes"];
+    assert!(small.text(&later).contains("has it back"));
+    let days = "select count(*) from tenantry.tenants where drop_after between now() + interval '6 days 23 hours' and now() + interval '7 days'";
+    assert_eq!(number(&mut small.connect().await, days).await, 1);
+    assert_eq!(
+        retire(&small, "acme").await.map_err(|e| e.to_string()),
+        Ok(())
+    );
+    assert_eq!(state(&small, "acme").await, None);
+    assert_eq!(small.tables("acme").await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_tenant_whose_drop_has_begun_cannot_be_had_back() {
+    let small = retired("acme").await;
+    let mut home = small.fleet.home().await.unwrap();
+    let sealed = tenantry::store::retiring::seal(home.connection(), &name("acme")).await;
+    assert!(sealed.unwrap());
+    let refused = resume(&small, "acme").await;
+    assert!(
+        matches!(refused, Err(ProvisionError::State { .. })),
+        "{refused:?}"
+    );
+    let grace = Duration::from_secs(3600);
+    let refused = provision::retire_later(&small.fleet, &name("acme"), grace).await;
+    assert!(
+        matches!(refused, Err(ProvisionError::State { .. })),
+        "{refused:?}"
+    );
+    retire(&small, "acme").await.unwrap();
+    assert_eq!(state(&small, "acme").await, None);
+}
+
+/// A program for before the drop, which writes what it was told.
+fn hook(small: &mut Small, script: &str) {
+    let command = ["sh", "-c", script].map(str::to_owned);
+    small.fleet.provision.before_retire = command.to_vec();
+}
+
+#[tokio::test]
+async fn nothing_is_dropped_before_the_program_for_that_has_ended_well() {
+    let mut small = small(1).await;
+    small.add("acme").await;
+    let kept = tempfile::NamedTempFile::new().unwrap();
+    let path = kept.path().display().to_string();
+    hook(&mut small, "exit 3");
+    let refused = retire(&small, "acme").await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "tenant acme was not dropped: `sh` (provision.before_retire) ended with exit status: 3; `tenantry tenant retire acme` \
+         tries again, `tenantry tenant resume acme` has it back"
+    );
+    assert_eq!(small.tables("acme").await, ["t1"]);
+    resume(&small, "acme").await.unwrap();
+    assert_eq!(state(&small, "acme").await, Some(TenantState::Active));
+    hook(&mut small, "sleep 60");
+    small.fleet.provision.before_retire_timeout = Duration::from_millis(50);
+    let refused = retire(&small, "acme").await.unwrap_err().to_string();
+    assert!(refused.contains("did not end within 50ms"), "{refused}");
+    small.fleet.provision.before_retire_timeout = Duration::from_secs(60);
+    small.fleet.provision.before_retire = vec!["/no/such/program".to_owned()];
+    let refused = retire(&small, "acme").await.unwrap_err().to_string();
+    assert!(refused.contains("could not be begun"), "{refused}");
+    assert_eq!(small.tables("acme").await, ["t1"]);
+    let script = format!("echo $TENANTRY_TENANT $TENANTRY_SHARD $TENANTRY_SCHEMA >> {path}");
+    hook(&mut small, &script);
+    retire(&small, "acme").await.unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "acme main acme\n");
+    assert_eq!(state(&small, "acme").await, None);
+    // What is left of one whose drop was cut off is no tenant to be kept.
+    small.add("blue").await;
+    let grace = Duration::from_secs(3600);
+    let later = provision::retire_later(&small.fleet, &name("blue"), grace).await;
+    later.unwrap();
+    let mut home = small.fleet.home().await.unwrap();
+    let sealed = tenantry::store::retiring::seal(home.connection(), &name("blue")).await;
+    assert!(sealed.unwrap());
+    retire(&small, "blue").await.unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "acme main acme\n");
+}
+
+#[tokio::test]
+async fn daemons_drop_a_tenant_when_its_time_is_over_and_run_the_program_once() {
+    let small = retired("acme").await;
+    small.add("blue").await;
+    provision::retire_later(&small.fleet, &name("blue"), Duration::from_secs(3600))
+        .await
+        .unwrap();
+    let kept = tempfile::NamedTempFile::new().unwrap();
+    let path = kept.path().display().to_string();
+    let settings = format!(
+        "[provision]\nbefore_retire = [\"sh\", \"-c\", \"sleep 0.2; echo $TENANTRY_TENANT >> {path}\"]\n"
+    );
+    small.write("tenantry.toml", &settings);
+    let daemon = || {
+        let mut command = small.command(&["serve"]);
+        command
+            .env("TENANTRY__DAEMON__LISTEN", "127.0.0.1:0")
+            .env("TENANTRY__DAEMON__PROVISION_INTERVAL", "20ms")
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        command.spawn().unwrap()
+    };
+    let mut daemons = [daemon(), daemon()];
+    let mut connection = small.connect().await;
+    until("both daemons live", async || {
+        number(&mut connection, "select count(*) from tenantry.daemons").await == 2
+    })
+    .await;
+    assert_eq!(state(&small, "acme").await, Some(TenantState::Retiring));
+    small
+        .run("update tenantry.tenants set drop_after = now() where name = 'acme'")
+        .await;
+    until("acme is no more", async || {
+        state(&small, "acme").await.is_none()
+    })
+    .await;
+    for daemon in &mut daemons {
+        daemon.kill().unwrap();
+        daemon.wait().unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "acme\n");
+    assert_eq!(small.tables("acme").await.len(), 0);
+    assert_eq!(state(&small, "blue").await, Some(TenantState::Retiring));
+    assert_eq!(small.tables("blue").await, ["t1"]);
+}

@@ -519,6 +519,49 @@ async fn one_at_a_time_and_only_with_the_files_that_it_was_started_with() {
 }
 
 #[tokio::test]
+async fn who_comes_meanwhile_is_built_up_to_the_goal_and_listed() {
+    let small = fleet(3).await;
+    small.write("tenant/2-more.up.sql", "create table more ();");
+    small.write("tenant/2-more.down.sql", "drop table more;");
+    let start = ["rollout", "start", "--to", "1", "--approval", "each"];
+    let (code, started) = json(&small, &start);
+    assert_eq!(code, 0, "{started}");
+    // Before it is planned, too: its goal is said.
+    let (code, added) = json(&small, &["tenant", "add", "early"]);
+    assert_eq!(code, 0, "{added}");
+    assert_eq!(small.tables("early").await, ["t1"]);
+    let _daemon = daemon(&small, &[("TENANTRY__PROVISION__POOL_MAX", "3")]);
+    let mut connection = small.connect().await;
+    until_within(MINUTE, "it is planned", async || {
+        number(&mut connection, "select count(*) from tenantry.waves").await > 1
+    })
+    .await;
+    let (code, added) = json(&small, &["tenant", "add", "late"]);
+    assert_eq!(code, 0, "{added}");
+    assert_eq!(small.tables("late").await, ["t1"]);
+    let (_, shown) = json(&small, &["rollout", "show"]);
+    let joined = shown["joined"].as_array().unwrap();
+    assert_eq!(joined.len(), 1, "{shown}");
+    assert_eq!(joined[0]["name"], "late");
+    let text = small.text(&["rollout", "show"]);
+    assert!(text.contains("since it was planned: late"), "{text}");
+    // Once nobody wants it any more, new tenants get all that the files have.
+    let (code, _) = json(&small, &["rollout", "cancel"]);
+    assert_eq!(code, 0);
+    until_within(MINUTE, "it is over", async || {
+        let over =
+            "select count(*) from tenantry.rollouts where state in ('cancelled', 'complete')";
+        number(&mut connection, over).await == 1
+    })
+    .await;
+    let (code, added) = json(&small, &["tenant", "add", "later"]);
+    assert_eq!(code, 0, "{added}");
+    assert_eq!(small.tables("later").await, ["more", "t1"]);
+    let (_, shown) = json(&small, &["rollout", "show"]);
+    assert_eq!(shown["joined"].as_array().unwrap().len(), 1, "{shown}");
+}
+
+#[tokio::test]
 async fn a_daemon_that_stood_still_beyond_its_term_changes_nothing_of_what_others_took_over() {
     let small = fleet(400).await;
     let pace = [("TENANTRY__APPLY__DDL_PER_SECOND", "100")];

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::view::View;
 use crate::{
     rollout::Rollout,
-    store::{events::Event, runs::Shown, waves::Wave},
+    store::{events::Event, runs::Shown, tenants::Tenant, waves::Wave},
 };
 
 #[derive(Serialize)]
@@ -40,6 +40,8 @@ pub(super) struct ViewJson<'a> {
     waves: Vec<WaveJson<'a>>,
     troubles: Vec<TroubleJson<'a>>,
     events: Vec<EventJson<'a>>,
+    /// Tenants that were registered since it was planned: built up to its goal, and in none of its waves.
+    joined: Vec<JoinedJson<'a>>,
 }
 
 #[derive(Serialize)]
@@ -75,6 +77,14 @@ struct TroubleJson<'a> {
     fault: Option<&'a str>,
     error: Option<&'a str>,
     blocker: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct JoinedJson<'a> {
+    name: &'a str,
+    shard: &'a str,
+    state: &'static str,
+    created_at: Timestamp,
 }
 
 #[derive(Serialize)]
@@ -119,6 +129,7 @@ pub(super) fn view(view: &View) -> ViewJson<'_> {
         waves: view.waves.iter().map(wave).collect(),
         troubles: view.troubles.iter().map(trouble).collect(),
         events: view.events.iter().map(event).collect(),
+        joined: view.joined.iter().map(joined).collect(),
     }
 }
 
@@ -160,5 +171,14 @@ fn event(event: &Event) -> EventJson<'_> {
         action: &event.action,
         wave: event.wave,
         why: event.why.as_deref(),
+    }
+}
+
+fn joined(tenant: &Tenant) -> JoinedJson<'_> {
+    JoinedJson {
+        name: tenant.name.as_str(),
+        shard: tenant.shard.as_str(),
+        state: tenant.state.as_str(),
+        created_at: tenant.created_at,
     }
 }

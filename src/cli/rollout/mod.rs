@@ -11,6 +11,8 @@ mod view;
 mod watch;
 mod wish;
 
+pub(super) use start::duration;
+
 use clap::Subcommand;
 
 use super::{context::Context, error::CliError, exit::ExitCode};

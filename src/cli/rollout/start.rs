@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use super::{json, text, view::View, watch::watch};
 use crate::{
@@ -137,9 +137,13 @@ impl Start {
 }
 
 /// Reads `30s` or `1h 30min`.
-fn duration(text: &str) -> Result<Duration, String> {
+/// A time as people write it, such as `30s` or `7d`.
+pub(in crate::cli) fn duration(text: &str) -> Result<Duration, String> {
+    let days = SpanRelativeTo::days_are_24_hours();
+    let span = || text.parse::<Span>().ok()?.to_duration(days).ok();
     text.parse::<SignedDuration>()
         .ok()
+        .or_else(span)
         .and_then(|signed| Duration::try_from(signed).ok())
         .ok_or_else(|| "write a time with its unit, such as 500ms, 30s or 1h 30min".to_owned())
 }

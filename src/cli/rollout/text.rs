@@ -13,7 +13,7 @@ use crate::{
         table::{Table, bad, caution, faint, good},
     },
     rollout::{Rollout, State},
-    store::{runs::Shown, waves::Wave},
+    store::{runs::Shown, tenants::Tenant, waves::Wave},
 };
 
 /// So many groups of runs in trouble are shown.
@@ -51,9 +51,29 @@ pub(super) fn view(view: &View, paint: Paint) -> String {
         text.push_str("\n\n");
         text.push_str(&troubles(&view.troubles, paint));
     }
+    if !view.joined.is_empty() {
+        text.push_str("\n\n");
+        text.push_str(&joined(&view.joined));
+    }
     if !view.events.is_empty() {
         text.push_str("\n\n");
         text.push_str(&events(view, paint));
+    }
+    text
+}
+
+/// Who came since it was planned.
+fn joined(tenants: &[Tenant]) -> String {
+    let names = tenants.iter().take(SHOWN).map(|t| t.name.as_str());
+    let mut text = format!(
+        "built up to its goal since it was planned: {}",
+        names.collect::<Vec<_>>().join(", ")
+    );
+    if tenants.len() > SHOWN {
+        text.push_str(&format!(
+            " and {} more",
+            human::number(tenants.len() - SHOWN)
+        ));
     }
     text
 }

@@ -10,11 +10,12 @@ use crate::{
         events::{self, Event},
         rollouts,
         runs::{self, Shown},
+        tenants::{self, Tenant},
         waves::{self, Wave},
     },
 };
 
-/// So many runs in trouble, and so many events, are read.
+/// So many runs in trouble (and tenants that joined), and so many events, are read.
 const MOST: (i64, i64) = (1000, 20);
 
 /// One rollout, and all that is shown of it.
@@ -23,6 +24,8 @@ pub(super) struct View {
     pub(super) waves: Vec<Wave>,
     pub(super) troubles: Vec<Shown>,
     pub(super) events: Vec<Event>,
+    /// Who was registered since it was planned, as long as it was under way: built up to its goal, and in none of its waves.
+    pub(super) joined: Vec<Tenant>,
     /// Shards on which nothing more is begun for now, and why.
     pub(super) holds: Vec<(String, String)>,
     /// How many daemons live.
@@ -56,7 +59,15 @@ impl View {
     pub(super) async fn read(home: &mut Connection, id: Option<i64>) -> Result<Self, CliError> {
         let rollout = find(home, id).await?;
         let id = rollout.row.id;
+        let joined = match rollout.row.begun_at {
+            Some(planned) => {
+                let ended = rollout.row.ended_at.map(jiff_sqlx::Timestamp::to_jiff);
+                tenants::registered(home, planned.to_jiff(), ended, MOST.0).await?
+            }
+            None => Vec::new(),
+        };
         Ok(Self {
+            joined,
             waves: waves::list(home, id).await?,
             troubles: runs::troubles(home, id, MOST.0).await?,
             events: events::of_rollout(home, id, MOST.1).await?,

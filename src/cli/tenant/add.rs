@@ -35,7 +35,7 @@ struct Added<'a> {
     version: Option<Version>,
     /// Why it is on that shard.
     placement: Because,
-    /// `migrations`, `structure`, or `another` session that was quicker.
+    /// `migrations`, `structure`, `pool` where it was built ahead, or `another` session that was quicker.
     built_by: &'static str,
     /// Why not from the file of the structure, where there is one that was of no use.
     not_built_from_structure: Option<&'a str>,
@@ -78,6 +78,7 @@ impl Add {
             let why = why.map_or_else(String::new, |why| format!(" ({why})"));
             let from = match built_by {
                 By::Structure => ", built from its structure",
+                By::Pool => ", built ahead",
                 _ => "",
             };
             format!(
@@ -124,6 +125,7 @@ fn word(built_by: &By) -> &'static str {
     match built_by {
         By::Migrations | By::MigrationsInstead(_) => "migrations",
         By::Structure => "structure",
+        By::Pool => "pool",
         By::Another => "another",
     }
 }

@@ -20,7 +20,7 @@ pub(super) enum TenantCommand {
     /// Makes a tenant: its schema is built, and can be used when this returns
     ///
     /// The migrations build it; where migrations.structure names a file that fits them, that does, and they are recorded as
-    /// applied.
+    /// applied. Where the daemon has built a schema ahead (provision.pool_max), that gets the tenant's name.
     Add(add::Add),
     /// Lists the tenants and where they stand
     List(list::List),
@@ -34,7 +34,7 @@ pub(super) enum TenantCommand {
     Rename(rename::Rename),
     /// Leaves tenants where they stand: they are not moved with the fleet
     Suspend(suspend::Suspend),
-    /// Has suspended tenants moved with the fleet again
+    /// Has suspended tenants moved with the fleet again, and has retired ones back that are not dropped yet
     Resume(suspend::Resume),
     /// Drops tenants' schemas with everything in them, and forgets the tenants
     Retire(retire::Retire),

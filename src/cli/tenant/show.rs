@@ -1,6 +1,7 @@
 //! `tenant show`: all that is known of one tenant.
 
 use clap::Args;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
         drifted::{self, Drifted},
         heads::{self, Halfway},
         history::{self, Entry},
-        notices,
+        notices, retiring,
         tenants::{self, Tenant},
     },
 };
@@ -43,6 +44,8 @@ struct Shown {
     tenant: Tenant,
     /// The name that it is about to have, where a renaming was cut off.
     new_name: Option<String>,
+    /// When a daemon drops it, where it was retired with a time in which it can be had back.
+    drop_after: Option<Timestamp>,
     version: Option<Version>,
     /// The version at which it stopped half-way.
     dirty: Option<Version>,
@@ -78,6 +81,7 @@ impl Show {
         let mut home = fleet.home().await?;
         let tenant = tenants::get(home.connection(), &name).await?;
         let new_name = tenants::new_name(home.connection(), &name).await?;
+        let retiring = retiring::get(home.connection(), &name).await?;
         let noted = match &tenant {
             Some(tenant) => drifted::get(home.connection(), &tenant.shard, name.schema()).await?,
             None => None,
@@ -92,6 +96,7 @@ impl Show {
             Err(error) => return Err(error),
         };
         (shown.new_name, shown.drifted) = (new_name, noted);
+        shown.drop_after = retiring.and_then(|retiring| retiring.drop_after);
         context.output.result(&shown, |paint| text(&shown, paint));
         Ok(match shown.unreachable {
             None => ExitCode::Done,
@@ -106,6 +111,7 @@ impl Shown {
         Self {
             tenant,
             new_name: None,
+            drop_after: None,
             version: None,
             dirty: None,
             running: None,
@@ -136,6 +142,7 @@ async fn look(fleet: &Fleet, tenant: &Tenant, entries: u32) -> Result<Shown, Cli
     log.truncate(usize::try_from(entries).unwrap_or(usize::MAX));
     Ok(Shown {
         new_name: None,
+        drop_after: None,
         version: applied.last().map(|entry| entry.version),
         dirty: pinned.as_ref().and_then(|pinned| pinned.head.dirty),
         running: pinned.as_ref().and_then(|pinned| pinned.head.running),
@@ -182,6 +189,7 @@ fn text(shown: &Shown, paint: Paint) -> String {
     if !labels.is_empty() {
         lines.push(format!("labels: {}", labels.join(" ")));
     }
+    lines.extend(dropped(shown, paint));
     if let Some(why) = &shown.unreachable {
         let why = format!("where it stands cannot be told: {why}");
         lines.push(paint.labelled("error:", &why));
@@ -228,6 +236,15 @@ fn text(shown: &Shown, paint: Paint) -> String {
     lines.extend(history_text(shown, paint));
     lines.extend(shown.notices.iter().map(|said| notice(said, paint)));
     lines.join("\n")
+}
+
+/// Until when it can be had back, where it was retired.
+fn dropped(shown: &Shown, paint: Paint) -> Option<String> {
+    let after = shown.drop_after?;
+    let name = for_shell(shown.tenant.name.as_str());
+    Some(paint.caution(format!(
+        "dropped after {after:.0}; until then `tenantry tenant resume {name}` has it back"
+    )))
 }
 
 /// One message of the server.

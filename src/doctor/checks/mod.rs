@@ -14,6 +14,7 @@ mod lock_table;
 mod monitoring;
 mod old_transactions;
 mod own_tables;
+mod pool;
 mod pooler;
 mod prepared_transactions;
 mod public_schemas;
@@ -35,7 +36,7 @@ pub use self::{
     create_schemas::CreateSchemas, durability::Durability, encoding::Encoding,
     idle_in_transaction::IdleInTransaction, invalid_indexes::InvalidIndexes,
     leftover_copies::LeftoverCopies, leftover_locks::LeftoverLocks, lock_table::LockTable,
-    monitoring::Monitoring, old_transactions::OldTransactions, own_tables::OwnTables,
+    monitoring::Monitoring, old_transactions::OldTransactions, own_tables::OwnTables, pool::Pool,
     pooler::Pooler, prepared_transactions::PreparedTransactions, public_schemas::PublicSchemas,
     read_only::ReadOnly, record::Record, role_settings::RoleSettings,
     server_version::ServerVersion, superuser::Superuser, tables_version::TablesVersion,
@@ -67,6 +68,7 @@ pub static CHECKS: &[&dyn Check] = &[
     &Vacuum { dead: 100_000 },
     &Record,
     &UnknownSchemas,
+    &Pool,
     &InvalidIndexes,
     &LeftoverCopies,
     &LeftoverLocks {
