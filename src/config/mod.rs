@@ -19,6 +19,7 @@ mod portion;
 mod rollout;
 mod settings;
 mod shards;
+mod window;
 
 pub use apply::Apply;
 pub use backfill::Backfill;
@@ -33,3 +34,4 @@ pub use portion::{InvalidPortion, Portion};
 pub use rollout::{Approval, Strategy, WhenSpent};
 pub use settings::{Setting, Settings};
 pub use shards::Shard;
+pub use window::{InvalidWindow, Window, Zone};

@@ -29,12 +29,13 @@ const FILE: &str = "tenantry.toml";
 const ONLY_SHARD: &str = "main";
 
 /// Keys whose value is a list; in the environment, a text with commas.
-const LISTS: [&str; 5] = [
+const LISTS: [&str; 6] = [
     "migrations.shared",
     "migrations.tenant",
     "migrations.extra_search_path",
     "migrations.also_writes",
     "rollout.waves",
+    "rollout.windows",
 ];
 
 /// All settings, checked. `Debug` shows no URL and no password.

@@ -24,6 +24,8 @@ pub struct Ask<'a> {
     pub strategy: &'a Strategy,
     /// Why.
     pub reason: Option<&'a str>,
+    /// Whether the maintenance windows of the strategy do not count.
+    pub ignores_windows: bool,
 }
 
 /// What can be wanted of a rollout that is there.
@@ -57,16 +59,25 @@ pub async fn start(
     home: &mut Connection,
     ask: &Ask<'_>,
 ) -> Result<i64, RolloutError> {
+    let mut strategy = ask.strategy.clone();
+    let ignores = ask.ignores_windows && !strategy.windows.is_empty();
+    if ignores {
+        strategy.windows.clear();
+    }
     let new = New {
         goal: match ask.goal {
             Goal::UpTo(version) => Some(version.to_string()),
             _ => None,
         },
         selector: ask.selector,
-        strategy: serde_json::json!(ask.strategy),
+        strategy: serde_json::json!(strategy),
         files: files(fleet, ask.goal).0,
         who: &fleet.limits.who,
         reason: ask.reason,
+        action: match ignores {
+            true => "start, ignoring the windows",
+            false => "start",
+        },
     };
     match rollouts::start(home, &new).await? {
         Some(id) => Ok(id),

@@ -7,6 +7,7 @@ use super::{
     freeze::{Plan, plan},
     hand_over,
     state::Event,
+    window::hours,
 };
 use crate::{
     config::WhenSpent,
@@ -54,6 +55,7 @@ pub async fn conduct(
             return Ok(Look::Others);
         }
         let all = waves::list(home, id).await?;
+        let hours = hours(&rollout.strategy, rollout.row.now.to_jiff());
         let view = View {
             state: rollout.state,
             wanted: &rollout.row.wanted,
@@ -63,6 +65,8 @@ pub async fn conduct(
             forgiven: rollout.row.forgiven,
             waves: &all,
             strategy: &rollout.strategy,
+            hours: &hours,
+            open_until: rollout.row.open_until.map(|until| until.to_jiff()),
         };
         let next = decide(&view);
         tracing::debug!(rollout = id, ?next, "conducts");
@@ -71,6 +75,7 @@ pub async fn conduct(
                 rollouts::explain(home, id, why.as_deref().or(rollout.standing_why())).await?;
                 return Ok(Look::Waits);
             }
+            Move::Open(until) => rollouts::open(home, id, me.id, until.into()).await?,
             Move::Plan => begin(fleet, home, me, &rollout).await?,
             Move::Wave(number, step) => {
                 waves::step(home, id, me.id, number, step, &me.name).await?

@@ -1,6 +1,8 @@
 //! What a rollout's conductor does next: pure, from what the home database says of the rollout and its waves.
 
-use super::state::State;
+use jiff::Timestamp;
+
+use super::{state::State, window::Hours};
 use crate::{
     config::{Strategy, WhenSpent},
     store::waves::{Step, Wave},
@@ -19,6 +21,10 @@ pub(super) struct View<'a> {
     pub(super) forgiven: i32,
     pub(super) waves: &'a [Wave],
     pub(super) strategy: &'a Strategy,
+    /// What the maintenance windows say now.
+    pub(super) hours: &'a Hours,
+    /// Until when runs may be claimed, as the home database has it.
+    pub(super) open_until: Option<Timestamp>,
 }
 
 /// What the conductor does next.
@@ -36,6 +42,8 @@ pub(super) enum Move {
     TakeBack,
     /// Stops, since too much has failed.
     Spent(String),
+    /// Lets runs be claimed until a window closes.
+    Open(Timestamp),
     /// Moves a wave on.
     Wave(i32, Step),
     /// Ends it.
@@ -83,7 +91,10 @@ fn waves(view: &View<'_>) -> Move {
                 let why = format!("wave {number} waits for `tenantry rollout approve`");
                 return Move::Wait(Some(why));
             }
-            "waiting" => Step::Begin,
+            "waiting" => match outside(view) {
+                Some(waits) => return waits,
+                None => Step::Begin,
+            },
             "running" if ended && failed_shared(wave) => {
                 return Move::Spent(
                     "a shared schema could not be moved, and tenants depend on it".to_owned(),
@@ -94,13 +105,25 @@ fn waves(view: &View<'_>) -> Move {
                 Step::End
             }
             "running" if ended => Step::Soak(view.strategy.soak),
-            "running" => return Move::Wait(None),
+            "running" => return outside(view).unwrap_or(Move::Wait(None)),
             _ if wave.has_soaked => Step::End,
             _ => return Move::Wait(Some(format!("wave {} is watched", wave.number))),
         };
         return Move::Wave(wave.number, step);
     }
     Move::Complete
+}
+
+/// What there is to do, or to wait for, before runs may be begun within the maintenance windows. They hold for the way forth
+/// only: whoever takes back what was done does not wait.
+fn outside(view: &View<'_>) -> Option<Move> {
+    match view.hours {
+        _ if view.back => None,
+        Hours::Any => None,
+        Hours::Open(until) if view.open_until == Some(*until) => None,
+        Hours::Open(until) => Some(Move::Open(*until)),
+        Hours::Closed(_) => Some(Move::Wait(view.hours.why())),
+    }
 }
 
 /// Why no further run may be begun, where so many have failed.
@@ -155,6 +178,8 @@ mod tests {
             max_failures: Portion::Count(2),
             max_failures_per_wave: Portion::Share(10_000),
             when_spent: WhenSpent::Pause,
+            windows: Vec::new(),
+            time_zone: "UTC".parse().unwrap(),
         }
     }
 
@@ -200,7 +225,44 @@ mod tests {
             forgiven: 0,
             waves,
             strategy: &strategy,
+            hours: &Hours::Any,
+            open_until: None,
         })
+    }
+
+    #[test]
+    fn nothing_is_begun_outside_of_a_window_and_what_has_ended_is_ended() {
+        let (strategy, until) = (strategy(), Timestamp::UNIX_EPOCH);
+        let at = |hours: &Hours, open_until, back, waves: &[Wave]| {
+            decide(&View {
+                state: State::Running,
+                wanted: if back { "back" } else { "run" },
+                is_planned: true,
+                back,
+                budget: 2,
+                forgiven: 0,
+                waves,
+                strategy: &strategy,
+                hours,
+                open_until,
+            })
+        };
+        let (open, closed) = (Hours::Open(until), Hours::Closed(None));
+        let begin = Move::Wave(0, Step::Begin);
+        for state in ["waiting", "running"] {
+            let waves = [wave(0, state)];
+            let told = at(&closed, Some(until), false, &waves);
+            assert!(matches!(told, Move::Wait(Some(why)) if why.contains("window")));
+            // The claims are told first.
+            assert_eq!(at(&open, None, false, &waves), Move::Open(until));
+        }
+        assert_eq!(at(&open, Some(until), false, &[wave(0, "waiting")]), begin);
+        let runs = [wave(0, "running")];
+        assert_eq!(at(&open, Some(until), false, &runs), Move::Wait(None));
+        let all = [ended(0, 0)];
+        assert_eq!(at(&closed, None, false, &all), Move::Wave(0, Step::End));
+        // The way back waits for no window.
+        assert_eq!(at(&closed, None, true, &[wave(0, "waiting")]), begin);
     }
 
     #[test]

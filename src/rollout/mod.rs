@@ -15,6 +15,7 @@ mod report;
 mod run;
 mod state;
 mod waves;
+mod window;
 mod work;
 
 pub use ask::{Ask, Asked, Wish, approve, retry, start, want};

@@ -105,7 +105,8 @@ async fn open(crew: &Crew<'_>, home: &mut Session) -> Result<Option<Open>, Rollo
         return Ok(None);
     };
     let rollout = Rollout::of(row)?;
-    if rollout.state != State::Running || !rollout.is_wanted() || !rollout.is_of(crew.fleet) {
+    let may = rollout.is_wanted() && rollout.row.is_open;
+    if rollout.state != State::Running || !may || !rollout.is_of(crew.fleet) {
         return Ok(None);
     }
     let all = waves::list(home.connection(), rollout.row.id).await?;

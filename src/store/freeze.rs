@@ -122,7 +122,7 @@ pub async fn turn_round(
     let next: Option<i32> = sqlx::query_scalar(
         "with turned as (
              update tenantry.rollouts r
-                set state = 'running', wanted = 'back', back = true, ended_at = null, why = null,
+                set state = 'running', wanted = 'back', back = true, ended_at = null, why = null, open_until = null,
                     forgiven = (select count(*) from tenantry.runs f where f.rollout = $1 and f.state = 'failed')::integer
               where id = $1 and daemon = $2 and state = $3 and not back
                 and exists (select from tenantry.daemons d where d.id = $2 and d.expires_at > clock_timestamp())

@@ -25,6 +25,8 @@ pub struct New<'a> {
     pub who: &'a str,
     /// Why.
     pub reason: Option<&'a str>,
+    /// What the event says that was done, in a few words.
+    pub action: &'a str,
 }
 
 /// One row of `tenantry.rollouts`.
@@ -66,6 +68,12 @@ pub struct Row {
     pub begun_at: Option<Timestamp>,
     /// When it was over.
     pub ended_at: Option<Timestamp>,
+    /// Until when runs may be claimed; none for ever.
+    pub open_until: Option<Timestamp>,
+    /// Whether runs may be claimed now.
+    pub is_open: bool,
+    /// What the server's clock says.
+    pub now: Timestamp,
 }
 
 /// Asks for a rollout. None while another one is under way.
@@ -77,7 +85,7 @@ pub async fn start(connection: &mut Connection, new: &New<'_>) -> Result<Option<
              on conflict do nothing
              returning id
          ), told as (
-             insert into tenantry.events (who, action, rollout, why) select $5, 'start', id, $6 from started
+             insert into tenantry.events (who, action, rollout, why) select $5, $7, id, $6 from started
          )
          select id from started",
     )
@@ -86,7 +94,8 @@ pub async fn start(connection: &mut Connection, new: &New<'_>) -> Result<Option<
     .bind(Json(&new.strategy))
     .bind(&new.files[..])
     .bind(new.who)
-    .bind(new.reason);
+    .bind(new.reason)
+    .bind(new.action);
     started
         .fetch_optional(connection)
         .answered(StoreError::query("start a rollout"))
@@ -97,7 +106,8 @@ pub async fn start(connection: &mut Connection, new: &New<'_>) -> Result<Option<
 pub async fn get(connection: &mut Connection, id: i64) -> Result<Option<Row>, StoreError> {
     sqlx::query_as(
         "select id, goal, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
-                created_at, begun_at, ended_at
+                created_at, begun_at, ended_at, open_until, coalesce(open_until > clock_timestamp(), true) as is_open,
+                clock_timestamp() as now
            from tenantry.rollouts where id = $1",
     )
     .bind(id)
@@ -110,7 +120,8 @@ pub async fn get(connection: &mut Connection, id: i64) -> Result<Option<Row>, St
 pub async fn list(connection: &mut Connection, most: i64) -> Result<Vec<Row>, StoreError> {
     sqlx::query_as(
         "select id, goal, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
-                created_at, begun_at, ended_at
+                created_at, begun_at, ended_at, open_until, coalesce(open_until > clock_timestamp(), true) as is_open,
+                clock_timestamp() as now
            from tenantry.rollouts order by id desc limit $1",
     )
     .bind(most)
@@ -123,7 +134,8 @@ pub async fn list(connection: &mut Connection, most: i64) -> Result<Vec<Row>, St
 pub async fn active(connection: &mut Connection) -> Result<Option<Row>, StoreError> {
     sqlx::query_as(
         "select id, goal, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
-                created_at, begun_at, ended_at
+                created_at, begun_at, ended_at, open_until, coalesce(open_until > clock_timestamp(), true) as is_open,
+                clock_timestamp() as now
            from tenantry.rollouts
           where state not in ('complete', 'cancelled') or (wanted = 'back' and not back)
           order by id limit 1",
@@ -256,6 +268,27 @@ pub async fn advance(
     .answered(StoreError::query("move a rollout on"))
     .await?;
     Ok(moved.rows_affected() == 1)
+}
+
+/// Says until when runs of a rollout may be claimed. False when that was said before, or it is conducted by another daemon.
+pub async fn open(
+    connection: &mut Connection,
+    id: i64,
+    daemon: i64,
+    until: Timestamp,
+) -> Result<bool, StoreError> {
+    let opened = sqlx::query(
+        "update tenantry.rollouts r set open_until = $3
+          where id = $1 and daemon = $2 and open_until is distinct from $3
+            and exists (select from tenantry.daemons d where d.id = $2 and d.expires_at > clock_timestamp())",
+    )
+    .bind(id)
+    .bind(daemon)
+    .bind(until)
+    .execute(connection)
+    .answered(StoreError::query("open a window"))
+    .await?;
+    Ok(opened.rows_affected() == 1)
 }
 
 /// Says why a rollout waits; none when it does not any more. Nothing is written where that was said before.

@@ -104,6 +104,7 @@ pub async fn claim(
                join tenantry.waves w on w.rollout = r.id and w.number = $2 and w.state = 'running'
                join tenantry.daemons d on d.id = $4 and d.expires_at > clock_timestamp()
               where r.id = $1 and r.state = 'running' and r.wanted = case when r.back then 'back' else 'run' end
+                and coalesce(r.open_until > clock_timestamp(), true)
                 and (select count(*) from tenantry.runs f where f.rollout = $1 and f.state = 'failed') - r.forgiven <= r.budget
                 and (select count(*) from tenantry.runs f where f.rollout = $1 and f.wave = $2 and f.state = 'failed')
                     - w.forgiven <= w.budget

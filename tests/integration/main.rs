@@ -44,6 +44,7 @@ mod record;
 mod refusals;
 mod rehearse;
 mod retire;
+mod rollout_gates;
 mod rollouts;
 mod roundtrip;
 mod roundtrip_paths;

@@ -2,107 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    process::Child,
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
-use sqlx::{AssertSqlSafe, PgConnection};
-
 use tenantry::{sql::Ident, structure};
 
-use crate::support::{Small, fleet::empty_tenants, small, until_within};
-
-const MINUTE: Duration = Duration::from_secs(60);
-
-/// A fleet with so many tenants at nothing applied, and a set of one light migration.
-async fn fleet(tenants: usize) -> Small {
-    let small = small(1).await;
-    empty_tenants(&small.database, &small.fleet, tenants).await;
-    small
-}
-
-/// A daemon that only carries rollouts.
-fn daemon(small: &Small, more: &[(&str, &str)]) -> Daemon {
-    let mut command = small.command(&["serve"]);
-    command
-        .env("TENANTRY__DAEMON__LISTEN", "127.0.0.1:0")
-        .env("TENANTRY__DAEMON__APPLY_AT_START", "false")
-        .env("TENANTRY__DAEMON__TERM", "2s")
-        .env("TENANTRY__LOG__FORMAT", "json")
-        .envs(more.iter().copied());
-    command.stdout(std::process::Stdio::null());
-    if std::env::var_os("SHOW").is_none() {
-        command.stderr(std::process::Stdio::null());
-    }
-    Daemon(command.spawn().unwrap())
-}
-
-/// Killed when the test is over.
-struct Daemon(Child);
-
-impl Daemon {
-    /// Sends these signals, the later ones once the daemon has said that it ends, and waits for the end.
-    async fn end(&mut self, signals: &[&str]) {
-        let pid = self.0.id().to_string();
-        for signal in signals {
-            let sent = std::process::Command::new("kill")
-                .args(["-s", signal, &pid])
-                .status();
-            assert!(sent.unwrap().success());
-        }
-        until_within(MINUTE, "the daemon has ended", async || {
-            self.0.try_wait().unwrap().is_some()
-        })
-        .await;
-    }
-
-    fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// What a command writes as JSON, and how it ends.
-fn json(small: &Small, arguments: &[&str]) -> (i32, Value) {
-    let output = small
-        .tenantry(&[arguments, &["--output", "json", "--quiet"]].concat())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    let json = serde_json::from_slice(&output.stdout);
-    let code = output.status.code().unwrap();
-    (
-        code,
-        json.unwrap_or_else(|_| Value::from(said.into_owned())),
-    )
-}
-
-async fn number(connection: &mut PgConnection, query: &str) -> i64 {
-    sqlx::query_scalar(AssertSqlSafe(query.to_owned()))
-        .fetch_one(connection)
-        .await
-        .unwrap()
-}
-
-/// How many schemas were moved how often, as the histories tell.
-async fn moved(small: &Small) -> BTreeMap<i64, i64> {
-    let rows: Vec<(i64, i64)> = sqlx::query_as(
-        "select times, count(*) from (select count(*) as times from tenantry.history group by schema_oid, version, direction) h
-          group by times",
-    )
-    .fetch_all(&mut small.connect().await)
-    .await
-    .unwrap();
-    rows.into_iter().collect()
-}
+use crate::support::{
+    Small,
+    fleet::empty_tenants,
+    rollouts::{MINUTE, daemon, fleet, json, moved, number, waves},
+    small, until_within,
+};
 
 #[tokio::test]
 async fn what_a_killed_daemon_had_is_taken_over_and_everybody_is_moved_once() {
@@ -149,14 +59,6 @@ async fn what_a_killed_daemon_had_is_taken_over_and_everybody_is_moved_once() {
         .collect();
     assert_eq!(kinds, [("canary", 10), ("wave", 90), ("wave", 900)]);
     assert_eq!(moved(&small).await, BTreeMap::from([(1, 1000)]));
-}
-
-/// The kinds of the waves, and a number of each.
-fn waves<'a>(shown: &'a Value, key: &str) -> Vec<(&'a str, i64)> {
-    let waves = shown["waves"].as_array().unwrap().iter();
-    waves
-        .map(|wave| (wave["kind"].as_str().unwrap(), wave[key].as_i64().unwrap()))
-        .collect()
 }
 
 /// What is left behind of daemons that have ended: rows that say that they are at work, locks and statements.
@@ -509,7 +411,7 @@ async fn one_at_a_time_and_only_with_the_files_that_it_was_started_with() {
     assert_eq!(json(&small, &["rollout", "show"]).1["state"], "waiting");
     small.remove("tenant/2-t2.up.sql");
     small.remove("tenant/2-t2.down.sql");
-    let _other = self::daemon(&small, &[]);
+    let _other = crate::support::rollouts::daemon(&small, &[]);
     assert_eq!(json(&small, &["rollout", "resume"]).0, 0);
     let (code, shown) = json(&small, &["rollout", "watch"]);
     assert_eq!(code, 0, "{shown}");

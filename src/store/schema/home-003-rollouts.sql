@@ -34,6 +34,8 @@ create table tenantry.rollouts (
     -- Why it does not get on, where it does not.
     why          text,
     daemon       bigint references tenantry.daemons on delete set null,
+    -- Until when runs may be claimed: the end of the maintenance window. Without one, for ever.
+    open_until   timestamptz,
     -- The tenants it is about, and the hash of their names, places and OIDs; how many of them were at the goal already.
     targets      integer check (targets >= 0),
     targets_hash bytea check (octet_length(targets_hash) = 32),
