@@ -2,9 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::{state::State, window::Hours};
+use super::{
+    hooks::{Hooked, When, Which, next},
+    state::State,
+    window::Hours,
+};
 use crate::{
-    config::{Strategy, WhenSpent},
+    config::{Hooks, Strategy, WhenSpent},
     store::waves::{Step, Wave},
 };
 
@@ -25,6 +29,12 @@ pub(super) struct View<'a> {
     pub(super) hours: &'a Hours,
     /// Until when runs may be claimed, as the home database has it.
     pub(super) open_until: Option<Timestamp>,
+    /// Whether something has to be well between two waves.
+    pub(super) has_gate: bool,
+    /// What is run before and after waves.
+    pub(super) hooks: &'a Hooks,
+    /// What of that came through.
+    pub(super) hooked: &'a Hooked,
 }
 
 /// What the conductor does next.
@@ -44,6 +54,10 @@ pub(super) enum Move {
     Spent(String),
     /// Lets runs be claimed until a window closes.
     Open(Timestamp),
+    /// Runs a hook.
+    Hook(Which),
+    /// Sees whether all is well after this wave, and ends it where it is.
+    Gate(i32),
     /// Moves a wave on.
     Wave(i32, Step),
     /// Ends it.
@@ -93,25 +107,48 @@ fn waves(view: &View<'_>) -> Move {
             }
             "waiting" => match outside(view) {
                 Some(waits) => return waits,
-                None => Step::Begin,
+                None => match next(view, &[When::BeforeRollout, When::BeforeWave(wave.number)]) {
+                    Some(hook) => return Move::Hook(hook),
+                    None => Step::Begin,
+                },
             },
             "running" if ended && failed_shared(wave) => {
                 return Move::Spent(
                     "a shared schema could not be moved, and tenants depend on it".to_owned(),
                 );
             }
-            // The last one is followed by nothing.
-            "running" if ended && (view.strategy.soak.is_zero() || is_last(view, wave)) => {
-                Step::End
-            }
-            "running" if ended => Step::Soak(view.strategy.soak),
+            "running" if ended => match next(view, &[When::AfterWave(wave.number)]) {
+                Some(hook) => return Move::Hook(hook),
+                None => after(view, wave),
+            },
             "running" => return outside(view).unwrap_or(Move::Wait(None)),
+            _ if wave.has_soaked && is_gated(view, wave) => return Move::Gate(wave.number),
             _ if wave.has_soaked => Step::End,
             _ => return Move::Wait(Some(format!("wave {} is watched", wave.number))),
         };
         return Move::Wave(wave.number, step);
     }
-    Move::Complete
+    match next(view, &[When::AfterRollout]) {
+        // Nothing was moved.
+        _ if view.waves.is_empty() => Move::Complete,
+        Some(hook) => Move::Hook(hook),
+        None => Move::Complete,
+    }
+}
+
+/// How a wave goes on whose runs have ended: the last one is followed by nothing.
+fn after(view: &View<'_>, wave: &Wave) -> Step {
+    let is_watched = !view.strategy.soak.is_zero() && !is_last(view, wave);
+    if is_watched || is_gated(view, wave) {
+        Step::Soak(view.strategy.soak)
+    } else {
+        Step::End
+    }
+}
+
+/// Whether something has to be well before the next wave. The way back waits for nothing.
+fn is_gated(view: &View<'_>, wave: &Wave) -> bool {
+    view.has_gate && !view.back && !is_last(view, wave)
 }
 
 /// What there is to do, or to wait for, before runs may be begun within the maintenance windows. They hold for the way forth
@@ -227,7 +264,93 @@ mod tests {
             strategy: &strategy,
             hours: &Hours::Any,
             open_until: None,
+            has_gate: false,
+            hooks: &hooks(&[]),
+            hooked: &Hooked::new(),
         })
+    }
+
+    /// One hook at each of these times.
+    fn hooks(times: &[&str]) -> Hooks {
+        let hook = |time| match times.contains(&time) {
+            true => vec![crate::config::Hook::Command(vec!["true".to_owned()])],
+            false => Vec::new(),
+        };
+        Hooks {
+            before_rollout: hook("before_rollout"),
+            after_rollout: hook("after_rollout"),
+            before_wave: hook("before_wave"),
+            after_wave: hook("after_wave"),
+            deadline: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn hooks_and_the_gate_stand_between_waves_on_the_way_forth() {
+        let (mut strategy, mut hooked) = (strategy(), Hooked::new());
+        strategy.soak = Duration::ZERO;
+        let hooks = hooks(&[
+            "before_rollout",
+            "after_rollout",
+            "before_wave",
+            "after_wave",
+        ]);
+        let soaked = Wave {
+            has_soaked: true,
+            ..wave(0, "soaking")
+        };
+        let go = |back, waves: &[Wave], hooked: &Hooked| {
+            decide(&View {
+                state: State::Running,
+                wanted: if back { "back" } else { "run" },
+                is_planned: true,
+                back,
+                budget: 2,
+                forgiven: 0,
+                waves,
+                strategy: &strategy,
+                hours: &Hours::Any,
+                open_until: None,
+                has_gate: true,
+                hooks: &hooks,
+                hooked,
+            })
+        };
+        let begin = Move::Wave(0, Step::Begin);
+        let mut comes = |name: &str, waves: &[Wave], then: Move| {
+            let Move::Hook(which) = go(false, waves, &hooked) else {
+                panic!("{name}: {:?}", go(false, waves, &hooked));
+            };
+            assert_eq!(which.to_string(), name);
+            hooked.insert(name.to_owned());
+            if !matches!(then, Move::Hook(_)) {
+                assert_eq!(go(false, waves, &hooked), then);
+            }
+            // The way back runs none, and waits for nothing.
+            assert!(!matches!(go(true, waves, &hooked), Move::Hook(_)));
+        };
+        let another = Move::Hook(Which {
+            when: When::BeforeRollout,
+            place: 1,
+        });
+        let first = [wave(0, "waiting"), wave(1, "waiting")];
+        comes("before/1", &first, another);
+        comes("wave-0/before/1", &first, begin);
+        let over = [ended(0, 0), wave(1, "waiting")];
+        // It is watched for no time, and so is the gate looked at.
+        comes(
+            "wave-0/after/1",
+            &over,
+            Move::Wave(0, Step::Soak(Duration::ZERO)),
+        );
+        let last = [wave(0, "done"), ended(1, 0)];
+        comes("wave-1/after/1", &last, Move::Wave(1, Step::End));
+        let all = [wave(0, "done"), wave(1, "done")];
+        comes("after/1", &all, Move::Complete);
+        let gated = [soaked, wave(1, "waiting")];
+        assert_eq!(go(false, &gated, &Hooked::new()), Move::Gate(0));
+        assert_eq!(go(true, &gated, &Hooked::new()), Move::Wave(0, Step::End));
+        assert_eq!(go(false, &[], &Hooked::new()), Move::Complete);
     }
 
     #[test]
@@ -245,6 +368,9 @@ mod tests {
                 strategy: &strategy,
                 hours,
                 open_until,
+                has_gate: false,
+                hooks: &hooks(&[]),
+                hooked: &Hooked::new(),
             })
         };
         let (open, closed) = (Hours::Open(until), Hours::Closed(None));

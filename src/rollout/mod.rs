@@ -5,11 +5,16 @@
 //! [`want`] and its kin, and a daemon sees to it.
 
 mod ask;
+mod command;
 mod conduct;
 mod decide;
+mod errands;
 mod error;
 mod freeze;
+mod gate;
 mod hand_over;
+mod hooks;
+mod http;
 mod lot;
 mod report;
 mod run;
@@ -19,7 +24,8 @@ mod window;
 mod work;
 
 pub use ask::{Ask, Asked, Wish, approve, retry, start, want};
-pub use conduct::{Look, conduct};
+pub use conduct::{Conductor, Look, conduct};
+pub use errands::Errands;
 pub use error::RolloutError;
 pub use state::{Event, IllegalTransition, State};
 pub use work::{Crew, work};

@@ -10,6 +10,7 @@ pub mod events;
 pub mod freeze;
 pub mod heads;
 pub mod history;
+pub mod hooks;
 mod install;
 pub mod notices;
 pub mod rollouts;

@@ -241,7 +241,9 @@ pub async fn advance(
         "with failed as (
              select wave, count(*)::integer as failed from tenantry.runs where rollout = $1 and state = 'failed' group by wave
          ), forgiven as (
-             update tenantry.waves w set forgiven = f.failed from failed f where w.rollout = $1 and w.number = f.wave and $6
+             update tenantry.waves w
+                set forgiven = coalesce((select f.failed from failed f where f.wave = w.number), w.forgiven), shut_since = null
+              where w.rollout = $1 and $6
          ), moved as (
              update tenantry.rollouts r
                 set state = $4,

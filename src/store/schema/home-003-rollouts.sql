@@ -68,6 +68,8 @@ create table tenantry.waves (
     -- When the last of its runs ended, and until when it is watched.
     ended_at       timestamptz,
     soaks_until    timestamptz,
+    -- Since when the health gate behind it is shut.
+    shut_since     timestamptz,
     primary key (rollout, number)
 );
 
@@ -122,6 +124,14 @@ create table tenantry.attempts (
     foreign key (rollout, wave, position) references tenantry.runs on delete cascade
 );
 
+-- The hooks that came through: no daemon runs them again.
+create table tenantry.hooks (
+    rollout  bigint not null references tenantry.rollouts on delete cascade,
+    name     text not null,
+    ended_at timestamptz not null default clock_timestamp(),
+    primary key (rollout, name)
+);
+
 -- What people and daemons did, with who and why: written in the transaction of what was done, and never changed.
 create table tenantry.events (
     id      bigint generated always as identity primary key,
@@ -142,6 +152,8 @@ begin
 end
 $$;
 create trigger rollouts_tell after insert or update on tenantry.rollouts
+    for each statement execute function tenantry.tell();
+create trigger hooks_tell after insert on tenantry.hooks
     for each statement execute function tenantry.tell();
 create trigger waves_tell after insert or update on tenantry.waves
     for each statement execute function tenantry.tell();
