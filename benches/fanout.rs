@@ -5,6 +5,9 @@
 //! tenants, each from connecting to the last COMMIT; fsync and synchronous_commit are on. The light migration is one ADD COLUMN, carried tenant by tenant and in
 //! groups; the heavy one makes five tables and eight indexes.
 //!
+//! With `--daemon` a daemon carries the same as a rollout of one wave, in the place of `up` tenant by tenant: from the moment
+//! in which it is asked for to its end, planning, claims and all.
+//!
 //! `cargo bench --bench fanout -- --tenants 1000 --heavy-tenants 200 --connections 4 --rounds 5`
 
 #![expect(
@@ -22,13 +25,17 @@ use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use support::{
     Bench,
-    fleet::{fleet, sign_up},
+    fleet::{fleet, settings, sign_up},
     median,
 };
 use tenantry::{
+    Fleet,
     config::Portion,
+    daemon,
     migration::Scope,
     plan::Goal,
+    rollout::{self, Ask},
+    store::{daemons, rollouts},
     travel::{Request, Standing, travel},
 };
 use tokio_util::sync::CancellationToken;
@@ -47,6 +54,9 @@ struct Options {
     /// How often each contender runs; the median counts.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// Let a daemon carry a rollout, instead of `up` one tenant after the other.
+    #[arg(long)]
+    daemon: bool,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -92,7 +102,8 @@ struct Rates(Vec<f64>);
 
 /// The figures of one migration.
 struct Measured {
-    ungrouped: Rates,
+    /// `up` one tenant after the other, or the daemon.
+    first: Rates,
     grouped: Rates,
     limit: Rates,
 }
@@ -121,6 +132,16 @@ async fn main() {
         options.connections,
         bench.kind()
     );
+    // The daemon is told by labels who gets the heavy one.
+    let mut connection = PgConnection::connect(bench.url()).await.unwrap();
+    sqlx::query(
+        "update tenantry.tenants set labels = '{\"heavy\": \"yes\"}' where substr(name, 7)::integer < $1",
+    )
+    .bind(i32::try_from(options.heavy_tenants).unwrap())
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    connection.close().await.unwrap();
     let mut contest = Contest {
         bench: &bench,
         options: &options,
@@ -135,28 +156,39 @@ async fn main() {
     };
     let light = contest.measure(&work(LIGHT, options.tenants)).await;
     let heavy = contest.measure(&work(HEAVY, options.heavy_tenants)).await;
-    println!(
-        "{}",
-        json!({
-            "bench": "fanout",
-            "tenants": options.tenants,
-            "heavy_tenants": options.heavy_tenants,
-            "connections": options.connections,
-            "rounds": options.rounds,
-            "limit_per_second": light.limit.median(),
-            "tenants_per_second": light.ungrouped.median(),
-            "ungrouped_ratio": light.ungrouped.over(&light.limit).median(),
-            "ungrouped_ratio_spread": light.ungrouped.over(&light.limit).spread(),
-            "grouped_per_second": light.grouped.median(),
-            "grouped_ratio": light.grouped.over(&light.limit).median(),
-            "grouped_ratio_spread": light.grouped.over(&light.limit).spread(),
-            "heavy_limit_per_second": heavy.limit.median(),
-            "heavy_per_second": heavy.grouped.median(),
-            "heavy_ratio": heavy.grouped.over(&heavy.limit).median(),
-            "heavy_ratio_spread": heavy.grouped.over(&heavy.limit).spread(),
-            "heavy_ungrouped_ratio": heavy.ungrouped.over(&heavy.limit).median(),
-        })
-    );
+    let mut figures = json!({
+        "bench": "fanout",
+        "tenants": options.tenants,
+        "heavy_tenants": options.heavy_tenants,
+        "connections": options.connections,
+        "rounds": options.rounds,
+        "limit_per_second": light.limit.median(),
+        "grouped_per_second": light.grouped.median(),
+        "grouped_ratio": light.grouped.over(&light.limit).median(),
+        "grouped_ratio_spread": light.grouped.over(&light.limit).spread(),
+        "heavy_limit_per_second": heavy.limit.median(),
+        "heavy_per_second": heavy.grouped.median(),
+        "heavy_ratio": heavy.grouped.over(&heavy.limit).median(),
+        "heavy_ratio_spread": heavy.grouped.over(&heavy.limit).spread(),
+    });
+    let more = match options.daemon {
+        true => json!({
+            "daemon_per_second": light.first.median(),
+            "daemon_ratio": light.first.over(&light.limit).median(),
+            "daemon_ratio_spread": light.first.over(&light.limit).spread(),
+            "heavy_daemon_ratio": heavy.first.over(&heavy.limit).median(),
+            "heavy_daemon_ratio_spread": heavy.first.over(&heavy.limit).spread(),
+        }),
+        false => json!({
+            "tenants_per_second": light.first.median(),
+            "ungrouped_ratio": light.first.over(&light.limit).median(),
+            "ungrouped_ratio_spread": light.first.over(&light.limit).spread(),
+            "heavy_ungrouped_ratio": heavy.first.over(&heavy.limit).median(),
+        }),
+    };
+    let all = figures.as_object_mut().unwrap();
+    all.extend(more.as_object().unwrap().clone());
+    println!("{figures}");
     bench.stop().await;
 }
 
@@ -172,13 +204,26 @@ impl Contest<'_> {
     /// The contenders take turns, each round begun by another one.
     async fn measure(&mut self, work: &Work) -> Measured {
         let mut measured = Measured {
-            ungrouped: Rates::default(),
+            first: Rates::default(),
             grouped: Rates::default(),
             limit: Rates::default(),
         };
         println!(
             "\n{:<5}  {:>12}  {:>12}  {:>12}  {:>9}  {:>7}",
-            work.name, "one by one/s", "grouped/s", "pgbench/s", "1 by 1", "grouped"
+            work.name,
+            if self.options.daemon {
+                "daemon/s"
+            } else {
+                "one by one/s"
+            },
+            "grouped/s",
+            "pgbench/s",
+            if self.options.daemon {
+                "daemon"
+            } else {
+                "1 by 1"
+            },
+            "grouped"
         );
         // The first round warms all up and does not count.
         for round in 0..=self.options.rounds {
@@ -186,20 +231,21 @@ impl Contest<'_> {
             for turn in 0..3 {
                 let contender = (round + turn) % 3;
                 rates[contender] = match contender {
+                    0 if self.options.daemon => self.daemon(work).await,
                     0 => self.tenantry(work, Duration::ZERO).await,
                     1 => self.tenantry(work, Duration::from_millis(50)).await,
                     _ => self.pgbench(work).await,
                 };
             }
-            let [ungrouped, grouped, limit] = rates;
+            let [first, grouped, limit] = rates;
             println!(
-                "{round:>5}  {ungrouped:>12.0}  {grouped:>12.0}  {limit:>12.0}  {:>9.2}  {:>7.2}{}",
-                ungrouped / limit,
+                "{round:>5}  {first:>12.0}  {grouped:>12.0}  {limit:>12.0}  {:>9.2}  {:>7.2}{}",
+                first / limit,
                 grouped / limit,
                 if round == 0 { "  (warming up)" } else { "" }
             );
             if round > 0 {
-                measured.ungrouped.0.push(ungrouped);
+                measured.first.0.push(first);
                 measured.grouped.0.push(grouped);
                 measured.limit.0.push(limit);
             }
@@ -207,8 +253,8 @@ impl Contest<'_> {
         measured
     }
 
-    /// Tenants a second, from the first message to the last, connecting included.
-    async fn tenantry(&mut self, work: &Work, group_time: Duration) -> f64 {
+    /// Writes the next migration.
+    fn write(&mut self, work: &Work) {
         self.number += 1;
         let file = |direction: &str| {
             let name = format!("tenant/{:04}-{}.{direction}.sql", self.number, work.name);
@@ -216,6 +262,52 @@ impl Contest<'_> {
         };
         fs::write(file("up"), numbered(work.up, self.number)).unwrap();
         fs::write(file("down"), numbered(work.down, self.number)).unwrap();
+    }
+
+    /// Tenants a second, from the moment in which the rollout is asked for to its end, by the server's clock.
+    async fn daemon(&mut self, work: &Work) -> f64 {
+        self.write(work);
+        let settings = settings(self.bench.url(), self.files, self.options.connections);
+        let fleet = Fleet::open(&settings).unwrap();
+        let built = daemon::build(settings.clone()).await.unwrap();
+        let stop = CancellationToken::new();
+        let run = built.run(stop.clone().cancelled_owned());
+        let roll = async {
+            let mut home = fleet.home().await.unwrap();
+            while daemons::living(home.connection()).await.unwrap() == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let ask = Ask {
+                goal: Goal::Latest,
+                selector: (work.tenants < self.options.tenants).then_some("label:heavy=yes"),
+                strategy: &settings.rollout,
+                reason: None,
+            };
+            let id = rollout::start(&fleet, home.connection(), &ask)
+                .await
+                .unwrap();
+            let row = loop {
+                let row = rollouts::get(home.connection(), id).await.unwrap().unwrap();
+                if row.ended_at.is_some() {
+                    break row;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            };
+            home.close().await;
+            stop.cancel();
+            row
+        };
+        let (ended, row) = futures::join!(run, roll);
+        ended.unwrap();
+        assert_eq!(row.state, "complete");
+        let took = row.ended_at.unwrap().to_jiff() - row.created_at.to_jiff();
+        self.clear(work).await;
+        work.tenants as f64 / took.total(jiff::Unit::Second).unwrap()
+    }
+
+    /// Tenants a second, from the first message to the last, connecting included.
+    async fn tenantry(&mut self, work: &Work, group_time: Duration) -> f64 {
+        self.write(work);
         let mut fleet = fleet(self.bench.url(), self.files, self.options.connections);
         fleet.limits.group_time = group_time;
         let select = |standing: &Standing| {

@@ -1,5 +1,8 @@
 //! An `up` that finds nothing to do, as a person runs it: the whole command, at ten tenants and at ten thousand.
 //!
+//! Then a rollout that finds nothing to do, carried by a daemon: from the moment in which it is asked for to its end, and how
+//! many statements had a tenant's search path meanwhile.
+//!
 //! `cargo bench --bench noop -- --tenants 10000 --rounds 5`
 #![expect(
     clippy::unwrap_used,
@@ -21,9 +24,16 @@ use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use support::{
     Bench,
-    fleet::{fleet, sign_up},
+    fleet::{fleet, settings, sign_up},
     median,
 };
+use tenantry::{
+    Fleet, daemon,
+    plan::Goal,
+    rollout::{self, Ask},
+    store::{daemons, rollouts},
+};
+use tokio_util::sync::CancellationToken;
 
 #[derive(Parser)]
 struct Options {
@@ -52,7 +62,7 @@ async fn main() {
     );
     write("1-items.down.sql", "drop table items;\n");
     println!("an `up` with nothing to do, postgres: {}", bench.kind());
-    let mut measured = Vec::new();
+    let (mut measured, mut rollouts) = (Vec::new(), Vec::new());
     for tenants in [10, options.tenants] {
         let url = bench.database(&format!("fleet_{tenants}")).await;
         sign_up(&url, &fleet(&url, files.path(), 4), tenants).await;
@@ -76,6 +86,7 @@ async fn main() {
             median(&times)
         );
         measured.push((queries, median(&times)));
+        rollouts.push(rollout(&mut connection, &url, files.path(), options.rounds).await);
     }
     println!(
         "{}",
@@ -87,9 +98,76 @@ async fn main() {
             "queries": measured[1].0,
             "milliseconds_at_10": measured[0].1,
             "milliseconds": measured[1].1,
+            "rollout_milliseconds_at_10": rollouts[0].0,
+            "rollout_milliseconds": rollouts[1].0,
+            "statements_with_a_tenants_path": rollouts[1].1,
         })
     );
     bench.stop().await;
+}
+
+/// How long a rollout takes that finds nothing to do, by the server's clock, and how many statements set a search path.
+async fn rollout(
+    connection: &mut PgConnection,
+    url: &str,
+    files: &Path,
+    rounds: usize,
+) -> (f64, i64) {
+    let settings = settings(url, files, 4);
+    let fleet = Fleet::open(&settings).unwrap();
+    let stop = CancellationToken::new();
+    let built = daemon::build(settings.clone()).await.unwrap();
+    let run = built.run(stop.clone().cancelled_owned());
+    let roll = async {
+        let mut home = fleet.home().await.unwrap();
+        while daemons::living(home.connection()).await.unwrap() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let mut times = Vec::new();
+        for _ in 0..rounds {
+            let ask = Ask {
+                goal: Goal::Latest,
+                selector: None,
+                strategy: &settings.rollout,
+                reason: None,
+            };
+            let id = rollout::start(&fleet, home.connection(), &ask)
+                .await
+                .unwrap();
+            let row = loop {
+                let row = rollouts::get(home.connection(), id).await.unwrap().unwrap();
+                if row.ended_at.is_some() {
+                    break row;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            };
+            assert_eq!(row.state, "complete");
+            let took = row.ended_at.unwrap().to_jiff() - row.created_at.to_jiff();
+            times.push(took.total(jiff::Unit::Millisecond).unwrap());
+        }
+        home.close().await;
+        stop.cancel();
+        times
+    };
+    sqlx::query("select pg_stat_statements_reset()")
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+    let (ended, times) = futures::join!(run, roll);
+    ended.unwrap();
+    let paths: i64 = sqlx::query_scalar(
+        "select coalesce(sum(calls), 0)::bigint from pg_stat_statements
+          where dbid = (select oid from pg_database where datname = current_database())
+            and query ilike '%search_path%' and query not ilike '%pg_stat_statements%'",
+    )
+    .fetch_one(connection)
+    .await
+    .unwrap();
+    println!(
+        "         a rollout: {:>6.0} ms, {paths} statements set a search path",
+        median(&times)
+    );
+    (median(&times), paths)
 }
 
 /// The time of the whole command, from its start to its end.

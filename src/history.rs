@@ -66,6 +66,28 @@ impl Digest {
         Self(hash.finalize().into())
     }
 
+    /// The digest of a text; of none, that of nothing.
+    pub fn of_text(text: &str) -> Self {
+        match text {
+            "" => Self::EMPTY,
+            text => Self(Sha256::digest(text).into()),
+        }
+    }
+
+    /// The digest of two together; of twice nothing, that of nothing.
+    pub fn of_both(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::EMPTY, Self::EMPTY) => Self::EMPTY,
+            _ => Self(
+                Sha256::new()
+                    .chain_update(self.0)
+                    .chain_update(other.0)
+                    .finalize()
+                    .into(),
+            ),
+        }
+    }
+
     /// The digest of a list of repeatables, in order of name.
     pub fn of_repeatables<'a>(repeatables: impl IntoIterator<Item = &'a Repeatable>) -> Self {
         let mut hash = Sha256::new();

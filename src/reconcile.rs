@@ -9,6 +9,8 @@ use futures::future::LocalBoxFuture;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::telemetry::metrics;
+
 /// One pass, running. It waits for databases all the time, so that one thread is enough for all of them.
 pub type Passing<'a> = LocalBoxFuture<'a, anyhow::Result<Next>>;
 
@@ -29,8 +31,8 @@ pub trait Reconciler {
 pub enum Next {
     /// After the interval.
     Later,
-    /// After so long, where that is sooner.
-    Within(Duration),
+    /// After this time: somebody else is at it, or has done it.
+    In(Duration),
     /// Never: it was a thing to be done once.
     Never,
 }
@@ -41,6 +43,9 @@ pub struct Loop<R> {
     interval: Duration,
     news: Option<watch::Receiver<u64>>,
 }
+
+/// Nothing is asked for without a pause.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// The longest pause after errors.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -78,9 +83,9 @@ impl<R: Reconciler> Loop<R> {
                     backoff = self::backoff();
                     self.interval
                 }
-                Some(Next::Within(soon)) => {
+                Some(Next::In(pause)) => {
                     backoff = self::backoff();
-                    soon.min(self.interval)
+                    pause.max(SHORTEST_PAUSE)
                 }
                 None => backoff.next().unwrap_or(LONGEST_PAUSE),
             };
@@ -96,6 +101,7 @@ impl<R: Reconciler> Loop<R> {
     async fn pass(&self, stop: &CancellationToken) -> Option<Next> {
         let passed = self.reconciler.pass(stop).await;
         if let Err(error) = &passed {
+            metrics::pass_failed(self.reconciler.name());
             // With its causes, on one line.
             tracing::warn!(
                 reconciler = self.reconciler.name(),
@@ -158,7 +164,15 @@ mod tests {
     async fn goes_on_after_errors_and_ends_when_nothing_is_left() {
         let failed = || Err(anyhow::anyhow!("no server"));
         let last = CancellationToken::new();
-        let script = script(vec![failed(), failed(), Ok(Next::Never)], &last);
+        let script = script(
+            vec![
+                failed(),
+                Ok(Next::In(Duration::ZERO)),
+                failed(),
+                Ok(Next::Never),
+            ],
+            &last,
+        );
         script.run(CancellationToken::new()).await;
         assert!(last.is_cancelled());
     }

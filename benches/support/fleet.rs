@@ -7,6 +7,11 @@ use tenantry::{config::Settings, fleet::Fleet};
 
 /// The fleet at `url` with the sets `shared/` and `tenant/` of a directory, which are made where they are missing.
 pub(crate) fn fleet(url: &str, files: &Path, connections: usize) -> Fleet {
+    Fleet::open(&settings(url, files, connections)).unwrap()
+}
+
+/// Its settings; a daemon with them waits for rollouts.
+pub(crate) fn settings(url: &str, files: &Path, connections: usize) -> Settings {
     let directory = |scope: &str| {
         let directory = files.join(scope);
         fs::create_dir_all(&directory).unwrap();
@@ -17,8 +22,12 @@ pub(crate) fn fleet(url: &str, files: &Path, connections: usize) -> Fleet {
         ("TENANTRY__MIGRATIONS__SHARED", directory("shared")),
         ("TENANTRY__MIGRATIONS__TENANT", directory("tenant")),
         ("TENANTRY__APPLY__CONCURRENCY", connections.to_string()),
+        ("TENANTRY__DAEMON__LISTEN", "127.0.0.1:0".to_owned()),
+        ("TENANTRY__DAEMON__APPLY_AT_START", "false".to_owned()),
+        ("TENANTRY__ROLLOUT__CANARIES", "0".to_owned()),
+        ("TENANTRY__ROLLOUT__WAVES", "100%".to_owned()),
     ];
-    Fleet::open(&Settings::load(None, environment).unwrap()).unwrap()
+    Settings::load(None, environment).unwrap()
 }
 
 /// Makes the tenants `bench_0`, `bench_1` and so on: registered, pinned, with nothing applied.

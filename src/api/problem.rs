@@ -2,7 +2,10 @@
 
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderValue, StatusCode,
+        header::{CONTENT_TYPE, WWW_AUTHENTICATE},
+    },
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -24,6 +27,11 @@ impl Problem {
         Self::of(StatusCode::NOT_FOUND, None)
     }
 
+    /// Whoever asks has not shown the token.
+    pub fn unauthorized() -> Self {
+        Self::of(StatusCode::UNAUTHORIZED, None)
+    }
+
     /// Not now; `detail` says why.
     pub fn unavailable(detail: &'static str) -> Self {
         Self::of(StatusCode::SERVICE_UNAVAILABLE, Some(detail))
@@ -43,6 +51,11 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let kind = HeaderValue::from_static("application/problem+json");
-        (status, [(CONTENT_TYPE, kind)], Json(self)).into_response()
+        let mut response = (status, [(CONTENT_TYPE, kind)], Json(self)).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            let bearer = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(WWW_AUTHENTICATE, bearer);
+        }
+        response
     }
 }

@@ -33,6 +33,12 @@ pub enum Part {
 }
 
 impl Compiled {
+    /// Whether any statement of it waits for all others in the database, as `CREATE INDEX CONCURRENTLY` does.
+    pub fn waits_for_all(&self) -> bool {
+        let mut parts = self.parts.iter();
+        parts.any(|part| matches!(part, Part::Alone(alone) if alone.waits_for_all()))
+    }
+
     /// How many statements of scripts they have together.
     pub fn statements(&self) -> usize {
         let statements = |part: &Part| match part {

@@ -28,7 +28,7 @@ impl Completions {
             shell: self.shell.to_string(),
             script: String::from_utf8_lossy(&script).into_owned(),
         };
-        context.output.result(&script, |_| script.script.clone());
+        context.output.verbatim(&script, |_| script.script.clone());
         Ok(ExitCode::Done)
     }
 }

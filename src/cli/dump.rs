@@ -161,7 +161,7 @@ impl Dump {
             sql: Some(&dumped.text),
             ..self.shown(dumped, None, false)
         };
-        context.output.result(&shown, |_| dumped.text.clone());
+        context.output.verbatim(&shown, |_| dumped.text.clone());
         Ok(ExitCode::Done)
     }
 

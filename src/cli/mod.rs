@@ -23,6 +23,7 @@ mod events;
 mod exit;
 mod force;
 mod goto;
+mod harmless;
 mod human;
 mod man;
 mod new;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::{
     arguments::{Format, Global},
     error::CliError,
+    harmless::harmless,
     paint::Paint,
     report::json::problem,
 };
@@ -29,7 +30,7 @@ pub(crate) struct Output {
     /// For what goes to standard error.
     pub(crate) error_paint: Paint,
     /// Progress bars, above which messages are written.
-    pub(super) bars: MultiProgress,
+    pub(crate) bars: MultiProgress,
     /// Why a result could not be written.
     lost: Arc<Mutex<Option<io::Error>>>,
 }
@@ -73,6 +74,13 @@ impl Output {
 
     /// The command's result: one JSON object, or the text for people.
     pub(crate) fn result(&self, json: &impl Serialize, text: impl FnOnce(Paint) -> String) {
+        self.verbatim(json, |paint| {
+            harmless(&text(paint), paint.enabled).into_owned()
+        });
+    }
+
+    /// The same for text that is to be read by a program, each character of which counts.
+    pub(crate) fn verbatim(&self, json: &impl Serialize, text: impl FnOnce(Paint) -> String) {
         let text = match self.format {
             Format::Text => text(self.paint),
             Format::Json => serde_json::to_string_pretty(json)
@@ -84,14 +92,16 @@ impl Output {
     /// A part of the result for people that is known before the rest of it.
     pub(crate) fn line(&self, text: impl FnOnce(Paint) -> String) {
         if !self.is_json() {
-            self.bars.suspend(|| self.deliver(&text(self.paint)));
+            let text = text(self.paint);
+            let text = harmless(&text, self.paint.enabled);
+            self.bars.suspend(|| self.deliver(&text));
         }
     }
 
     /// The result of a command that has written lines before it: JSON on one line, or the text for people.
     pub(crate) fn last_line(&self, json: &impl Serialize, text: impl FnOnce(Paint) -> String) {
         let line = match self.format {
-            Format::Text => text(self.paint),
+            Format::Text => harmless(&text(self.paint), self.paint.enabled).into_owned(),
             Format::Json => serde_json::to_string(json)
                 .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}")),
         };
@@ -145,7 +155,7 @@ impl Output {
                 let problems: Vec<_> = problems.as_slice().iter().map(problem).collect();
                 json["error"]["problems"] = serde_json::json!(problems);
             }
-            return self.say(&json.to_string());
+            return self.send(&json.to_string());
         }
         match error {
             CliError::Fleet(FleetError::Files(problems)) => self.files(problems),
@@ -159,6 +169,10 @@ impl Output {
 
     /// To standard error, above whatever bar there is.
     pub(super) fn say(&self, text: &str) {
+        self.send(&harmless(text, self.error_paint.enabled));
+    }
+
+    fn send(&self, text: &str) {
         // Without standard error there is nobody to tell.
         if self.bars.is_hidden() {
             let _ = writeln!(io::stderr().lock(), "{text}");

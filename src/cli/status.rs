@@ -29,7 +29,8 @@ use crate::{
 pub(super) struct Status {
     /// Which tenants, as for `up` [default: all]
     selector: Option<String>,
-    /// Exit with 3 where anything is pending, 5 where dirty, 6 where files and history disagree
+    /// Exit with 3 where anything is pending, 5 where dirty, 6 where files and history disagree, or where a schema is noted to
+    /// look otherwise than it should (`tenantry drift`)
     #[arg(long)]
     check: bool,
 }
@@ -110,7 +111,9 @@ impl Fleetwide {
         let dirty = |blocked: &Blocked| matches!(blocked.why, Why::Dirty(..));
         if self.scopes.iter().flat_map(|s| &s.blocked).any(dirty) {
             ExitCode::Dirty
-        } else if any(|scope| scope.groups(Group::is_adrift) || scope.is_absent()) {
+        } else if any(|scope| scope.groups(Group::is_adrift) || scope.is_absent())
+            || !self.drifted.is_empty()
+        {
             ExitCode::Drift
         } else if any(|scope| scope.groups(Group::is_pending)) || any(ScopeStatus::is_unmade) {
             ExitCode::Pending

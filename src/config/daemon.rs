@@ -4,13 +4,18 @@ use std::{net::SocketAddr, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use super::{checks::Checks, duration};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{checks::Checks, duration, home::unless_empty};
 
 /// Shorter, and the daemon would do nothing but ask.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Shorter, and a query that is slow for once would cost a daemon all that it has.
 const SHORTEST_TERM: Duration = Duration::from_secs(1);
+
+/// Shorter, and it could be guessed.
+const SHORTEST_TOKEN: usize = 16;
 
 /// How the daemon is run.
 #[derive(Debug, Clone, Deserialize)]
@@ -19,6 +24,9 @@ pub struct Daemon {
     /// Address and port of the HTTP server; port 0 takes any free one.
     #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
+    /// What has to be shown for `/metrics`; none where that is not there for anybody.
+    #[serde(deserialize_with = "unless_empty")]
+    pub metrics_token: Option<SecretString>,
     /// How long what is running may take to end after the first signal.
     #[serde(deserialize_with = "duration::friendly")]
     pub grace: Duration,
@@ -34,6 +42,12 @@ pub struct Daemon {
 
 impl Daemon {
     pub(super) fn check(&self, checks: &mut Checks) {
+        let token = self.metrics_token.as_ref();
+        checks.require(
+            token.is_none_or(|token| token.expose_secret().len() >= SHORTEST_TOKEN),
+            "daemon.metrics_token",
+            "must have at least 16 characters: `openssl rand -hex 32` makes a good one",
+        );
         checks.require(
             self.term >= SHORTEST_TERM,
             "daemon.term",

@@ -38,7 +38,7 @@ impl Home {
     }
 }
 
-fn unless_empty<'de, D: Deserializer<'de>>(
+pub(super) fn unless_empty<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<SecretString>, D::Error> {
     let url = String::deserialize(deserializer)?;

@@ -51,7 +51,7 @@ pub(super) fn unknown(key: &[String], known: &BTreeSet<Key>) -> Option<String> {
 /// Whether the value of `key` may hold a password.
 pub(super) fn is_secret(key: &[String]) -> bool {
     key.last()
-        .is_some_and(|last| ["url", "direct_url"].contains(&last.as_str()))
+        .is_some_and(|last| ["url", "direct_url", "metrics_token"].contains(&last.as_str()))
 }
 
 fn is_of_shard(key: &[String]) -> bool {

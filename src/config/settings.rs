@@ -430,7 +430,7 @@ mod tests {
     fn unknown_keys_are_refused_with_those_there_are() {
         assert_eq!(
             complaint(environment(&[("TENANTRY__DAEMON__PORT", "80")])),
-            "`daemon.port` (TENANTRY__DAEMON__PORT): no such key; [daemon] has apply_at_start, grace, listen, provision_interval, term"
+            "`daemon.port` (TENANTRY__DAEMON__PORT): no such key; [daemon] has apply_at_start, grace, listen, metrics_token, provision_interval, term"
         );
         assert_eq!(
             complaint(file("[deamon]\ngrace = \"1s\"")),

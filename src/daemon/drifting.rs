@@ -1,20 +1,31 @@
 //! Schemas that look otherwise than they should: found by looking at all of them now and then, slowly.
+//!
+//! Of several daemons one looks for all. Its claim runs out by itself, and what it found is noted only while it has it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::pending::caught_up;
 use crate::{
     config::Drift,
-    drift::{Course, Groups, Pace, Report, compare, find, note},
+    drift::{Course, Earlier, Groups, Pace, Report, compare, find, note},
     fleet::Fleet,
     reconcile::{Next, Passing, Reconciler},
-    store::drifted::News,
+    store::{
+        drifted::News,
+        sweeps::{self, Claim, Turn},
+    },
     travel::Survey,
 };
+
+/// What the claim is called in `tenantry.sweeps`.
+const NAME: &str = "drift";
+
+/// How long a daemon that died keeps the others from looking. One that lives renews it long before.
+const LEASE: Duration = Duration::from_secs(60);
 
 /// Looks for drift, and notes it.
 ///
@@ -35,25 +46,57 @@ impl Drifting {
     }
 
     async fn look(&self, stop: &CancellationToken) -> anyhow::Result<Next> {
-        if self.settings.interval.is_zero() {
+        let interval = self.settings.interval;
+        if interval.is_zero() {
             return Ok(Next::Never);
         }
         let Some(fleet) = caught_up(&self.caught_up, stop).await else {
             return Ok(Next::Never);
         };
-        let report = self.compare(&fleet, stop).await;
-        let report = report.context("cannot look for drift")?;
-        let news = note(&fleet, &report)
+        let turn = match claim(&fleet, interval).await? {
+            Claim::Ours(turn) => turn,
+            Claim::Later(rest) => {
+                let seconds = rest.as_secs();
+                tracing::debug!(
+                    seconds,
+                    "another daemon looks for drift, or has just done so"
+                );
+                return Ok(Next::In(rest));
+            }
+        };
+        let looked = self.look_in_turn(&fleet, turn, stop).await;
+        // One that was stopped has not looked everywhere: the next one begins anew.
+        let is_done = looked.is_ok() && !stop.is_cancelled();
+        let given = give_back(&fleet, turn, is_done).await;
+        let (report, news) = looked?;
+        tell(&report, &news);
+        given.context("cannot say that drift was looked for")?;
+        Ok(Next::Later)
+    }
+
+    async fn look_in_turn(
+        &self,
+        fleet: &Fleet,
+        turn: Turn,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<(Report, News)> {
+        let report = tokio::select! {
+            report = self.compare(fleet, stop) => report.context("cannot look for drift")?,
+            () = lost(fleet, turn) => bail!("cannot look for drift: another daemon has taken it over"),
+        };
+        if !renew(fleet, turn).await? {
+            bail!("cannot note what drifted: another daemon has taken it over");
+        }
+        let news = note(fleet, &report)
             .await
             .context("cannot note what drifted")?;
-        tell(&report, &news);
-        Ok(Next::Later)
+        Ok((report, news))
     }
 
     async fn compare(&self, fleet: &Fleet, stop: &CancellationToken) -> anyhow::Result<Report> {
         let survey = Survey::take(fleet).await?;
         let mut groups = Groups::of(fleet, &survey, |_| true, true).await?;
-        find(fleet, &mut groups, false).await?;
+        find(fleet, &mut groups, Earlier::Last).await?;
         let pace = usize::try_from(self.settings.tenants_per_second).unwrap_or(usize::MAX);
         Ok(compare(fleet, groups, Course::new(Pace::PerSecond(pace), stop)).await?)
     }
@@ -66,6 +109,41 @@ impl Reconciler for Drifting {
 
     fn pass<'a>(&'a self, stop: &'a CancellationToken) -> Passing<'a> {
         Box::pin(self.look(stop))
+    }
+}
+
+async fn claim(fleet: &Fleet, interval: Duration) -> anyhow::Result<Claim> {
+    let mut home = fleet.home().await?;
+    let holder = format!("{}, process {}", fleet.limits.who, std::process::id());
+    let claim = sweeps::claim(home.connection(), NAME, &holder, interval, LEASE).await?;
+    home.close().await;
+    Ok(claim)
+}
+
+async fn renew(fleet: &Fleet, turn: Turn) -> anyhow::Result<bool> {
+    let mut home = fleet.home().await?;
+    let is_ours = sweeps::renew(home.connection(), turn, LEASE).await?;
+    home.close().await;
+    Ok(is_ours)
+}
+
+async fn give_back(fleet: &Fleet, turn: Turn, is_done: bool) -> anyhow::Result<()> {
+    let mut home = fleet.home().await?;
+    sweeps::give_back(home.connection(), turn, is_done).await?;
+    home.close().await;
+    Ok(())
+}
+
+/// Holds on to a claim; ends when it is lost.
+async fn lost(fleet: &Fleet, turn: Turn) {
+    loop {
+        tokio::time::sleep(LEASE / 3).await;
+        match renew(fleet, turn).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            // Whoever cannot reach the home database cannot take it over either.
+            Err(error) => tracing::warn!("cannot hold on to looking for drift: {error:#}"),
+        }
     }
 }
 

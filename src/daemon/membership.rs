@@ -73,7 +73,7 @@ impl Membership {
             daemon = id,
             "was not heard of in time: what it had, others may have taken over"
         );
-        Ok(Next::Within(Duration::ZERO))
+        Ok(Next::In(Duration::ZERO))
     }
 
     /// Renews until it is over; none when asked to stop. The others do not take over what this one has before `term` has
@@ -94,7 +94,9 @@ impl Membership {
                 pause
             }))
             .await?;
-            let left = self.term.checked_sub(asked.elapsed())?;
+            let Some(left) = self.term.checked_sub(asked.elapsed()) else {
+                return Some(());
+            };
             let now = Instant::now();
             if is_broken {
                 let Ok(Ok(anew)) = tokio::time::timeout(left, self.fleet.home()).await else {

@@ -102,12 +102,12 @@ impl Working {
             over: term.over.clone(),
         };
         let next = work(&crew).await.context("cannot work on the rollout")?;
-        Ok(next.map_or(Next::Later, |next| Next::Within(next.max(SHORTEST))))
+        Ok(next.map_or(Next::Later, |next| Next::In(next.min(LOOK))))
     }
 }
 
-/// Nobody asks more often whether something may be tried again.
-const SHORTEST: Duration = Duration::from_millis(20);
+/// Nobody waits longer before it is looked again, whatever there is to be tried then.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Reconciler for Working {
     fn name(&self) -> &'static str {

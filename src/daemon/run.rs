@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use sd_notify::NotifyState;
 use tokio::{sync::watch, task::LocalSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -18,10 +19,11 @@ use super::{
     rolling::{Conducting, Working},
 };
 use crate::{
-    api::{self, Readiness},
+    api::{self, Figures, Readiness},
     fleet::Fleet,
     reconcile::{Loop, Reconciler},
     rollout::Errands,
+    telemetry,
 };
 
 /// Each database is asked by one session whether it answers.
@@ -54,7 +56,12 @@ impl Built {
         if let Ok(address) = listener.local_addr() {
             tracing::info!("listening on http://{address}");
         }
-        let http = axum::serve(listener, api::router(readiness.clone()))
+        let figures = Figures {
+            fleet: Arc::new(fleet.clone()),
+            token: settings.daemon.metrics_token.clone().map(Arc::new),
+        };
+        telemetry::metrics::figures();
+        let http = axum::serve(listener, api::router(readiness.clone(), figures))
             .with_graceful_shutdown(close.clone().cancelled_owned());
         let mut http = tokio::spawn(http.into_future());
 
@@ -71,10 +78,12 @@ impl Built {
         let interval = drift.interval;
         crew.start(Loop::new(Drifting::new(drift, is_caught_up), interval));
 
+        tell_systemd(&[NotifyState::Ready]);
         let ended = tokio::select! {
             () = shutdown => None,
             ended = &mut http => Some(ended),
         };
+        tell_systemd(&[NotifyState::Stopping]);
         tracing::info!("ending: nothing new is begun");
         stop.cancel();
         let end = crew.end(grace).await;
@@ -98,6 +107,13 @@ impl Built {
         end?;
         tracing::info!("ended");
         Ok(())
+    }
+}
+
+/// Where systemd has started it, with `Type=notify`.
+fn tell_systemd(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!("systemd could not be told: {error}");
     }
 }
 

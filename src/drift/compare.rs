@@ -21,9 +21,6 @@ use crate::{
     travel::Survey,
 };
 
-/// So many clusters of a group are looked at exactly; of the others is told in which kinds of objects they differ.
-const EXACT: usize = 100;
-
 /// So many members of a cluster are tried to be looked at, as any of them may be locked.
 const MEMBERS: usize = 3;
 
@@ -154,16 +151,18 @@ async fn judge(group: &Group, mut clusters: Vec<Alike>, eyes: &mut Eyes<'_>) -> 
         }
     };
     let mut odd: Vec<(Cluster, Option<Snapshot>)> = Vec::new();
-    for (index, alike) in clusters.into_iter().enumerate() {
+    let mut exact = 0;
+    for alike in clusters {
         let should = should.as_deref();
         if should.is_some_and(|should| should.fingerprint.digest() == alike.fingerprint.digest()) {
             same.extend(alike.targets);
             continue;
         }
-        let seen = match index {
-            ..EXACT => eyes.any_of(&alike.targets).await,
+        let seen = match exact {
+            ..Report::EXACT => eyes.any_of(&alike.targets).await,
             _ => None,
         };
+        exact += 1;
         let cluster = odd_one(alike, should, seen.as_ref());
         // The fingerprint was too careful.
         if cluster.differences.as_ref().is_some_and(Vec::is_empty) {

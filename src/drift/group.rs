@@ -26,6 +26,8 @@ pub struct Group {
     pub digest: Digest,
     /// The hash of the repeatables as last applied.
     pub repeatables: Digest,
+    /// The hash of what is applied in the shared schema that they may refer to; of a shared schema that of nothing.
+    pub below: Digest,
     /// The major version of the PostgreSQL that they are on.
     pub postgres: i32,
     /// The schemas and their heads.
@@ -82,11 +84,19 @@ impl Groups {
             let is_settled = matches!(state, Some(TenantState::Active | TenantState::Suspended));
             is_settled && chosen(standing)
         });
-        let of_tenants = all.form(fleet, Scope::Tenant, tenants, &versions).await?;
+        let ground = Ground {
+            versions: &versions,
+            below: below(survey),
+        };
+        let of_tenants = all.form(fleet, Scope::Tenant, tenants, &ground).await?;
         let before = all.not_looked.len();
-        let of_shared = all
-            .form(fleet, Scope::Shared, &survey.shared, &versions)
-            .await?;
+        // Where no migration is for it, nobody misses it.
+        let is_missed = |standing: &&Standing| {
+            let is_there = standing.pinned.is_some() || standing.away.is_some();
+            is_there || !fleet.shared.is_empty()
+        };
+        let standings = survey.shared.iter().filter(is_missed);
+        let of_shared = all.form(fleet, Scope::Shared, standings, &ground).await?;
         if !shared {
             all.not_looked.truncate(before);
         }
@@ -119,7 +129,7 @@ impl Groups {
         fleet: &Fleet,
         scope: Scope,
         standings: impl IntoIterator<Item = &'a Standing>,
-        versions: &BTreeMap<ShardName, i32>,
+        ground: &Ground<'_>,
     ) -> Result<Vec<Group>, FleetError> {
         let cohorts = Cohorts::form(fleet, scope, standings, Goal::Latest).await?;
         let blocked = cohorts.blocked.into_iter();
@@ -128,11 +138,11 @@ impl Groups {
             scope,
             why: blocked.why.what(),
         }));
-        let mut groups: BTreeMap<(Option<Version>, Digest, Digest, i32), Group> = BTreeMap::new();
+        let mut groups: BTreeMap<_, Group> = BTreeMap::new();
         for cohort in cohorts.cohorts {
             let version = cohort.version();
             for (target, head) in cohort.targets {
-                let postgres = versions.get(&target.shard);
+                let postgres = ground.versions.get(&target.shard);
                 let why = match (postgres, cohort.running) {
                     (None, _) => Some("its shard does not answer".to_owned()),
                     (_, Some(running)) => {
@@ -145,13 +155,18 @@ impl Groups {
                     continue;
                 }
                 let postgres = postgres.copied().unwrap_or_default();
+                let below = match scope {
+                    Scope::Shared => Digest::EMPTY,
+                    Scope::Tenant => ground.below.get(&target.shard).copied().unwrap_or_default(),
+                };
                 let group = groups
-                    .entry((version, head.digest, head.repeatables, postgres))
+                    .entry((version, head.digest, head.repeatables, postgres, below))
                     .or_insert_with(|| Group {
                         scope,
                         applied: cohort.applied.clone(),
                         digest: head.digest,
                         repeatables: head.repeatables,
+                        below,
                         postgres,
                         targets: Vec::new(),
                         basis: Basis::Unknown,
@@ -162,6 +177,25 @@ impl Groups {
         // The newest first: where the fleet should be.
         Ok(groups.into_values().rev().collect())
     }
+}
+
+/// What tenants stand on, by shard.
+struct Ground<'a> {
+    /// The major version of PostgreSQL.
+    versions: &'a BTreeMap<ShardName, i32>,
+    /// What is applied in the shared schema, as a hash.
+    below: BTreeMap<ShardName, Digest>,
+}
+
+fn below(survey: &Survey) -> BTreeMap<ShardName, Digest> {
+    let pinned = survey.shared.iter().filter_map(|standing| {
+        let head = &standing.pinned.as_ref()?.head;
+        Some((
+            standing.target.shard.clone(),
+            head.digest.of_both(head.repeatables),
+        ))
+    });
+    pinned.collect()
 }
 
 /// The major version of each shard's PostgreSQL, and what those say that do not tell.

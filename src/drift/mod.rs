@@ -11,9 +11,9 @@ mod sweep;
 
 pub use compare::{compare, note};
 pub use group::{Group, Groups};
-pub use reference::{Basis, Scratch, find, make};
+pub use reference::{Basis, Earlier, Scratch, find, make};
 pub use report::{Cluster, GroupReport, NotLooked, Report};
-pub use sweep::{Course, Pace};
+pub use sweep::{Course, Pace, sweep};
 
 use crate::{fleet::FleetError, store::StoreError, structure::StructureError, verify::VerifyError};
 

@@ -6,7 +6,7 @@ use super::{DriftError, Group, Groups};
 use crate::{
     config::Settings,
     fleet::{Fleet, FleetError},
-    history::Digest,
+    history::{Applied, Digest},
     migration::{Migration, MigrationSet, Scope, Script},
     store::{
         scripts,
@@ -28,22 +28,40 @@ pub enum Basis {
     Majority(Option<String>),
 }
 
-/// Finds what is kept of earlier times, unless all of it is to be made anew. What is left without is [`Basis::Unknown`].
-pub async fn find(fleet: &Fleet, groups: &mut Groups, anew: bool) -> Result<(), DriftError> {
+/// What of earlier times is good enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Earlier<'a> {
+    /// Whatever was tried out last.
+    Last,
+    /// What was tried out in a database with just this, by SQL, before the first migration.
+    Prepared(&'a str),
+    /// Nothing: all of it is to be tried out anew.
+    Nothing,
+}
+
+/// Finds what is kept of earlier times, where that is good enough. What is left without is [`Basis::Unknown`].
+pub async fn find(
+    fleet: &Fleet,
+    groups: &mut Groups,
+    earlier: Earlier<'_>,
+) -> Result<(), DriftError> {
     let mut home = None;
     for group in &mut groups.groups {
         if group.is_empty() {
             group.basis = Basis::History(Arc::default());
             continue;
         }
-        if anew {
-            continue;
-        }
+        let prepare = match earlier {
+            Earlier::Nothing => continue,
+            Earlier::Last => None,
+            Earlier::Prepared(prepare) => Some(Digest::of_text(prepare)),
+        };
         let session = match &mut home {
             Some(session) => session,
             home => home.insert(fleet.home().await?),
         };
-        if let Some(structure) = structures::get(session.connection(), &key(group)).await? {
+        let kept = structures::get(session.connection(), &key(group), prepare).await?;
+        if let Some(structure) = kept {
             group.basis = Basis::History(Arc::new(structure));
         }
     }
@@ -83,14 +101,27 @@ pub async fn make(
         let group = &groups.groups[index];
         let basis = match sets(fleet, groups, group).await? {
             Err(why) => Basis::Majority(Some(why)),
-            Ok((shared, tenant)) => {
+            Ok(Sets {
+                shared,
+                tenant,
+                is_as_below,
+            }) => {
                 let request = ReferenceRequest {
                     settings,
                     prepare,
                     shared,
                     tenant,
                 };
-                keep(fleet, group, reference(server, request).await?).await?
+                let basis = basis(group, reference(server, request).await?);
+                if let Basis::History(structure) = &basis
+                    && is_as_below
+                {
+                    let mut home = fleet.home().await?;
+                    let prepare = Digest::of_text(prepare.unwrap_or_default());
+                    structures::put(home.connection(), &key(group), prepare, structure).await?;
+                    home.close().await;
+                }
+                basis
             }
         };
         groups.groups[index].basis = basis;
@@ -98,29 +129,22 @@ pub async fn make(
     Ok(())
 }
 
-async fn keep(fleet: &Fleet, group: &Group, made: Made) -> Result<Basis, DriftError> {
-    let structure = match made {
+fn basis(group: &Group, made: Made) -> Basis {
+    let why = match made {
         Made::Stuck(scope, outcome) => {
-            let why = format!("what is applied of the {scope} set does not come up: {outcome}");
-            return Ok(Basis::Majority(Some(why)));
+            format!("what is applied of the {scope} set does not come up: {outcome}")
         }
         Made::Structure {
             structure: _,
             postgres,
-        } if postgres != group.postgres => {
-            let why = format!(
-                "the scratch server is PostgreSQL {postgres}, and these schemas are on {}, which may write the same in other \
-                 words; --server takes another one",
-                group.postgres
-            );
-            return Ok(Basis::Majority(Some(why)));
-        }
-        Made::Structure { structure, .. } => structure,
+        } if postgres != group.postgres => format!(
+            "the scratch server is PostgreSQL {postgres}, and these schemas are on {}, which may write the same in other \
+             words; --server takes another one",
+            group.postgres
+        ),
+        Made::Structure { structure, .. } => return Basis::History(Arc::new(structure)),
     };
-    let mut home = fleet.home().await?;
-    structures::put(home.connection(), &key(group), &structure).await?;
-    home.close().await;
-    Ok(Basis::History(Arc::new(structure)))
+    Basis::Majority(Some(why))
 }
 
 fn key(group: &Group) -> Key {
@@ -130,7 +154,16 @@ fn key(group: &Group) -> Key {
         repeatables: group.repeatables,
         postgres: group.postgres,
         recipe: recipe(),
+        below: group.below,
     }
+}
+
+/// What is tried out.
+struct Sets {
+    shared: MigrationSet,
+    tenant: Option<MigrationSet>,
+    /// Whether the shared set is what is applied below the group, and not only the nearest thing to it.
+    is_as_below: bool,
 }
 
 /// The shared set and the tenants' set that a group has; or what of them nobody knows any more.
@@ -138,13 +171,17 @@ async fn sets(
     fleet: &Fleet,
     groups: &Groups,
     group: &Group,
-) -> Result<Result<(MigrationSet, Option<MigrationSet>), String>, DriftError> {
+) -> Result<Result<Sets, String>, DriftError> {
     let set = match set(fleet, group).await? {
         Ok(set) => set,
         Err(why) => return Ok(Err(why)),
     };
     if group.scope == Scope::Shared {
-        return Ok(Ok((set, None)));
+        return Ok(Ok(Sets {
+            shared: set,
+            tenant: None,
+            is_as_below: true,
+        }));
     }
     let shard = group.targets.first().map(|(target, _)| &target.shard);
     let below = groups.shared.iter().find(|shared| {
@@ -156,10 +193,25 @@ async fn sets(
         Some(below) => self::set(fleet, below).await?.ok(),
         None => None,
     };
-    Ok(Ok((
-        shared.unwrap_or_else(|| fleet.shared.clone()),
-        Some(set),
-    )))
+    Ok(Ok(match shared {
+        Some(shared) => Sets {
+            shared,
+            tenant: Some(set),
+            is_as_below: true,
+        },
+        None => Sets {
+            shared: fleet.shared.clone(),
+            tenant: Some(set),
+            is_as_below: group.below == digest(&fleet.shared),
+        },
+    }))
+}
+
+/// What a schema has for which all of a set is applied.
+fn digest(set: &MigrationSet) -> Digest {
+    let applied: Vec<_> = set.migrations.iter().map(|one| Applied::of(one)).collect();
+    let repeatables = Digest::of_repeatables(set.repeatables.iter().map(AsRef::as_ref));
+    Digest::of(&applied).of_both(repeatables)
 }
 
 /// What is applied in a group, by the texts that its history has stored.

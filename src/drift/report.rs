@@ -61,6 +61,9 @@ pub struct Cluster {
 }
 
 impl Report {
+    /// So many odd clusters of a group are looked at exactly; of the others is told in which kinds of objects they differ.
+    pub const EXACT: usize = 100;
+
     /// How many schemas are not as they should be.
     pub fn drifted(&self) -> usize {
         self.groups.iter().map(GroupReport::drifted).sum()
@@ -71,6 +74,12 @@ impl GroupReport {
     /// How many are not as they should be.
     pub fn drifted(&self) -> usize {
         self.odd.iter().map(|cluster| cluster.targets.len()).sum()
+    }
+
+    /// How many odd clusters were not looked at exactly: of those is known in which kinds of objects they differ, no more.
+    pub fn told_by_kind(&self) -> usize {
+        let by_kind = |cluster: &&Cluster| cluster.differences.is_none();
+        self.odd.iter().filter(by_kind).count()
     }
 
     /// How many were looked at.

@@ -26,6 +26,9 @@ const MOST_SLICES: usize = 64;
 /// How long one query over a slice may take.
 const TIME: Duration = Duration::from_secs(300);
 
+/// With less of it nothing is begun.
+const LEAST_TIME: Duration = Duration::from_millis(1);
+
 /// How fast schemas are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
@@ -42,24 +45,39 @@ pub struct Course<'a> {
     pub pace: Pace,
     /// Once it is cancelled, nothing more is begun.
     pub stop: &'a CancellationToken,
+    /// When it has to be done; none where it may take its time.
+    pub deadline: Option<Instant>,
     /// Is told how many more were looked at.
     pub seen: &'a dyn Fn(usize),
 }
 
 impl<'a> Course<'a> {
-    /// Nobody is told how far it has come.
+    /// It may take its time, and nobody is told how far it has come.
     pub fn new(pace: Pace, stop: &'a CancellationToken) -> Self {
         Self {
             pace,
             stop,
+            deadline: None,
             seen: &|_| (),
         }
+    }
+
+    /// How long each of the two queries over a slice may take that is begun now; none where nothing is begun any more.
+    fn time(&self) -> Option<Duration> {
+        if self.stop.is_cancelled() {
+            return None;
+        }
+        let Some(deadline) = self.deadline else {
+            return Some(TIME);
+        };
+        let half = deadline.saturating_duration_since(Instant::now()) / 2;
+        (half >= LEAST_TIME).then_some(half.min(TIME))
     }
 }
 
 /// Looks at schemas, given with the OIDs that they were pinned with. What is not in the answer was
-/// not looked at.
-pub(super) async fn sweep(
+/// not looked at, as it was stopped or its time was over.
+pub async fn sweep(
     fleet: &Fleet,
     targets: impl IntoIterator<Item = (Target, u32)>,
     course: Course<'_>,
@@ -84,19 +102,24 @@ async fn of_shard(
     targets: Vec<(Target, u32)>,
     course: Course<'_>,
 ) -> Vec<(Target, Looked)> {
-    let Course { pace, stop, seen } = course;
+    let Course { pace, stop, .. } = course;
     let (slices, at_once) = match pace {
         Pace::Full => (slices(targets.len()), shard.concurrency),
         Pace::PerSecond(many) => (targets.len().div_ceil(many.max(1)), 1),
     };
     let slices: Vec<_> = cut(targets, slices);
     let looked = stream::iter(slices).map(|slice| async move {
-        if stop.is_cancelled() {
+        let Some(time) = course.time() else {
             return Vec::new();
-        }
+        };
         let begun = Instant::now();
-        let looked = of_slice(fleet, shard, slice).await;
-        seen(looked.len());
+        let looked = of_slice(fleet, shard, slice, time).await;
+        // What a deadline has cut off was not looked at.
+        let looked = match looked {
+            Err(Late(_)) if course.deadline.is_some() => Vec::new(),
+            Err(Late(looked)) | Ok(looked) => looked,
+        };
+        (course.seen)(looked.len());
         if let Pace::PerSecond(many) = pace {
             let due = Duration::from_secs_f64(looked.len() as f64 / many.max(1) as f64);
             let rest = tokio::time::sleep_until(begun + due);
@@ -107,12 +130,17 @@ async fn of_shard(
     looked.buffer_unordered(at_once.max(1)).concat().await
 }
 
+/// A slice that took longer than it might.
+struct Late(Vec<(Target, Looked)>);
+
 async fn of_slice(
     fleet: &Fleet,
     shard: &Shard,
     slice: Vec<(Target, u32)>,
-) -> Vec<(Target, Looked)> {
+    time: Duration,
+) -> Result<Vec<(Target, Looked)>, Late> {
     let oids: Vec<_> = slice.iter().map(|(_, oid)| *oid).collect();
+    let mut is_late = false;
     let looked = async {
         let mut session = fleet
             .shard(shard)
@@ -120,18 +148,21 @@ async fn of_slice(
             .map_err(|error| error.to_string())?;
         let limits = Limits {
             locks: fleet.limits.locks,
-            time: TIME,
+            time,
         };
         let looked = fingerprints(session.connection(), &oids, limits).await;
         session.close().await;
-        looked.map_err(|error| said(&error))
+        looked.map_err(|error| {
+            is_late = error.is_of_time();
+            said(&error)
+        })
     };
     let cut = fleet.shards.cut();
     let looked = match cut.run_until_cancelled(looked).await {
         Some(looked) => looked,
         None => Err("stopped at once, as was asked for".to_owned()),
     };
-    slice
+    let looked = slice
         .into_iter()
         .map(|(target, oid)| {
             let of_target = match &looked {
@@ -143,7 +174,11 @@ async fn of_slice(
                 of_target.unwrap_or_else(|| Err("it was not found".to_owned())),
             )
         })
-        .collect()
+        .collect();
+    match is_late {
+        true => Err(Late(looked)),
+        false => Ok(looked),
+    }
 }
 
 /// An error with its causes, on one line.

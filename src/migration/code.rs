@@ -56,7 +56,8 @@ codes! {
         title: "a directory of migrations does not exist",
         why: "taken for an empty one, it would make every schema look up to date",
         help: "create the directory, or point the setting at the one that holds the files;\n\
-               a relative path starts from the directory in which tenantry was started",
+               a relative path starts from the directory in which tenantry was started;\n\
+               git keeps no empty directory: put a file `.gitkeep` into it, or leave it out of the setting",
     }
     UNREADABLE = "F106" "unreadable" {
         title: "a file or directory cannot be read",

@@ -21,6 +21,17 @@ impl Allowed {
         let mut names = table.family.iter().chain([&table.name]);
         !names.any(|name| self.without.contains(name))
     }
+
+    /// Whether there is anything to be copied of a table.
+    fn copies(&self, table: &Table) -> bool {
+        self.data && self.rows > 0 && self.takes(table)
+    }
+
+    /// The tables that would be copied, if their rows were not hidden.
+    pub(super) fn hidden(&self, tables: &[Table]) -> Vec<String> {
+        let hidden = tables.iter().filter(|t| t.is_hidden && self.copies(t));
+        hidden.map(|table| table.name.clone()).collect()
+    }
 }
 
 /// How much of one table is copied.
@@ -42,8 +53,11 @@ pub(super) fn portions(tables: &[Table], allowed: &Allowed) -> Vec<Portion> {
     let portions = tables.iter().zip(shares);
     portions
         .map(|(table, share)| {
-            if !allowed.data || allowed.rows == 0 || !allowed.takes(table) {
+            if !allowed.copies(table) {
                 return Portion::Nothing;
+            }
+            if table.is_empty {
+                return Portion::All(allowed.rows);
             }
             let of_bytes = share as f64 / table.bytes.max(1) as f64;
             let of_rows = if table.rows > allowed.rows as f64 {
@@ -85,6 +99,8 @@ mod tests {
             name: name.to_owned(),
             family: Vec::new(),
             bytes,
+            is_empty: false,
+            is_hidden: false,
             rows,
             columns: Vec::new(),
         }

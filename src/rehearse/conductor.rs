@@ -1,18 +1,24 @@
 //! One copy after the other: made, rehearsed on, and gone again whatever happened.
 
-use std::{collections::BTreeSet, error::Error, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Copied, Ended, Rehearsal, RehearseError, Rehearsed, Transaction,
+    Copied, Ended, Rehearsal, RehearseError, Rehearsed, StandsFor, Transaction,
+    candidate::Candidate,
     conduct::{Pending, Request},
     copy::{Copying, copy},
     place::{Spot, Stage},
-    sample::{Candidate, Likeness},
-    size::{named, sizes},
+    sample::Sampled,
     trace::{Rules, trace},
+    words::counted,
 };
 use crate::{
-    fleet::Fleet, history::Head, migration::Scope, plan::Plan, postgres::Shard, sql::Ident,
+    fleet::Fleet,
+    history::Head,
+    migration::{Checksum, Scope},
+    plan::Plan,
+    postgres::Shard,
+    sql::Ident,
 };
 
 /// Rehearses on one copy after the other, and keeps the report.
@@ -31,16 +37,22 @@ struct Subject<'a> {
     plan: &'a Plan,
     /// Whether there is anything to copy.
     is_there: bool,
+    bytes: u64,
+    stands_for: Option<StandsFor>,
 }
 
 impl Conductor<'_> {
     /// Whom nothing can be planned for.
     pub(super) fn note(&mut self, pending: &Pending) {
-        for blocked in &pending.0.blocked {
-            let (schema, why) = (blocked.target.schema.as_str(), &blocked.why);
-            self.report
-                .notes
-                .push(format!("{schema} is left out: {why}"));
+        let mut blocked: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for one in &pending.0.blocked {
+            let alike = blocked.entry(one.why.to_string()).or_default();
+            alike.push(one.target.schema.as_str());
+        }
+        for (why, schemas) in blocked {
+            let are = if schemas.len() == 1 { "is" } else { "are" };
+            let note = format!("{} {are} left out: {why}", list(&schemas));
+            self.report.notes.push(note);
         }
         for cohort in &pending.0.cohorts {
             let targets = cohort.targets.iter();
@@ -56,59 +68,30 @@ impl Conductor<'_> {
         }
     }
 
-    /// All tenants that something is pending for, with their sizes.
-    pub(super) async fn candidates(
-        &self,
-        shared: &Pending,
-        tenants: &Pending,
-    ) -> Result<Vec<Candidate>, RehearseError> {
-        let mut candidates = Vec::new();
-        for (cohort, (_, targets)) in tenants.plans().enumerate() {
-            candidates.extend(targets.iter().map(|(target, head)| Candidate {
-                target: target.clone(),
-                head: head.clone(),
-                likeness: Likeness {
-                    cohort,
-                    shard: target.shard.clone(),
-                    fingerprint: None,
-                },
-                bytes: 0,
-            }));
+    /// For whose structure no copy stands.
+    pub(super) fn tell_of_clusters(&mut self) {
+        let without = self.report.clusters.iter().filter(|c| c.copies == 0);
+        let (mut clusters, mut tenants) = (0, 0);
+        for cluster in without {
+            clusters += 1;
+            tenants += cluster.tenants as u64;
         }
-        let without = &self.request.allowed.without;
-        let mut unknown: BTreeSet<_> = without.iter().cloned().collect();
-        let shared = shared.plans().flat_map(|(_, targets)| targets);
-        let targets = shared.map(|(target, _)| target);
-        let targets = targets.chain(candidates.iter().map(|c| &c.target));
-        let shards: BTreeSet<_> = targets.map(|target| target.shard.clone()).collect();
-        let is_any = !shards.is_empty();
-        for name in shards {
-            let Some(shard) = self.fleet.shards.get(&name) else {
-                continue;
-            };
-            let mut here: Vec<_> = candidates
-                .iter_mut()
-                .filter(|c| c.target.shard == name)
-                .collect();
-            let shared = [&self.fleet.shared_schema];
-            let all = here.iter().map(|c| &c.target.schema).chain(shared);
-            let all = all.chain(&self.fleet.limits.also_writes);
-            let schemas: Vec<_> = all.map(|schema| schema.as_str().to_owned()).collect();
-            let mut session = self.fleet.shard(shard).await?;
-            let sizes = sizes(&mut session, &schemas).await?;
-            for known in named(&mut session, &schemas, without).await? {
-                unknown.remove(&known);
-            }
-            session.close().await;
-            for candidate in &mut here {
-                let size = sizes.get(candidate.target.schema.as_str());
-                candidate.bytes = size.copied().unwrap_or_default();
-            }
+        if clusters > 0 {
+            let note = format!(
+                "no copy stands for the structure of {} ({}); more `--samples` do",
+                counted(tenants, "tenant"),
+                counted(clusters, "cluster")
+            );
+            self.report.notes.push(note);
         }
-        match unknown.pop_first().filter(|_| is_any) {
-            Some(name) => Err(RehearseError::NoTable(name)),
-            None => Ok(candidates),
-        }
+    }
+
+    /// The number of the cluster that a tenant is in.
+    fn cluster_of(&self, candidate: &Candidate) -> usize {
+        let fingerprint = candidate.likeness.fingerprint.map(Checksum::from);
+        let mut clusters = self.report.clusters.iter();
+        let cluster = clusters.find(|cluster| cluster.fingerprint == fingerprint);
+        cluster.map_or(0, |cluster| cluster.number)
     }
 
     /// Copies what the tenants of a shard refer to, and runs what is pending there. False where the tenants cannot follow.
@@ -116,7 +99,7 @@ impl Conductor<'_> {
         &mut self,
         stage: &Stage,
         shard: &Shard,
-        pending: Option<(&Plan, &Head)>,
+        pending: Option<(&Plan, &Head, u64)>,
         is_there: bool,
     ) -> Result<bool, RehearseError> {
         if !stage.in_place {
@@ -126,7 +109,7 @@ impl Conductor<'_> {
             }
         }
         let schema = self.fleet.shared_schema.clone();
-        let Some((plan, head)) = pending else {
+        let Some((plan, head, bytes)) = pending else {
             if !stage.in_place && is_there {
                 let made = self.beside(stage, shard, &schema).await;
                 self.noted(&schema, made)?;
@@ -139,12 +122,10 @@ impl Conductor<'_> {
             head,
             plan,
             is_there,
+            bytes,
+            stands_for: None,
         };
-        let mut session = self.fleet.shard(shard).await?;
-        let sizes = sizes(&mut session, &[schema.as_str().to_owned()]).await?;
-        session.close().await;
-        let bytes = sizes.get(schema.as_str()).copied().unwrap_or_default();
-        let passed = self.one(stage, shard, &subject, bytes).await?;
+        let passed = self.one(stage, shard, &subject).await?;
         if !passed && !stage.in_place {
             let note = format!(
                 "no tenant of shard {} was rehearsed, since its shared schema comes first",
@@ -160,16 +141,22 @@ impl Conductor<'_> {
         stage: &Stage,
         shard: &Shard,
         plan: &Plan,
-        candidate: &Candidate,
+        sampled: &Sampled<'_>,
     ) -> Result<(), RehearseError> {
+        let candidate = sampled.candidate;
         let subject = Subject {
             scope: Scope::Tenant,
             original: &candidate.target.schema,
             head: &candidate.head,
             plan,
             is_there: true,
+            bytes: candidate.bytes,
+            stands_for: Some(StandsFor {
+                cluster: self.cluster_of(candidate),
+                tenants: sampled.tenants,
+            }),
         };
-        self.one(stage, shard, &subject, candidate.bytes).await?;
+        self.one(stage, shard, &subject).await?;
         Ok(())
     }
 
@@ -200,7 +187,7 @@ impl Conductor<'_> {
                 let note = format!(
                     "{} is not there on the copy: {}",
                     schema.as_str(),
-                    told(&error)
+                    error.told()
                 );
                 self.report.notes.push(note);
                 Ok(())
@@ -214,18 +201,18 @@ impl Conductor<'_> {
         stage: &Stage,
         shard: &Shard,
         subject: &Subject<'_>,
-        bytes: u64,
     ) -> Result<bool, RehearseError> {
         let mut rehearsed = Rehearsed {
             scope: subject.scope,
             shard: shard.name.clone(),
             schema: subject.original.as_str().to_owned(),
-            bytes,
+            bytes: subject.bytes,
+            stands_for: subject.stands_for,
             copied: None,
             transactions: Vec::new(),
             ended: Ended::Passed,
             elapsed: Duration::ZERO,
-            estimated: Duration::ZERO,
+            estimated: None,
         };
         match self.attempt(stage, shard, subject).await {
             Ok((copied, transactions, ended)) => {
@@ -233,12 +220,14 @@ impl Conductor<'_> {
                 rehearsed.transactions = transactions;
                 rehearsed.copied = Some(copied);
                 rehearsed.ended = ended;
-                let longer = rehearsed.statements();
-                let longer = longer.map(|t| t.estimated.saturating_sub(t.elapsed));
-                rehearsed.estimated = rehearsed.elapsed + longer.sum::<Duration>();
+                let longer = rehearsed
+                    .statements()
+                    .map(|t| Some(t.estimated?.saturating_sub(t.elapsed)));
+                let longer: Option<Duration> = longer.sum();
+                rehearsed.estimated = longer.map(|longer| rehearsed.elapsed + longer);
             }
             Err(RehearseError::Stopped) => return Err(RehearseError::Stopped),
-            Err(error) => rehearsed.ended = Ended::NotRehearsed { why: told(&error) },
+            Err(error) => rehearsed.ended = Ended::NotRehearsed { why: error.told() },
         }
         (self.request.observe)(&rehearsed);
         let passed = rehearsed.ended == Ended::Passed;
@@ -286,6 +275,7 @@ impl Conductor<'_> {
             limits: &self.fleet.limits,
             in_place: stage.in_place,
             copied: &copied,
+            shows_values: self.request.shows_values,
         };
         let mut session = stage.session().await?;
         let (transactions, ended) = trace(&mut session, subject.plan, &head, &rules).await?;
@@ -331,15 +321,4 @@ fn list(schemas: &[&str]) -> String {
         Some(more) if more > 0 => format!("{} and {more} more", schemas[..NAMED].join(", ")),
         _ => schemas.join(", "),
     }
-}
-
-/// An error with its causes.
-fn told(error: &RehearseError) -> String {
-    let mut told = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        told = format!("{told}: {error}");
-        cause = error.source();
-    }
-    told
 }

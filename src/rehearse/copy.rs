@@ -9,6 +9,7 @@ use super::{
     build::{Parts, parts, without},
     keys,
     source::{self, Key, Table},
+    veil::veiled,
 };
 use crate::{
     postgres::{Message, Outcome, Session},
@@ -63,6 +64,10 @@ pub(super) async fn copy(
     let Parts { early, late } = parts(&structure)?;
     let waiting = arrange(to, copying.copy, early).await?.waiting;
     let tables = source::tables(&mut reading, original).await?;
+    let hidden = copying.allowed.hidden(&tables);
+    if !hidden.is_empty() {
+        return Err(RehearseError::Hidden(hidden));
+    }
     let mut partial = data(&mut reading, to, copying, &tables).await?;
     sequences(&mut reading, to, copying).await?;
     reading
@@ -91,7 +96,7 @@ async fn dress(
     if let Some(first) = waiting.into_iter().next() {
         return Err(RehearseError::Stuck {
             statement: first.statement.sql,
-            error: first.error,
+            error: veiled(first.error),
         });
     }
     let made = detailed(to.connection(), copying.copy, DETAIL).await?;
@@ -116,7 +121,7 @@ async fn data(
         let is_whole = match portion {
             Portion::All(limit) => copied < limit,
             Portion::Percent(..) => false,
-            Portion::Nothing => table.bytes == 0,
+            Portion::Nothing => table.is_empty,
         };
         if !is_whole {
             partial.push(Partial::of(table, copied));

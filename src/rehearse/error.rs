@@ -1,5 +1,8 @@
 //! Why there is no rehearsal at all. What goes wrong with one copy stands in the report.
 
+use std::error::Error as _;
+
+use super::veil::veiled;
 use crate::{
     fleet::FleetError,
     postgres::{ServerError, SessionError},
@@ -52,18 +55,53 @@ pub enum RehearseError {
         "no schema that would be copied has a table {0}; `--without` takes the name alone, as it is in the catalog"
     )]
     NoTable(String),
+    /// Tables of which the role that copies does not see all rows.
+    #[error(
+        "policies (row-level security) hide rows of {tables} from the role that copies: leave {it} empty ({options}), or \
+         connect as a role with BYPASSRLS",
+        tables = .0.join(", "),
+        it = if .0.len() == 1 { "it" } else { "them" },
+        options = without(.0)
+    )]
+    Hidden(Vec<String>),
     /// Somebody asked to stop.
     #[error("stopped, as was asked for")]
     Stopped,
 }
 
+/// The options that leave tables empty, as they are typed.
+fn without(tables: &[String]) -> String {
+    let options = tables.iter().map(|table| format!("--without {table}"));
+    format!("`{}`", options.collect::<Vec<_>>().join(" "))
+}
+
 impl RehearseError {
+    /// Whether it tells of one database only, so that the others can be rehearsed.
+    pub(super) fn is_of_one_shard(&self) -> bool {
+        match self {
+            Self::Fleet(error) => error.is_of_one_shard(),
+            Self::Session(_) | Self::Server { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The message with its causes, on one line.
+    pub(super) fn told(&self) -> String {
+        let mut told = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            told = format!("{told}: {error}");
+            cause = error.source();
+        }
+        told
+    }
+
     /// For `map_err`: an error of the driver with what we were doing.
     pub(super) fn server(doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> Self {
         let doing = doing.into();
         move |error| Self::Server {
             doing,
-            error: ServerError::of(&error),
+            error: veiled(ServerError::of(&error)),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Ended, Estimate, Rehearsed, ShardEstimate,
-    sample::{Candidate, Likeness},
+    candidate::{Candidate, Likeness},
 };
 use crate::{fleet::Fleet, migration::Scope, tenant::ShardName};
 
@@ -14,11 +14,12 @@ struct Example<'a> {
     bytes: u64,
     /// What every tenant takes.
     fixed: Duration,
-    /// What grows with the rows.
-    growing: Duration,
+    /// What grows with the rows; none where that is not known.
+    growing: Option<Duration>,
 }
 
-/// What it will take for all `candidates`; none where no tenant and no shared schema came to the end.
+/// What it will take for all `candidates`; none where no tenant and no shared schema came to the end, or too few rows were
+/// copied to tell.
 pub(super) fn estimate(
     fleet: &Fleet,
     candidates: &[Candidate],
@@ -38,13 +39,13 @@ pub(super) fn estimate(
     };
     for copy in copies.iter().filter(|copy| copy.scope == Scope::Shared) {
         let shard = shards.entry(&copy.shard);
-        shard.or_insert_with(|| shard_of(&copy.shard)).shared = copy.estimated;
+        shard.or_insert_with(|| shard_of(&copy.shard)).shared = copy.estimated?;
     }
     let (mut slowest, mut longest) = (None, BTreeMap::new());
     let mut most = Duration::ZERO;
     for candidate in candidates {
         let name = &candidate.target.shard;
-        let elapsed = nearest(&examples, candidate)?.scaled(candidate.bytes);
+        let elapsed = nearest(&examples, candidate)?.scaled(candidate.bytes)?;
         let shard = shards.entry(name).or_insert_with(|| shard_of(name));
         shard.tenants += 1;
         shard.tenants_elapsed += elapsed;
@@ -85,11 +86,14 @@ fn examples<'a>(candidates: &'a [Candidate], copies: &[Rehearsed]) -> Vec<Exampl
                 target.shard == copy.shard && target.schema.as_str() == copy.schema
             })?;
             let growing = copy.statements().filter(|traced| traced.grows);
-            let growing = growing.map(|traced| traced.estimated).sum();
+            let growing: Option<Duration> = growing.map(|traced| traced.estimated).sum();
             Some(Example {
                 likeness: &candidate.likeness,
                 bytes: copy.bytes,
-                fixed: copy.estimated.saturating_sub(growing),
+                fixed: copy
+                    .estimated
+                    .unwrap_or_default()
+                    .saturating_sub(growing.unwrap_or_default()),
                 growing,
             })
         })
@@ -97,12 +101,13 @@ fn examples<'a>(candidates: &'a [Candidate], copies: &[Rehearsed]) -> Vec<Exampl
 }
 
 impl Example<'_> {
-    fn scaled(&self, bytes: u64) -> Duration {
+    fn scaled(&self, bytes: u64) -> Option<Duration> {
+        let growing = self.growing?;
         if self.bytes == 0 {
-            return self.fixed + self.growing;
+            return Some(self.fixed + growing);
         }
         let ratio = bytes as f64 / self.bytes as f64;
-        self.fixed + self.growing.mul_f64(ratio)
+        Some(self.fixed + growing.mul_f64(ratio))
     }
 }
 

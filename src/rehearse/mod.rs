@@ -4,6 +4,7 @@
 
 mod budget;
 mod build;
+mod candidate;
 mod conduct;
 mod conductor;
 mod copy;
@@ -16,11 +17,15 @@ mod look;
 mod place;
 mod report;
 mod sample;
+mod scale;
+mod scene;
 mod size;
 mod source;
 mod step;
 mod trace;
+mod veil;
 mod warn;
+mod words;
 
 pub use budget::Allowed;
 pub use conduct::{Request, Thresholds, rehearse};
@@ -29,6 +34,8 @@ pub use leftover::{Leftover, leftovers};
 pub use lock::{Blocks, Mode};
 pub use place::Ground;
 pub use report::{
-    Built, Changed, Copied, Ended, Estimate, Lock, Partial, Rehearsal, Rehearsed, Rewritten,
-    Scanned, ShardEstimate, Traced, Transaction, Warning, WarningKind,
+    Built, Changed, Cluster, Copied, Ended, Estimate, Lock, Partial, Rehearsal, Rehearsed,
+    Rewritten, Scanned, ShardEstimate, StandsFor, Traced, Transaction, Unwell, Warning,
+    WarningKind,
 };
+pub use words::counted;

@@ -44,6 +44,33 @@ pub(super) struct Stage {
     pub(super) notes: Vec<String>,
 }
 
+/// What a shard's own database has beside its schemas.
+pub(super) struct Original {
+    extensions: Vec<(String, String)>,
+    /// The version of its PostgreSQL.
+    major: i32,
+    /// Copies that a rehearsal has left there which was killed.
+    dropped: Vec<String>,
+}
+
+impl Original {
+    /// Goes to the database by the way that copying takes. What goes wrong is this one shard's.
+    pub(super) async fn see(shard: &Shard, ground: Ground<'_>) -> Result<Self, RehearseError> {
+        let mut session = shard.connect_directly().await?;
+        let dropped = match ground {
+            Ground::InPlace => leftover::clear(&mut session).await?,
+            Ground::Scratch { .. } => Vec::new(),
+        };
+        let original = Self {
+            extensions: extensions(&mut session).await?,
+            major: major(&mut session).await?,
+            dropped,
+        };
+        session.close().await;
+        Ok(original)
+    }
+}
+
 /// The schema for a copy.
 pub(super) struct Spot {
     pub(super) schema: Ident,
@@ -58,9 +85,10 @@ impl Stage {
         fleet: &Fleet,
         shard: &Shard,
         ground: Ground<'_>,
+        original: &Original,
     ) -> Result<Self, RehearseError> {
         match ground {
-            Ground::InPlace => Self::in_place(fleet, shard).await,
+            Ground::InPlace => Ok(Self::in_place(fleet, shard, original)),
             Ground::Scratch { server, prepare } => {
                 let url = server.create_database(&database_name()?).await?;
                 let options = PgConnectOptions::from_str(&url)
@@ -76,33 +104,34 @@ impl Stage {
                     fleet,
                     notes: Vec::new(),
                 };
-                stage.furnish(shard, prepare).await?;
+                stage.furnish(shard, prepare, original).await?;
                 Ok(stage)
             }
         }
     }
 
-    async fn in_place(fleet: &Fleet, shard: &Shard) -> Result<Self, RehearseError> {
-        let mut session = shard.connect_directly().await?;
-        let dropped = leftover::clear(&mut session).await?;
-        session.close().await;
-        let notes = dropped.iter().map(|schema| {
+    fn in_place(fleet: &Fleet, shard: &Shard, original: &Original) -> Self {
+        let notes = original.dropped.iter().map(|schema| {
             format!(
                 "{schema} on shard {} was left by a rehearsal that was killed: dropped",
                 shard.name
             )
         });
-        Ok(Self {
+        Self {
             in_place: true,
             to: shard.clone(),
             fleet: fleet.clone(),
             notes: notes.collect(),
-        })
+        }
     }
 
     /// What the original has beside its schemas.
-    async fn furnish(&mut self, shard: &Shard, prepare: Option<&str>) -> Result<(), RehearseError> {
-        let mut original = shard.connect_directly().await?;
+    async fn furnish(
+        &mut self,
+        shard: &Shard,
+        prepare: Option<&str>,
+        original: &Original,
+    ) -> Result<(), RehearseError> {
         let mut session = self.session().await?;
         for schema in &self.fleet.limits.extra_search_path {
             let create = format!("CREATE SCHEMA IF NOT EXISTS {schema}");
@@ -111,8 +140,8 @@ impl Stage {
         if let Some(prepare) = prepare {
             copy::run(&mut session, prepare.to_owned(), "run what --prepare names").await?;
         }
-        for (extension, schema) in extensions(&mut original).await? {
-            let (name, schema) = (Ident::new(&extension)?, Ident::new(schema)?);
+        for (extension, schema) in &original.extensions {
+            let (name, schema) = (Ident::new(extension)?, Ident::new(schema)?);
             let create = format!(
                 "CREATE SCHEMA IF NOT EXISTS {schema}; CREATE EXTENSION IF NOT EXISTS {name} SCHEMA {schema}"
             );
@@ -121,7 +150,7 @@ impl Stage {
                 self.notes.push(note);
             }
         }
-        let (here, there) = (major(&mut original).await?, major(&mut session).await?);
+        let (here, there) = (original.major, major(&mut session).await?);
         if here != there {
             let note = format!(
                 "shard {} runs PostgreSQL {here}, the scratch server {there}: locks and rewrites may differ",
@@ -129,7 +158,6 @@ impl Stage {
             );
             self.notes.push(note);
         }
-        original.close().await;
         session.close().await;
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use super::lock::{Blocks, Mode};
 use crate::{
     apply::{Failure, Place},
-    migration::Scope,
+    migration::{Checksum, Scope},
     plan::Refusal,
     tenant::ShardName,
 };
@@ -21,6 +21,10 @@ pub struct Rehearsal {
     pub tenants: usize,
     /// Shards that could not be asked.
     pub away: Vec<ShardName>,
+    /// Shards on which nothing could be rehearsed, those that could not be asked among them.
+    pub unwell: Vec<Unwell>,
+    /// The structures of the tenants, those that most have first.
+    pub clusters: Vec<Cluster>,
     /// One a copy, in the order in which they were made.
     pub copies: Vec<Rehearsed>,
     /// What it will take for all of them; none where the copies say nothing about it.
@@ -34,6 +38,38 @@ pub struct Rehearsal {
     pub refusals: Vec<(Refusal, usize)>,
 }
 
+/// A shard on which nothing could be rehearsed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unwell {
+    /// Which one.
+    pub shard: ShardName,
+    /// Why, and what to do.
+    pub message: String,
+}
+
+/// Tenants whose schemas look the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cluster {
+    /// What it is called in this report: the largest is 1.
+    #[serde(rename = "cluster")]
+    pub number: usize,
+    /// The hash of what they look like; none for all those that could not be looked at.
+    pub fingerprint: Option<Checksum>,
+    /// How many something is pending for.
+    pub tenants: usize,
+    /// How many of them were copied.
+    pub copies: usize,
+}
+
+/// Whom a copy stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct StandsFor {
+    /// The number of their cluster.
+    pub cluster: usize,
+    /// How many of it they are, itself among them.
+    pub tenants: usize,
+}
+
 /// One copy, and what running the plan on it took.
 #[derive(Debug, Clone, Serialize)]
 pub struct Rehearsed {
@@ -45,6 +81,8 @@ pub struct Rehearsed {
     pub schema: String,
     /// How large it is, with indexes.
     pub bytes: u64,
+    /// Whom it stands for; none for a shared schema.
+    pub stands_for: Option<StandsFor>,
     /// What was copied; none where that failed.
     pub copied: Option<Copied>,
     /// What was committed together, in order.
@@ -54,9 +92,9 @@ pub struct Rehearsed {
     /// How long the plan took on the copy.
     #[serde(rename = "elapsed_us", serialize_with = "microseconds")]
     pub elapsed: Duration,
-    /// How long it would take with all rows.
-    #[serde(rename = "estimated_us", serialize_with = "microseconds")]
-    pub estimated: Duration,
+    /// How long it would take with all rows; none where that cannot be told.
+    #[serde(rename = "estimated_us", serialize_with = "known")]
+    pub estimated: Option<Duration>,
 }
 
 /// What was copied of a schema.
@@ -103,6 +141,8 @@ pub enum Ended {
         failure: Box<Failure>,
         /// Why that may be the copy's fault.
         doubt: Option<String>,
+        /// Whether the server said more, which may quote rows.
+        withheld: bool,
     },
     /// A statement was not run on, since that would have touched what is in use.
     Kept {
@@ -138,9 +178,11 @@ pub struct Traced {
     /// How long it ran on the copy.
     #[serde(rename = "elapsed_us", serialize_with = "microseconds")]
     pub elapsed: Duration,
-    /// How long it would run with all rows.
-    #[serde(rename = "estimated_us", serialize_with = "microseconds")]
-    pub estimated: Duration,
+    /// How long it would run with all rows; none where that cannot be told.
+    #[serde(rename = "estimated_us", serialize_with = "known")]
+    pub estimated: Option<Duration>,
+    /// Of which tables too few rows were copied to tell it.
+    pub too_few_rows_of: Vec<String>,
     /// Whether its time grows with the rows.
     pub grows: bool,
     /// What it has locked that was not, or not so strongly, locked before in its transaction. What the transaction itself
@@ -173,9 +215,12 @@ pub struct Lock {
     pub mode: Mode,
     /// What nobody else can do meanwhile.
     pub blocks: Blocks,
-    /// From the statement to the end of its transaction, with all rows.
-    #[serde(rename = "held_us", serialize_with = "microseconds")]
-    pub held: Duration,
+    /// From the statement to the end of its transaction, with all rows; none where that cannot be told.
+    #[serde(rename = "held_us", serialize_with = "known")]
+    pub held: Option<Duration>,
+    /// So long in any case.
+    #[serde(skip)]
+    pub held_at_least: Duration,
 }
 
 /// A table that was written anew.
@@ -282,10 +327,10 @@ pub enum WarningKind {
 }
 
 impl Rehearsal {
-    /// Whether every copy ran the plan to its end, and every shard was asked.
+    /// Whether every copy ran the plan to its end, on every shard.
     pub fn has_passed(&self) -> bool {
         let mut copies = self.copies.iter();
-        self.away.is_empty() && copies.all(|copy| copy.ended == Ended::Passed)
+        self.unwell.is_empty() && copies.all(|copy| copy.ended == Ended::Passed)
     }
 }
 
@@ -298,6 +343,13 @@ impl Rehearsed {
 
 fn microseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn known<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => microseconds(duration, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 fn reasons<S: Serializer>(refusals: &[(Refusal, usize)], serializer: S) -> Result<S::Ok, S::Error> {

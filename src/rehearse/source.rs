@@ -14,6 +14,10 @@ pub(super) struct Table {
     /// With TOAST, without indexes.
     #[sqlx(try_from = "i64")]
     pub(super) bytes: u64,
+    /// Whether there is no row in it; else there may be none either.
+    pub(super) is_empty: bool,
+    /// Whether policies hide rows from whoever copies.
+    pub(super) is_hidden: bool,
     /// By the last ANALYZE; below zero where there was none.
     pub(super) rows: f64,
     /// Those that are not computed from others.

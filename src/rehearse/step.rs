@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    Blocks, Built, Changed, Copied, Lock, Mode, Rewritten, Scanned, Traced,
+    Blocks, Built, Changed, Copied, Lock, Mode, Partial, Rewritten, Scanned, Traced,
     look::{Seen, View},
+    scale::scaled,
 };
 use crate::{
     apply::Place,
@@ -33,14 +34,20 @@ impl Step<'_> {
         }
         let scanned = self.scanned(&built);
         let changed = self.changed();
-        let mut touched: Vec<&str> = Vec::new();
-        touched.extend(built.iter().map(|built| built.table.as_str()));
-        touched.extend(rewritten.iter().map(|rewritten| rewritten.table.as_str()));
-        touched.extend(changed.iter().map(|changed| changed.table.as_str()));
-        let scans = scanned.iter().filter(|scanned| scanned.is_full);
-        touched.extend(scans.map(|scanned| scanned.table.as_str()));
-        let factor = touched.iter().map(|table| self.factor(table));
-        let factor = factor.fold(1.0, f64::max);
+        let mut read: Vec<&str> = Vec::new();
+        read.extend(built.iter().map(|built| built.table.as_str()));
+        read.extend(rewritten.iter().map(|rewritten| rewritten.table.as_str()));
+        // Of a table without rows none is read; that it was tried tells enough.
+        let scans = scanned
+            .iter()
+            .filter(|scanned| scanned.is_full || self.lacks_all(&scanned.table));
+        read.extend(scans.map(|scanned| scanned.table.as_str()));
+        let written: Vec<_> = changed.iter().map(|c| c.table.as_str()).collect();
+        let grows = !read.is_empty() || !written.is_empty();
+        let (estimated, too_few_rows_of) = match self.estimate(elapsed, &read, &written) {
+            Ok(estimated) => (Some(estimated), Vec::new()),
+            Err(tables) => (None, tables),
+        };
         Traced {
             locks: if self.in_transaction {
                 self.locks()
@@ -49,8 +56,9 @@ impl Step<'_> {
             },
             place,
             elapsed,
-            estimated: elapsed.mul_f64(factor),
-            grows: !touched.is_empty(),
+            estimated,
+            grows,
+            too_few_rows_of,
             locks_seen: self.in_transaction,
             rewritten,
             emptied,
@@ -74,11 +82,45 @@ impl Step<'_> {
         self.known.get(&oid).map(|seen| self.name(seen))
     }
 
+    /// What the copy lacks of a table.
+    fn partial(&self, table: &str) -> Option<&Partial> {
+        let mut partial = self.copied.partial.iter();
+        partial.find(|partial| partial.table == table)
+    }
+
+    /// Whether no row of a table was copied that has some.
+    fn lacks_all(&self, table: &str) -> bool {
+        self.partial(table).is_some_and(|partial| partial.rows == 0)
+    }
+
+    /// How long it takes with all rows; else the tables of which too few were copied to tell.
+    fn estimate(
+        &self,
+        elapsed: Duration,
+        read: &[&str],
+        written: &[&str],
+    ) -> Result<Duration, Vec<String>> {
+        let named = |tables: Vec<&&str>| {
+            let mut named: Vec<_> = tables.into_iter().map(|t| (*t).to_owned()).collect();
+            named.sort();
+            named.dedup();
+            named
+        };
+        let lacking: Vec<_> = read.iter().filter(|t| self.lacks_all(t)).collect();
+        if !lacking.is_empty() {
+            return Err(named(lacking));
+        }
+        // What is put into a table that has no rows takes the same where it has some.
+        let written = written.iter().filter(|table| !self.lacks_all(table));
+        let parts = read.iter().chain(written);
+        let parts: Vec<_> = parts.filter(|t| self.partial(t).is_some()).collect();
+        let factor = parts.iter().map(|table| self.factor(table));
+        scaled(elapsed, factor.fold(1.0, f64::max)).ok_or_else(|| named(parts))
+    }
+
     /// How much larger the original of a table is.
     fn factor(&self, table: &str) -> f64 {
-        let mut partial = self.copied.partial.iter();
-        let partial = partial.find(|partial| partial.table == table);
-        partial.map_or(1.0, |partial| {
+        self.partial(table).map_or(1.0, |partial| {
             let room = partial.of_bytes as f64 / partial.bytes.max(8192) as f64;
             room.max(1.0)
         })
@@ -86,9 +128,8 @@ impl Step<'_> {
 
     /// How many rows the original of a table has.
     fn rows(&self, table: &str, on_copy: f64) -> u64 {
-        let mut partial = self.copied.partial.iter();
-        let partial = partial.find(|partial| partial.table == table);
-        partial.map_or(on_copy.max(0.0).round() as u64, |partial| partial.of)
+        let on_copy = on_copy.max(0.0).round() as u64;
+        self.partial(table).map_or(on_copy, |partial| partial.of)
     }
 
     fn locks(&self) -> Vec<Lock> {
@@ -107,7 +148,8 @@ impl Step<'_> {
                 is_outside,
                 mode,
                 blocks: mode.blocks(),
-                held: Duration::ZERO,
+                held: None,
+                held_at_least: Duration::ZERO,
             });
         }
         locks.sort_by(|a, b| {
@@ -136,7 +178,8 @@ impl Step<'_> {
             is_outside: false,
             mode,
             blocks: Blocks::SchemaChanges,
-            held: Duration::ZERO,
+            held: None,
+            held_at_least: Duration::ZERO,
         };
         let mut tables: Vec<_> = built.iter().map(|built| built.table.as_str()).collect();
         let dropped: Vec<_> = self

@@ -1,5 +1,5 @@
 -- The tables of a schema that hold rows themselves, with the columns that are not computed from others. To the family of a
--- partition belong those it is a part of.
+-- partition belong those it is a part of. Rows are hidden where a policy holds for whoever asks.
 select
     c.relname::text as name,
     array(
@@ -8,6 +8,8 @@ select
         join pg_catalog.pg_class a on a.oid = of.relid
     ) as family,
     pg_catalog.pg_table_size(c.oid) as bytes,
+    pg_catalog.pg_relation_size(c.oid) = 0 as is_empty,
+    pg_catalog.row_security_active(c.oid) as is_hidden,
     c.reltuples::float8 as rows,
     coalesce((
         select pg_catalog.array_agg(a.attname::text order by a.attnum)

@@ -7,6 +7,7 @@ use super::{
     Copied, Ended, Mode, RehearseError, Traced, Transaction,
     look::{View, look},
     step::Step,
+    veil::veil,
 };
 use crate::{
     apply::{Audit, Cut, Failure, Limits, Place, Sent, Turn, compile},
@@ -22,6 +23,8 @@ pub(super) struct Rules<'a> {
     pub(super) in_place: bool,
     /// What the copy is, compared with the original.
     pub(super) copied: &'a Copied,
+    /// Whether what the server says of errors may quote rows.
+    pub(super) shows_values: bool,
 }
 
 /// Runs a plan on the copy whose schema is that of `head`.
@@ -95,7 +98,7 @@ impl Tracer<'_> {
         }
     }
 
-    fn failed(&self, failure: Failure) -> Ended {
+    fn failed(&self, mut failure: Failure) -> Ended {
         if self.rules.in_place && failure.fault == Fault::Finer {
             let why = "it needs what is before it to be committed, and in place nothing is";
             if let Some(place) = failure.place.clone() {
@@ -112,9 +115,11 @@ impl Tracer<'_> {
                 named.join(", ")
             )
         });
+        let withheld = !self.rules.shows_values && veil(&mut failure.error);
         Ended::Failed {
             failure: Box::new(failure),
             doubt,
+            withheld,
         }
     }
 
@@ -241,11 +246,12 @@ struct Begun {
 impl Begun {
     fn ended(mut self, is_transaction: bool) -> Transaction {
         // What was locked last is held for the shortest time.
-        let mut held = self.own;
+        let (mut held, mut at_least) = (Some(self.own), self.own);
         for traced in self.statements.iter_mut().rev() {
-            held += traced.estimated;
+            held = held.zip(traced.estimated).map(|(held, more)| held + more);
+            at_least += traced.estimated.unwrap_or(traced.elapsed);
             for lock in &mut traced.locks {
-                lock.held = held;
+                (lock.held, lock.held_at_least) = (held, at_least);
             }
         }
         let statements = self.statements.iter();

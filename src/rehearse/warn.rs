@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     Lock, Mode, Rehearsed, Traced, Transaction, Warning, WarningKind, conduct::Thresholds,
+    words::counted,
 };
 use crate::{migration::Scope, sql::Ident};
 
@@ -126,13 +127,16 @@ fn long<'a>(
     limit: Duration,
 ) -> Option<Found<'a>> {
     let (relation, mode, blocks) = (&lock.relation, lock.mode, lock.blocks);
-    (mode.is_felt() && lock.held >= limit).then(|| {
-        let held = seconds(lock.held);
+    (mode.is_felt() && lock.held_at_least >= limit).then(|| {
+        let held = match lock.held {
+            Some(held) => format!("about {}", seconds(held)),
+            None => format!("{} or longer", seconds(lock.held_at_least)),
+        };
         let message = format!(
-            "{relation} is locked for about {held} on {} ({mode}, {blocks})",
+            "{relation} is locked for {held} on {} ({mode}, {blocks})",
             copy.schema
         );
-        let weight = lock.held.as_nanos();
+        let weight = lock.held_at_least.as_nanos();
         Found::new(WarningKind::LongLock, relation, weight, traced, message)
     })
 }
@@ -147,22 +151,23 @@ fn of_rows<'a>(
     let schema = &copy.schema;
     let rewritten = traced.rewritten.iter().filter(|found| found.rows >= large);
     let rewritten = rewritten.map(|found| {
-        let (table, rows) = (&found.table, found.rows);
-        let message = format!("{table} is written anew: {rows} rows on {schema}");
-        Found::new(WarningKind::Rewrite, table, rows.into(), traced, message)
+        let (table, rows) = (&found.table, counted(found.rows, "row"));
+        let message = format!("{table} is written anew: {rows} on {schema}");
+        let weight = found.rows.into();
+        Found::new(WarningKind::Rewrite, table, weight, traced, message)
     });
     let scanned = traced.scanned.iter().filter(|found| {
         let is_rewritten = traced.rewritten.iter().any(|r| r.table == found.table);
         found.is_full && !is_rewritten && found.rows >= large
     });
     let scanned = scanned.filter_map(|found| {
-        let (table, rows) = (&found.table, found.rows);
+        let (table, rows) = (&found.table, counted(found.rows, "row"));
         let mode = held.get(table.as_str()).filter(|mode| mode.is_felt())?;
         let blocks = mode.blocks();
         let message =
-            format!("all of {table} is read, {rows} rows on {schema}, under a lock that {blocks}");
+            format!("all of {table} is read, {rows} on {schema}, under a lock that {blocks}");
         let kind = WarningKind::ScanUnderLock;
-        Some(Found::new(kind, table, rows.into(), traced, message))
+        Some(Found::new(kind, table, found.rows.into(), traced, message))
     });
     rewritten.chain(scanned).collect()
 }

@@ -147,6 +147,7 @@ impl Conductor<'_> {
             Move::Resume => (Event::Resume, None),
             Move::Cancel => (Event::Cancel, None),
             Move::Complete => (Event::Complete, None),
+            Move::Fatal(why) => (Event::Halt, Some(why)),
             Move::Spent(why) => match when_spent(&rollout.strategy, rollout.row.back) {
                 WhenSpent::Pause => (Event::Pause, Some(why)),
                 WhenSpent::Halt => (Event::Halt, Some(why)),

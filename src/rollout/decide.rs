@@ -58,6 +58,8 @@ pub(super) enum Move {
     Hook(Which),
     /// Sees whether all is well after this wave, and ends it where it is.
     Gate(i32),
+    /// Stops, since all others would fail alike.
+    Fatal(String),
     /// Moves a wave on.
     Wave(i32, Step),
     /// Ends it.
@@ -87,13 +89,18 @@ pub(super) fn decide(view: &View<'_>) -> Move {
 }
 
 fn waves(view: &View<'_>) -> Move {
-    if let Some(why) = spent(view) {
+    let stop = match (fatal(view), spent(view)) {
+        (Some(why), _) => Some((why, Move::Fatal as fn(String) -> Move)),
+        (None, Some(why)) => Some((why, Move::Spent as fn(String) -> Move)),
+        (None, None) => None,
+    };
+    if let Some((why, stop)) = stop {
         // The others are told by the claims, which give nobody anything any more.
         let is_busy = view.waves.iter().any(|wave| wave.running > 0);
         return if is_busy {
             Move::Wait(Some(why))
         } else {
-            Move::Spent(why)
+            stop(why)
         };
     }
     for wave in view.waves {
@@ -113,7 +120,7 @@ fn waves(view: &View<'_>) -> Move {
                 },
             },
             "running" if ended && failed_shared(wave) => {
-                return Move::Spent(
+                return Move::Fatal(
                     "a shared schema could not be moved, and tenants depend on it".to_owned(),
                 );
             }
@@ -161,6 +168,16 @@ fn outside(view: &View<'_>) -> Option<Move> {
         Hours::Open(until) => Some(Move::Open(*until)),
         Hours::Closed(_) => Some(Move::Wait(view.hours.why())),
     }
+}
+
+/// Why no further run may be begun, where what is wrong with one is wrong with all: retried once the cause is gone, or started
+/// anew with other files.
+fn fatal(view: &View<'_>) -> Option<String> {
+    let wave = view.waves.iter().find(|wave| wave.fatal > 0)?;
+    let number = wave.number;
+    Some(format!(
+        "what failed in wave {number} is wrong for all: cancel this rollout, and start one with the mended files"
+    ))
 }
 
 /// Why no further run may be begun, where so many have failed.
@@ -239,6 +256,7 @@ mod tests {
             done: 0,
             failed: 0,
             skipped: 0,
+            fatal: 0,
         }
     }
 
@@ -439,7 +457,7 @@ mod tests {
             ..ended(0, 1)
         };
         let told = next(State::Running, "run", &[shared, wave(1, "waiting")]);
-        assert!(matches!(told, Move::Spent(_)));
+        assert!(matches!(told, Move::Fatal(_)));
     }
 
     #[test]
@@ -471,6 +489,19 @@ mod tests {
             next(State::Running, "run", &[strict]),
             Move::Spent("1 of wave 0 failed, and 0 may".to_owned())
         );
+    }
+
+    #[test]
+    fn what_is_wrong_for_all_stops_it_whatever_may_fail() {
+        let told = next(
+            State::Running,
+            "run",
+            &[Wave {
+                fatal: 1,
+                ..ended(0, 1)
+            }],
+        );
+        assert!(matches!(told, Move::Fatal(_)));
     }
 
     #[test]

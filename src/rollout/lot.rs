@@ -52,6 +52,16 @@ pub(super) fn later(pause: Duration) -> Now {
     Now::Later(pause, false)
 }
 
+/// What became of a run, for the figures.
+pub(super) fn outcome(state: Now) -> &'static str {
+    match state {
+        Now::Done => "done",
+        Now::Failed => "failed",
+        Now::Later(..) => "again",
+        Now::Untouched(_) => "untouched",
+    }
+}
+
 /// What a failure is in the home database: without the statements of others, which may hold a tenant's data.
 pub(super) fn trouble(failure: &Failure) -> Trouble {
     let blockers: Vec<_> = failure

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    lot::{by_aim, later, trouble},
+    lot::{by_aim, later, outcome, trouble},
     work::Wave,
 };
 use crate::{
@@ -23,8 +23,9 @@ use crate::{
         runs::{self, Claimed, Now, Outcome, Trouble},
         tenants::{Labels, Tenant},
     },
+    telemetry::metrics,
     tenant::{Target, TenantName, TenantState},
-    travel::{self, Aim, Budget, Found, Hand, Known, Lot, Plans, Run, Standing, Work},
+    travel::{self, Aim, Budget, Found, Hand, Known, Lot, Plans, Prepared, Run, Standing, Work},
 };
 
 /// How many runs are claimed at first, and at most.
@@ -35,6 +36,9 @@ const LOT_TIME: Duration = Duration::from_millis(400);
 
 /// How long to leave a schema alone at which somebody else is at work.
 const BUSY: Duration = Duration::from_millis(500);
+
+/// How long until it is looked again whose turn it is.
+const TURN: Duration = Duration::from_millis(500);
 
 /// How long to leave a database alone that is unwell.
 const UNWELL: Duration = Duration::from_secs(5);
@@ -141,6 +145,7 @@ impl Worker<'_> {
             let names: Vec<_> = taken.iter().map(|run| run.schema_name.as_str()).collect();
             let free = heads::take_over(connection, &names).await;
             let free = free.map_err(|error| error.to_string())?;
+            metrics::taken_over(self.shard.name.as_str(), free.len());
             let is_busy = |run: &mut Claimed| run.is_taken_over && !free.contains(&run.schema_name);
             for run in claimed.extract_if(.., is_busy) {
                 let error = "the session of a daemon that is dead is still at work on this schema";
@@ -244,6 +249,31 @@ impl Worker<'_> {
         let Ok(Some(prepared)) = &known.plan else {
             return true;
         };
+        if !prepared.waits_for_all() {
+            return self.carry_lot(hand, aim, known, prepared, lot).await;
+        }
+        let Some(turn) = self.wave.turn(self.shard).await else {
+            for (run, ..) in lot {
+                let later = Now::Untouched(TURN);
+                let why =
+                    "indexes are built one after the other on a database: it waits for its turn";
+                self.tell(run, later, "turn", why.to_owned());
+            }
+            return false;
+        };
+        let goes_on = self.carry_lot(hand, aim, known, prepared, lot).await;
+        self.wave.end_turn(self.shard, turn).await;
+        goes_on
+    }
+
+    async fn carry_lot(
+        &self,
+        hand: &mut Hand<'_>,
+        aim: Aim,
+        known: &Known,
+        prepared: &Prepared,
+        lot: &[(Claimed, Target, crate::history::Head)],
+    ) -> bool {
         let works = lot.iter().map(|(run, target, head)| Work {
             prepared,
             target,
@@ -297,11 +327,12 @@ impl Worker<'_> {
         };
         let (state, trouble) = match &run.ended {
             travel::Ended::Done => (Now::Done, None),
-            travel::Ended::NotStarted => (Now::Untouched, None),
+            travel::Ended::NotStarted => (Now::Untouched(Duration::ZERO), None),
             travel::Ended::Failed(failure) => {
                 (self.after(claimed, failure), Some(trouble(failure)))
             }
         };
+        metrics::run_ended(self.shard.name.as_str(), outcome(state));
         let target = &run.target;
         match (&state, &trouble) {
             (Now::Done, _) => tracing::info!(%target, migrations = run.migrations, "moved"),

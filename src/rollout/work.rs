@@ -21,6 +21,7 @@ use crate::{
         runs::{self, Of},
         waves,
     },
+    tenant::ShardName,
     travel::Plans,
 };
 
@@ -151,6 +152,11 @@ impl Rollout {
     }
 }
 
+/// What the turns on a shard are called: no shard of the configuration can have that name.
+fn turns(shard: &Shard) -> ShardName {
+    ShardName::new(format!("{}/concurrently", shard.name))
+}
+
 /// One wave, as this daemon works on it.
 pub(super) struct Wave<'a> {
     pub(super) crew: &'a Crew<'a>,
@@ -226,7 +232,7 @@ impl Wave<'_> {
                 };
                 workers.push(async move {
                     let ended = worker.run().await;
-                    self.free(shard, slot).await;
+                    self.free(&shard.name, slot).await;
                     (index, ended)
                 });
             }
@@ -244,25 +250,33 @@ impl Wave<'_> {
     }
 
     async fn slot(&self, shard: &Shard) -> Option<i32> {
+        self.take(&shard.name, shard.concurrency).await
+    }
+
+    /// The turn of whoever waits for all others on a shard: one at a time, of all daemons.
+    pub(super) async fn turn(&self, shard: &Shard) -> Option<i32> {
+        self.take(&turns(shard), 1).await
+    }
+
+    pub(super) async fn end_turn(&self, shard: &Shard, turn: i32) {
+        self.free(&turns(shard), turn).await;
+    }
+
+    async fn take(&self, what: &ShardName, of: usize) -> Option<i32> {
         let mut home = self.home.lock().await;
-        let slot = daemons::take_slot(
-            home.connection(),
-            self.crew.me.id,
-            &shard.name,
-            shard.concurrency,
-        );
-        slot.await.unwrap_or_else(|error| {
-            tracing::warn!(shard = %shard.name, %error, "no connection may be had");
+        let taken = daemons::take_slot(home.connection(), self.crew.me.id, what, of);
+        taken.await.unwrap_or_else(|error| {
+            tracing::warn!(shard = %what, %error, "no connection may be had");
             None
         })
     }
 
-    async fn free(&self, shard: &Shard, slot: i32) {
+    async fn free(&self, what: &ShardName, slot: i32) {
         let mut home = self.home.lock().await;
-        let freed = daemons::free_slot(home.connection(), self.crew.me.id, &shard.name, slot);
+        let freed = daemons::free_slot(home.connection(), self.crew.me.id, what, slot);
         // Else it is free when this daemon's time is over.
         if let Err(error) = freed.await {
-            tracing::warn!(shard = %shard.name, %error, "a connection could not be given back");
+            tracing::warn!(shard = %what, %error, "a connection could not be given back");
         }
     }
 }

@@ -39,7 +39,9 @@ impl Part {
             Self::Home => &[
                 include_str!("schema/home-001-registry.sql"),
                 include_str!("schema/home-002-drift.sql"),
-                include_str!("schema/home-003-rollouts.sql"),
+                include_str!("schema/home-003-sweeps.sql"),
+                include_str!("schema/home-004-references.sql"),
+                include_str!("schema/home-005-rollouts.sql"),
             ],
         }
     }

@@ -13,11 +13,13 @@ pub mod history;
 pub mod hooks;
 mod install;
 pub mod notices;
+pub mod overview;
 pub mod rollouts;
 pub mod runs;
 pub mod scripts;
 pub mod statements;
 pub mod structures;
+pub mod sweeps;
 pub mod tenants;
 pub mod waves;
 

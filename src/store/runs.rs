@@ -74,8 +74,8 @@ pub enum Now {
     Failed,
     /// Somebody may try again after this time; whether the try met a lock.
     Later(Duration, bool),
-    /// It was not begun.
-    Untouched,
+    /// It was not begun, and is to be after so long.
+    Untouched(Duration),
 }
 
 impl Now {
@@ -84,7 +84,7 @@ impl Now {
         match self {
             Self::Done => "done",
             Self::Failed => "failed",
-            Self::Later(..) | Self::Untouched => "pending",
+            Self::Later(..) | Self::Untouched(_) => "pending",
         }
     }
 }
@@ -105,6 +105,8 @@ pub async fn claim(
                join tenantry.daemons d on d.id = $4 and d.expires_at > clock_timestamp()
               where r.id = $1 and r.state = 'running' and r.wanted = case when r.back then 'back' else 'run' end
                 and coalesce(r.open_until > clock_timestamp(), true)
+                and not exists (select from tenantry.runs f
+                                 where f.rollout = $1 and f.state = 'failed' and f.fault in ('author', 'escaped', 'foreign'))
                 and (select count(*) from tenantry.runs f where f.rollout = $1 and f.state = 'failed') - r.forgiven <= r.budget
                 and (select count(*) from tenantry.runs f where f.rollout = $1 and f.wave = $2 and f.state = 'failed')
                     - w.forgiven <= w.budget
@@ -151,7 +153,7 @@ pub async fn report(
         troubles.map(|trouble| trouble.and_then(of)).collect()
     };
     let pauses = outcomes.iter().map(|outcome| match outcome.state {
-        Now::Later(pause, _) => interval(pause),
+        Now::Later(pause, _) | Now::Untouched(pause) => interval(pause),
         _ => interval(Duration::ZERO),
     });
     let met = outcomes
@@ -159,7 +161,7 @@ pub async fn report(
         .map(|outcome| matches!(outcome.state, Now::Later(_, true)));
     let untouched = outcomes
         .iter()
-        .map(|outcome| outcome.state == Now::Untouched);
+        .map(|outcome| matches!(outcome.state, Now::Untouched(_)));
     sqlx::query(
         "with e as materialized (
              select * from unnest($4::integer[], $5::text[], $6::text[], $7::integer[], $8::text[], $9::text[], $10::text[],

@@ -45,6 +45,8 @@ pub struct Wave {
     pub failed: i64,
     /// How many could not be begun.
     pub skipped: i64,
+    /// How many failed in a way in which all others would.
+    pub fatal: i64,
 }
 
 /// The waves of a rollout, in order, each with how its runs are.
@@ -53,12 +55,13 @@ pub async fn list(connection: &mut Connection, id: i64) -> Result<Vec<Wave>, Sto
         "select w.number, w.kind, w.targets, w.budget, w.forgiven, w.needs_approval, w.approved_by, w.state, w.begun_at,
                 w.ended_at, w.soaks_until, coalesce(w.soaks_until <= clock_timestamp(), false) as has_soaked,
                 coalesce(r.pending, 0) as pending, coalesce(r.running, 0) as running, coalesce(r.done, 0) as done,
-                coalesce(r.failed, 0) as failed, coalesce(r.skipped, 0) as skipped
+                coalesce(r.failed, 0) as failed, coalesce(r.skipped, 0) as skipped, coalesce(r.fatal, 0) as fatal
            from tenantry.waves w
            left join (
                select wave, count(*) filter (where state = 'pending') as pending,
                       count(*) filter (where state = 'running') as running, count(*) filter (where state = 'done') as done,
-                      count(*) filter (where state = 'failed') as failed, count(*) filter (where state = 'skipped') as skipped
+                      count(*) filter (where state = 'failed') as failed, count(*) filter (where state = 'skipped') as skipped,
+                      count(*) filter (where state = 'failed' and fault in ('author', 'escaped', 'foreign')) as fatal
                  from tenantry.runs where rollout = $1 group by wave
            ) r on r.wave = w.number
           where w.rollout = $1 order by w.number",

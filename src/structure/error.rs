@@ -37,3 +37,20 @@ pub enum StructureError {
         source: sqlx::Error,
     },
 }
+
+/// SQLSTATE of a statement that was cancelled, as after `statement_timeout`.
+const CANCELLED: &str = "57014";
+
+impl StructureError {
+    /// Whether it took longer than it might.
+    pub fn is_of_time(&self) -> bool {
+        let (Self::Fingerprints { source, .. } | Self::Database { source, .. }) = self else {
+            return false;
+        };
+        match source {
+            sqlx::Error::Database(error) => error.code().as_deref() == Some(CANCELLED),
+            sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::TimedOut,
+            _ => false,
+        }
+    }
+}

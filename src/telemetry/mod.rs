@@ -3,6 +3,7 @@
 //! Never a secret: settings show none, and statements are not logged by the driver.
 
 mod logging;
+pub mod metrics;
 pub mod notices;
 
 pub use logging::{AlreadyInitialized, init};

@@ -32,6 +32,11 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    /// Whether several of these at once on a database would only wait for each other.
+    pub(crate) fn waits_for_all(&self) -> bool {
+        self.others.waits_for_all()
+    }
+
     pub(crate) fn new(plan: Arc<Plan>, limits: &Limits, scope: Scope) -> Self {
         let first = compile(&plan, limits, Cut::Coarse, Audit::first(scope));
         let others = compile(&plan, limits, Cut::Coarse, Audit::others(scope));

@@ -83,6 +83,18 @@ impl<'a> Course<'a> {
         self.request.since.is_none_or(is_new)
     }
 
+    /// Why no paths are tried, where there would be some.
+    pub(super) fn paths_left_out(&self) -> Option<String> {
+        let path = self.ground.roles.spoken_of.as_ref()?;
+        let is_wanted = self.is_alone && self.is_needed() && self.migrations.len() > 1;
+        is_wanted.then(|| {
+            format!(
+                "{} makes or changes roles, which belong to the whole server",
+                path.display()
+            )
+        })
+    }
+
     /// The paths that are tried.
     pub(super) fn strides(&self) -> Vec<Stride> {
         if self.is_alone {

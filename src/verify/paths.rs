@@ -22,6 +22,8 @@ pub(super) struct Known<'a> {
     pub(super) stands: &'a Stands,
     /// Those whose way back is faulty, or that have none.
     pub(super) one_way: BTreeSet<Version>,
+    /// The last one that is irreversible, or that is not judged and has a faulty way back.
+    pub(super) floor: Option<Version>,
 }
 
 /// The lengths that are tried for so many migrations: 2, 4, 8 and so on, and all of them.
@@ -56,7 +58,8 @@ pub(super) async fn walk<'a>(
     let mut trial = course.rebuild(course.base).await?;
     let mut from = course.base;
     let mut proofs = Vec::with_capacity(stride.paths);
-    for chunk in course.migrations.chunks(stride.size).take(stride.paths) {
+    let chunks = course.migrations.chunks(stride.size).take(stride.paths);
+    for (place, chunk) in chunks.enumerate() {
         let Some(to) = chunk.last().map(|migration| migration.version) else {
             continue;
         };
@@ -67,8 +70,12 @@ pub(super) async fn walk<'a>(
             Some(at) => trial = Box::pin(walk.path(at, way, leads_back, &mut proof)).await?,
             None => proof.verdict = Verdict::NotTried,
         }
-        course.turns.tell(turn + proofs.len(), course.scope, &proof);
-        proofs.push(proof);
+        if chunk.iter().any(|migration| course.judges(migration)) {
+            course.turns.tell(turn + place, course.scope, &proof);
+            proofs.push(proof);
+        } else {
+            course.turns.pass(turn + place);
+        }
         from = Some(to);
     }
     if let Some(trial) = trial {

@@ -36,7 +36,11 @@ pub struct ScopeReport {
     pub paths: Vec<Proof>,
     /// The whole set back and up again, where every up ran.
     pub whole: Option<Proof>,
-    /// How far the whole set was taken back: to nothing, or to the last irreversible migration.
+    /// Why there are no paths, where none are tried.
+    pub paths_left_out: Option<String>,
+    /// Migrations that are not judged and whose way back is faulty; no path and no whole set is taken back over them.
+    pub older_faults: Vec<Version>,
+    /// How far the whole set was taken back: to nothing, or to the last migration that is irreversible or one of these.
     pub back_to: Option<Version>,
     /// How many repeatables stay when everything is taken back.
     pub left_in_place: usize,
@@ -78,6 +82,9 @@ pub struct Proof {
     pub findings: Vec<Finding>,
     /// Columns (`users.nickname`) that the down takes away with all that was written to them since the up. That is no fault.
     pub drops: Vec<String>,
+    /// What may be written after the up and could not be before (`users.name may be NULL`): on that, the down fails. That is no
+    /// fault either, as long as nobody has used it.
+    pub widens: Vec<String>,
 }
 
 /// What a proof comes to; the worst of its findings.
@@ -176,6 +183,8 @@ impl ScopeReport {
             rows: None,
             paths: Vec::new(),
             whole: None,
+            paths_left_out: None,
+            older_faults: Vec::new(),
             back_to: None,
             left_in_place: 0,
             second_tenant: None,
@@ -218,6 +227,7 @@ impl Proof {
             verdict: Verdict::Exact,
             findings: Vec::new(),
             drops: Vec::new(),
+            widens: Vec::new(),
         }
     }
 
@@ -240,6 +250,15 @@ impl Proof {
     /// Whether there is nothing wrong.
     pub fn is_ok(&self) -> bool {
         matches!(self.verdict, Verdict::Exact | Verdict::Irreversible)
+    }
+
+    /// What is no fault and should be known all the same, a line each.
+    pub fn notes(&self) -> impl Iterator<Item = String> {
+        let drops = self.drops.iter();
+        let widens = self.widens.iter();
+        drops
+            .map(|column| format!("down drops data: {column}"))
+            .chain(widens.map(|what| format!("down may fail once used: {what}")))
     }
 
     pub(super) fn found(&mut self, stage: Stage, outcome: Outcome) {

@@ -12,10 +12,7 @@ use super::{
     Proof, Report, Since, VerifyError, course::Course, ground::Ground, scope::scope,
     scratch::Server, turns::Turns,
 };
-use crate::{
-    config::Settings,
-    migration::{MigrationSet, Scope, Script},
-};
+use crate::{config::Settings, migration::Scope};
 
 /// What is to be proven. [`Request::new`] proves everything.
 pub struct Request<'a> {
@@ -68,10 +65,7 @@ pub fn default_jobs() -> usize {
 pub async fn verify(server: &Server, request: &Request<'_>) -> Result<Report, VerifyError> {
     let ground = Ground::new(server, request.settings, request.prepare)?;
     // Roles are the whole server's: databases that are worked on at once would be in each other's way.
-    let is_alone = request
-        .scopes
-        .iter()
-        .any(|s| makes_roles(ground.fleet.set(*s)));
+    let is_alone = ground.roles.spoken_of.is_some();
     let jobs = if is_alone { 1 } else { request.jobs.max(1) };
     let (permits, turns) = (Semaphore::new(jobs), Turns::new(request.observe));
     let mut courses = Vec::new();
@@ -90,23 +84,4 @@ pub async fn verify(server: &Server, request: &Request<'_>) -> Result<Report, Ve
         report.scopes = try_join_all(courses.iter().map(|course| Box::pin(scope(course)))).await?;
     }
     Ok(report)
-}
-
-/// Whether a set's scripts say that they make or change what belongs to the whole server.
-fn makes_roles(set: &MigrationSet) -> bool {
-    let migrations = set.migrations.iter();
-    let of_migrations = migrations.flat_map(|m| [Some(&m.up), m.down.as_ref()]);
-    let of_repeatables = set.repeatables.iter().map(|r| Some(&r.script));
-    let mut scripts = of_migrations.chain(of_repeatables).flatten();
-    scripts.any(|script| speaks_of_roles(script))
-}
-
-fn speaks_of_roles(script: &Script) -> bool {
-    const VERBS: [&str; 3] = ["create", "alter", "drop"];
-    const NOUNS: [&str; 4] = ["role", "user", "group", "tablespace"];
-    let text = script.text.to_ascii_lowercase();
-    let words: Vec<_> = text.split_whitespace().collect();
-    words
-        .windows(2)
-        .any(|pair| VERBS.contains(&pair[0]) && NOUNS.contains(&pair[1]))
 }

@@ -52,6 +52,17 @@ pub enum Loss {
         /// How many there were.
         of: usize,
     },
+    /// Numbers of a sequence, which will be given out once more.
+    Numbers {
+        /// Which one.
+        sequence: String,
+        /// The last number that it gave out; none where it was never used here.
+        stood: Option<i64>,
+        /// The same after the way back.
+        stands: Option<i64>,
+        /// Where one begins that was never used.
+        start: i64,
+    },
 }
 
 /// Reads the rows of all tables of a schema.
@@ -88,15 +99,21 @@ pub(super) async fn read(
     Ok(rows)
 }
 
-/// What of `before` is not in `after`: rows, values that are NULL now, values of which all were replaced by one. `left` is the
-/// structure in between, `touchy` are the tables whose triggers may change a row that is written: of those, one value for all
-/// counts only where the column was away in between.
-pub(super) fn lost(
-    before: &Rows,
-    after: &Rows,
-    left: &Snapshot,
-    touchy: &BTreeSet<&str>,
-) -> Vec<Loss> {
+/// What is known of the tables whose rows are compared.
+pub(super) struct Tables<'a> {
+    /// The structure in between.
+    pub(super) left: &'a Snapshot,
+    /// Those whose triggers may change a row that is written: of these, other values count only where the column was away in
+    /// between.
+    pub(super) touchy: BTreeSet<&'a str>,
+    /// Those with rows that were made up. Their values have nothing to do with each other, so that others may have been made
+    /// from them; what migrations wrote themselves has to be as it was.
+    pub(super) planted: &'a BTreeSet<String>,
+}
+
+/// What of `before` is not in `after`: rows, values that are NULL now, values of which all were replaced by one, and of rows
+/// that migrations wrote any value that is another one.
+pub(super) fn lost(before: &Rows, after: &Rows, tables: &Tables<'_>) -> Vec<Loss> {
     let mut losses = Vec::new();
     for (table, content) in before {
         let now = after.get(table).map_or(0, |content| content.count);
@@ -110,11 +127,17 @@ pub(super) fn lost(
             let was_away = |column: &str| {
                 let kind = Kind::Column;
                 let (table, name) = (Some(table.clone()), column.to_owned());
-                left.get(&ObjectKey { kind, table, name }).is_none()
+                tables.left.get(&ObjectKey { kind, table, name }).is_none()
             };
+            let is_planted = tables.planted.contains(table);
             for column in content.columns() {
-                let counts_changes = !touchy.contains(table.as_str()) || was_away(column);
-                losses.extend(values_lost(table, column, content, after, counts_changes));
+                let counts_changes = !tables.touchy.contains(table.as_str()) || was_away(column);
+                let changes = match (counts_changes, is_planted) {
+                    (false, _) => Changes::No,
+                    (true, true) => Changes::ToOne,
+                    (true, false) => Changes::Any,
+                };
+                losses.extend(values_lost(table, column, (content, after), changes));
             }
         }
     }
@@ -134,12 +157,20 @@ impl Content {
     }
 }
 
+/// Which other values count as lost.
+#[derive(Clone, Copy)]
+enum Changes {
+    No,
+    /// Only one for all, such as a default.
+    ToOne,
+    Any,
+}
+
 fn values_lost(
     table: &str,
     column: &str,
-    before: &Content,
-    after: &Content,
-    counts_changes: bool,
+    (before, after): (&Content, &Content),
+    changes: Changes,
 ) -> Option<Loss> {
     let were = before.column(column)?;
     // Where the column itself is not back, the structure tells.
@@ -148,13 +179,13 @@ fn values_lost(
         return None;
     }
     let of = were.len();
-    let lost = if are.len() < of {
-        of - are.len()
-    } else if counts_changes && is_constant(&are) && !is_constant(&were) {
-        were.iter().filter(|value| !are.contains(value)).count()
-    } else {
-        // Other values may have been made from other columns, whose values here have nothing to do with each other.
-        0
+    let nulls = of.saturating_sub(are.len());
+    let lost = match changes {
+        Changes::Any => nulls.max(missing(&were, are)),
+        Changes::ToOne if nulls == 0 && is_constant(&are) && !is_constant(&were) => {
+            were.iter().filter(|value| !are.contains(value)).count()
+        }
+        Changes::ToOne | Changes::No => nulls,
     };
     (lost > 0).then(|| Loss::Values {
         table: table.to_owned(),
@@ -162,6 +193,18 @@ fn values_lost(
         lost,
         of,
     })
+}
+
+/// How many values are not there any more, as often as they were.
+fn missing(were: &[&Value], mut are: Vec<&Value>) -> usize {
+    let is_gone = |value: &&&Value| match are.iter().position(|other| other == *value) {
+        Some(place) => {
+            are.swap_remove(place);
+            false
+        }
+        None => true,
+    };
+    were.iter().filter(is_gone).count()
 }
 
 /// Whether there is no more than one value, such as a default.
@@ -196,9 +239,13 @@ mod tests {
             };
             (key, Default::default())
         });
-        let touchy = touchy.iter().copied().collect();
+        let tables = Tables {
+            left: &left.collect(),
+            touchy: touchy.iter().copied().collect(),
+            planted: &["users".to_owned()].into(),
+        };
         let (before, after) = (rows("users", before), rows("users", after));
-        let losses = lost(&before, &after, &left.collect(), &touchy);
+        let losses = lost(&before, &after, &tables);
         losses.iter().map(ToString::to_string).collect()
     }
 
@@ -226,6 +273,24 @@ mod tests {
         // A trigger may have done that, unless the column was dropped in between.
         assert_eq!(words(&before, &stamped, &["name"], &["users"]), [""; 0]);
         assert_eq!(words(&before, &stamped, &[], &["users"]), lost);
+    }
+
+    #[test]
+    fn of_rows_that_migrations_wrote_every_value_counts() {
+        let tables = Tables {
+            left: &[].into_iter().collect(),
+            touchy: BTreeSet::new(),
+            planted: &BTreeSet::new(),
+        };
+        let (before, after) = (
+            [json!({"n": "a"}), json!({"n": "b"}), json!({"n": "b"})],
+            [json!({"n": "b"}), json!({"n": "a"}), json!({"n": "c"})],
+        );
+        let losses = lost(&rows("r", &before), &rows("r", &after), &tables);
+        let words: Vec<_> = losses.iter().map(ToString::to_string).collect();
+        assert_eq!(words, ["values lost: r.n 1 of 3"]);
+        let losses = lost(&rows("r", &before), &rows("r", &before), &tables);
+        assert_eq!(losses, []);
     }
 
     #[test]

@@ -35,7 +35,9 @@ pub(super) async fn scope(course: &Course<'_>) -> Result<ScopeReport, VerifyErro
 
 async fn judge(course: &Course<'_>) -> Result<ScopeReport, VerifyError> {
     let mut report = ScopeReport::new(course.scope);
-    report.taken_for_granted = course.below;
+    let judged = course.migrations.iter().filter(|m| course.judges(m));
+    report.taken_for_granted = course.below + course.migrations.len() - judged.count();
+    report.paths_left_out = course.paths_left_out();
     if let Some(since) = course.request.since {
         let directories = &course.request.settings.migrations;
         report.deleted = since.deleted_from(match course.scope {
@@ -56,14 +58,15 @@ async fn judge(course: &Course<'_>) -> Result<ScopeReport, VerifyError> {
     report.migrations = singles.proofs;
     report.not_begun = singles.not_begun;
     report.rows = (course.request.rows > 0).then(|| Told::sum(singles.told));
+    report.older_faults = singles.older_faults.into_iter().collect();
     let Some(trial) = singles.trial else {
         pass(course, course.path_turn());
         return Ok(report);
     };
-    let known = known(course, &singles.stands, &report.migrations);
+    let known = known(course, &singles.stands, &report);
     let top = Box::pin(async {
         let _permit = course.permit().await;
-        whole(course, trial, &singles.stands, course.whole_turn()).await
+        whole(course, trial, &known, course.whole_turn()).await
     });
     let (whole, paths) = try_join(top, Box::pin(paths(course, &known))).await?;
     report.paths = paths;
@@ -133,6 +136,7 @@ struct Singles<'a> {
     not_begun: Option<Outcome>,
     stands: Stands,
     told: Vec<Told>,
+    older_faults: BTreeSet<Version>,
     /// The schema at the last version, where every up came up.
     trial: Option<Trial<'a>>,
 }
@@ -144,6 +148,7 @@ impl<'a> Singles<'a> {
             not_begun: None,
             stands: Stands::default(),
             told: Vec::new(),
+            older_faults: BTreeSet::new(),
             trial: None,
         };
         let is_whole = ranges.iter().all(|range| range.trial.is_some());
@@ -152,6 +157,7 @@ impl<'a> Singles<'a> {
             singles.not_begun = singles.not_begun.or(range.not_begun);
             singles.stands.extend(range.stands);
             singles.told.extend(range.told);
+            singles.older_faults.extend(range.older_faults);
             singles.trial = range.trial.filter(|_| is_whole);
         }
         singles
@@ -159,13 +165,21 @@ impl<'a> Singles<'a> {
 }
 
 /// What the paths have to know of the migrations in them.
-fn known<'b>(course: &Course<'_>, stands: &'b Stands, proofs: &[Proof]) -> Known<'b> {
-    let faulty = proofs.iter().filter(|proof| {
+fn known<'b>(course: &Course<'_>, stands: &'b Stands, report: &ScopeReport) -> Known<'b> {
+    let faulty = report.migrations.iter().filter(|proof| {
         let mut findings = proof.findings.iter();
         findings.any(|finding| !finding.with_rows)
     });
     let irreversible = course.migrations.iter().filter(|m| m.down.is_none());
-    let mut one_way: BTreeSet<Version> = irreversible.map(|m| m.version).collect();
+    // No way leads further back than to the last of these.
+    let mut floors: BTreeSet<Version> = irreversible.map(|m| m.version).collect();
+    floors.extend(&report.older_faults);
+    let floor = floors.last().copied();
+    let mut one_way = floors;
     one_way.extend(faulty.filter_map(|proof| proof.version));
-    Known { stands, one_way }
+    Known {
+        stands,
+        one_way,
+        floor,
+    }
 }

@@ -3,14 +3,15 @@
 use super::{
     Outcome, VerifyError,
     ground::{Ground, SHARD},
-    rows::{self, Rows},
-    seed::{Planted, Plot, Seeds},
+    held::Held,
+    numbers, rows,
+    seed::{Catalog, Planted, Plot, Seeds},
 };
 use crate::{
-    apply::{Audit, Carrier, Cut, compile},
+    apply::{Audit, Carrier, Cut, Failure, compile},
     fleet::{Fleet, FleetError},
     history::{Applied, Digest},
-    migration::{MigrationSet, Scope},
+    migration::{Direction, MigrationSet, Scope},
     plan::{Goal, Standing, Stored, plan},
     postgres::{Message, Outcome as Reply, Session, Shard},
     provision::{self, ProvisionError},
@@ -168,7 +169,8 @@ impl<'a> Trial<'a> {
         let compiled = compile(&plan, limits, Cut::Coarse, Audit::first(self.scope));
         let carried = Box::pin(carrier.carry(&plan, &compiled, &head)).await;
         self.session = carrier.into_session();
-        Ok(carried.failure.map(Outcome::from))
+        let failure = carried.failure.map(|failure| at_hand(failure, set));
+        Ok(failure.map(Outcome::from))
     }
 
     /// The schema.
@@ -238,11 +240,20 @@ impl<'a> Trial<'a> {
         planted.uproot(session.connection(), plot).await
     }
 
-    /// The rows of these tables.
-    pub(super) async fn rows(&mut self, planted: &Planted) -> Result<Rows, VerifyError> {
+    /// The tables of the schema.
+    pub(super) async fn catalog(&mut self) -> Result<Catalog, VerifyError> {
         let schema = self.schema.clone();
-        let session = self.session().await?;
-        rows::read(session.connection(), &schema, &planted.catalog).await
+        Catalog::read(self.session().await?.connection(), &schema).await
+    }
+
+    /// The rows of these tables, and where the sequences stand.
+    pub(super) async fn held(&mut self, catalog: &Catalog) -> Result<Held, VerifyError> {
+        let schema = self.schema.clone();
+        let connection = self.session().await?.connection();
+        Ok(Held {
+            rows: rows::read(connection, &schema, catalog).await?,
+            numbers: numbers::read(connection, &schema).await?,
+        })
     }
 
     /// Ends the session and drops the database: many may come after it.
@@ -294,6 +305,21 @@ impl<'a> Trial<'a> {
             shard: name,
         })
     }
+}
+
+/// Names the file of a stored text: here, where nothing has changed since it was stored, it is at hand.
+fn at_hand(mut failure: Failure, set: &MigrationSet) -> Failure {
+    if let Some(place) = &mut failure.place
+        && place.direction == Direction::Down
+        && let Some(migration) = set
+            .migrations
+            .iter()
+            .find(|m| Some(m.version) == place.version)
+        && let Some(down) = &migration.down
+    {
+        place.path.clone_from(&down.path);
+    }
+    failure
 }
 
 /// Those whose stored texts a way needs: none upwards.

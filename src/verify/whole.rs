@@ -1,6 +1,6 @@
 //! The whole set: repeatables, all the way back and up again, and a second tenant beside the first.
 
-use super::{Proof, Stage, VerifyError, course::Course, stands::Stands, trial::Trial};
+use super::{Proof, Stage, VerifyError, course::Course, paths::Known, trial::Trial};
 use crate::{
     migration::{Scope, Version},
     plan::Goal,
@@ -10,7 +10,7 @@ use crate::{
 /// What came of the whole set.
 pub(super) struct Whole {
     pub(super) proof: Proof,
-    /// The last irreversible migration: no way leads further back.
+    /// The last migration whose way back is not tried: no way leads further back.
     pub(super) back_to: Option<Version>,
     /// How many repeatables stay on the way back.
     pub(super) left_in_place: usize,
@@ -22,14 +22,13 @@ pub(super) struct Whole {
 pub(super) async fn whole<'a>(
     course: &Course<'a>,
     mut trial: Trial<'a>,
-    stands: &Stands,
+    known: &Known<'_>,
     turn: usize,
 ) -> Result<Whole, VerifyError> {
     let repeatables = course.ground.fleet.set(course.scope).repeatables.clone();
-    let one_way = course.migrations.iter().rev().find(|m| m.down.is_none());
     let mut whole = Whole {
         proof: Proof::named("the whole set"),
-        back_to: one_way.map(|migration| migration.version),
+        back_to: known.floor,
         left_in_place: repeatables.len(),
         second_tenant: None,
     };
@@ -45,7 +44,7 @@ pub(super) async fn whole<'a>(
     if let Some(top) = &top {
         whole.repeat(&mut trial, top).await?;
         let floor = whole.back_to.or(course.base);
-        if let Some(stood) = stands.at(floor) {
+        if let Some(stood) = known.stands.at(floor) {
             whole
                 .there_and_back(&mut trial, floor, &stood, (&bare, top))
                 .await?;

@@ -103,6 +103,21 @@ impl fmt::Display for Loss {
                 lost,
                 of,
             } => write!(f, "values lost: {table}.{column} {lost} of {of}"),
+            Self::Numbers {
+                sequence,
+                stood,
+                stands,
+                start,
+            } => {
+                write!(f, "values lost: sequence {sequence} ")?;
+                if let Some(stood) = stood {
+                    write!(f, "stood at {stood}, ")?;
+                }
+                match stands {
+                    Some(stands) => write!(f, "stands at {stands}"),
+                    None => write!(f, "starts at {start} again"),
+                }
+            }
         }
     }
 }

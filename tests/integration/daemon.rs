@@ -45,6 +45,19 @@ async fn get(address: SocketAddr, path: &str) -> (u16, String) {
     (status, answer)
 }
 
+/// The same, with a token.
+async fn get_with(address: SocketAddr, path: &str, token: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer)
+}
+
 /// Runs a daemon while `test` runs, then asks it to end, which must not take longer than its grace.
 async fn with_daemon(settings: Settings, test: impl AsyncFnOnce(SocketAddr)) {
     end_daemon(settings, test, async |_| {}).await.unwrap();
@@ -390,4 +403,39 @@ async fn other_machines_are_kept_out() {
         refused.starts_with("`daemon.listen` is 0.0.0.0:0, which other machines reach"),
         "{refused}"
     );
+}
+
+#[tokio::test]
+async fn figures_are_for_whoever_has_the_token() {
+    let database = database().await;
+    let token = "0123456789abcdef0123456789abcdef";
+    let with = settings(&database.url, &[("TENANTRY__DAEMON__METRICS_TOKEN", token)]);
+    with_daemon(with, async |address| {
+        let (status, answer) = get(address, "/metrics").await;
+        assert_eq!(status, 401, "{answer}");
+        assert!(
+            answer.to_lowercase().contains("www-authenticate: bearer"),
+            "{answer}"
+        );
+        assert_eq!(
+            get_with(address, "/metrics", "0123456789abcdef").await.0,
+            401
+        );
+        register(&database, "a_customer").await;
+        until("the figures are there", async || {
+            let (status, answer) = get_with(address, "/metrics", token).await;
+            assert_eq!(status, 200, "{answer}");
+            assert!(
+                !answer.contains("a_customer") && !answer.contains(token),
+                "{answer}"
+            );
+            answer.contains("tenantry_daemons 1\n") && answer.contains("# HELP tenantry_tenants ")
+        })
+        .await;
+    })
+    .await;
+    with_daemon(settings(&database.url, &[]), async |address| {
+        assert_eq!(get_with(address, "/metrics", token).await.0, 404);
+    })
+    .await;
 }

@@ -6,7 +6,7 @@ use sqlx::Connection;
 use tenantry::{
     config::Settings,
     daemon,
-    drift::{Course, Groups, Pace, compare, find},
+    drift::{Course, Earlier, Groups, Pace, compare, find},
     fleet::Fleet,
     travel::Survey,
 };
@@ -62,7 +62,11 @@ async fn a_tenant_changed_by_hand_is_found_and_described() {
     assert!(found.stdout.contains(told), "{}", found.screen());
 
     // Whoever asks later is told as well.
+    let check = shop.run(&["status", "--check"]);
+    assert_eq!(check.code, 6, "{}", check.screen());
+    assert_eq!(shop.run(&["status", "--check", "acme"]).code, 0);
     let status = shop.run(&["status"]);
+    assert_eq!(status.code, 0, "{}", status.screen());
     assert!(
         status
             .stdout
@@ -85,7 +89,8 @@ async fn a_tenant_changed_by_hand_is_found_and_described() {
     )
     .await;
     assert_eq!(drift(&shop, &["blue"]).await.code, 0);
-    let status = shop.run(&["status"]);
+    let status = shop.run(&["status", "--check"]);
+    assert_eq!(status.code, 0, "{}", status.screen());
     assert!(!status.stdout.contains("drifted"), "{}", status.screen());
 }
 
@@ -162,6 +167,91 @@ async fn repeatables_belong_to_what_a_history_makes() {
     let told =
         "2 as most of them\n  as the repeatables in the files are not those that were applied";
     assert!(anew.stdout.contains(told), "{}", anew.screen());
+}
+
+const NOWHERE: [&str; 2] = ["--server", "postgres://nobody@127.0.0.1:1/nothing"];
+
+#[tokio::test]
+async fn what_a_history_makes_depends_on_the_shared_schema_below() {
+    let shop = Shop::with(&["acme", "blue"]).await;
+    let up = "CREATE TABLE chosen (LIKE shared.plans INCLUDING ALL);\n";
+    shop.migration(2, "chosen", up, "DROP TABLE chosen;\n");
+    assert_eq!(shop.run(&["up"]).code, 0);
+    assert_eq!(drift(&shop, &[]).await.code, 0);
+    assert_eq!(shop.run(&[&["drift"], &NOWHERE[..]].concat()).code, 0);
+    // With another shared schema the same history makes something else.
+    shop.write(
+        "migrations/2-price.up.sql",
+        "ALTER TABLE plans ADD price int;\n",
+    );
+    shop.write(
+        "migrations/2-price.down.sql",
+        "ALTER TABLE plans DROP price;\n",
+    );
+    assert_eq!(shop.run(&["up"]).code, 0);
+    let unknown = shop.run(&[&["drift"], &NOWHERE[..]].concat());
+    assert_eq!(unknown.code, 69, "{}", unknown.screen());
+    let found = drift(&shop, &[]).await;
+    assert_eq!(found.code, 6, "{}", found.screen());
+    let told = "chosen.price: missing";
+    assert!(found.stdout.contains(told), "{}", found.screen());
+    let kept = shop.run(&[&["drift"], &NOWHERE[..]].concat());
+    assert_eq!(kept.code, 6, "{}", kept.screen());
+}
+
+#[tokio::test]
+async fn what_a_history_makes_depends_on_what_was_there_before() {
+    let shop = Shop::with(&["acme"]).await;
+    // What it makes depends on the database.
+    let up = "DO $$ BEGIN
+                  IF to_regtype('public.mood') IS NOT NULL THEN CREATE TABLE moods (); END IF;
+              END $$;\n";
+    shop.migration(2, "moods", up, "DROP TABLE IF EXISTS moods;\n");
+    assert_eq!(shop.run(&["up"]).code, 0);
+    shop.write("none.sql", "SELECT 1;\n");
+    shop.write("mood.sql", "CREATE TYPE public.mood AS ENUM ('fine');\n");
+    let kept = async |prepare: &[&str]| shop.run(&[&["drift"], prepare, &NOWHERE].concat()).code;
+    assert_eq!(drift(&shop, &["--prepare", "none.sql"]).await.code, 0);
+    assert_eq!(kept(&["--prepare", "none.sql"]).await, 0);
+    // It is not what is made after something else.
+    assert_eq!(kept(&["--prepare", "mood.sql"]).await, 69);
+    let found = drift(&shop, &["--prepare", "mood.sql"]).await;
+    assert_eq!(found.code, 6, "{}", found.screen());
+    assert!(
+        found.stdout.contains("table moods: missing"),
+        "{}",
+        found.screen()
+    );
+    assert_eq!(kept(&["--prepare", "mood.sql"]).await, 6);
+    assert_eq!(kept(&["--prepare", "none.sql"]).await, 0);
+    // Whoever does not say it takes what was tried out last.
+    assert_eq!(kept(&[]).await, 6);
+}
+
+#[tokio::test]
+async fn what_is_told_by_kind_only_is_counted() {
+    let shop = Shop::with(&[]).await;
+    let fleet = shop.fleet();
+    empty_tenants(&shop.database, &fleet, 104).await;
+    shop.sql(
+        "do $$ begin
+             for number in 1 .. 103 loop
+                 execute format('create table tenant_%s.stray_%s ()', number, number);
+             end loop;
+         end $$",
+    )
+    .await;
+    let found = drift(&shop, &["tenant_*"]).await;
+    assert_eq!(found.code, 6, "{}", found.screen());
+    let told = "  3 clusters are told by kind only: at most 100 of a group are looked at exactly, and none that is locked";
+    assert!(found.stdout.contains(told), "{}", found.screen());
+    let json = drift(&shop, &["tenant_*", "--output", "json"]).await.json();
+    let group = &json["groups"][0];
+    assert_eq!(group["told_by_kind"], 3, "{group:#}");
+    let clusters = group["clusters"].as_array().unwrap();
+    let unseen = clusters.iter().filter(|c| c["differences"].is_null());
+    assert_eq!((clusters.len(), unseen.count()), (103, 3));
+    assert_eq!(clusters[102]["kinds"], serde_json::json!(["table"]));
 }
 
 #[tokio::test]
@@ -284,7 +374,7 @@ async fn looking_costs_the_same_number_of_queries_for_ten_tenants_and_for_three_
         database.queries().await;
         let survey = Survey::take(&fleet).await.unwrap();
         let mut groups = Groups::of(&fleet, &survey, |_| true, true).await.unwrap();
-        find(&fleet, &mut groups, false).await.unwrap();
+        find(&fleet, &mut groups, Earlier::Last).await.unwrap();
         let report = compare(
             &fleet,
             groups,
@@ -395,4 +485,37 @@ async fn the_daemon_looks_no_faster_than_it_may() {
         begun.elapsed() >= Duration::from_millis(1500),
         "three at two a second"
     );
+}
+
+#[tokio::test]
+async fn a_shared_schema_that_no_migration_is_for_need_not_be_there() {
+    let shop = Shop::with(&["acme", "blue"]).await;
+    for direction in ["up", "down"] {
+        let path = format!("migrations/1-plans.{direction}.sql");
+        std::fs::remove_file(shop.path().join(path)).unwrap();
+    }
+    // As before the first `up`, for tenants that were imported.
+    shop.sql("drop schema shared cascade; delete from tenantry.heads where schema_name = 'shared'")
+        .await;
+    let well = drift(&shop, &[]).await;
+    assert_eq!(well.code, 0, "{}", well.screen());
+    assert!(!well.screen().contains("shared"), "{}", well.screen());
+}
+
+#[tokio::test]
+async fn nothing_that_is_told_of_a_schema_commands_the_terminal() {
+    let shop = with_orders(&["acme"]).await;
+    shop.sql("comment on table acme.orders is E'a\\x1b[2Jb\\x07c\\rd\\u009be\\x1b[8mf'")
+        .await;
+    for color in ["never", "always"] {
+        let found = drift(&shop, &["--color", color]).await;
+        assert_eq!(found.code, 6, "{}", found.screen());
+        assert!(found.stdout.contains("\\u{1b}[2J"), "{}", found.screen());
+        for raw in ["\u{1b}[2J", "\u{7}", "\r", "\u{9b}", "\u{1b}[8m"] {
+            assert!(!found.screen().contains(raw), "{raw:?}: {}", found.screen());
+        }
+        // Its own colours are whole.
+        let is_painted = found.stdout.contains("\u{1b}[1m");
+        assert_eq!(is_painted, color == "always", "{:?}", found.stdout);
+    }
 }

@@ -8,7 +8,7 @@ use tenantry::{
     postgres::{Message, Outcome, SessionError, Shard, Watch},
 };
 
-use crate::support::{Small, pooler::Pooler, proxy::Proxy, small, until};
+use crate::support::{Small, pooler::Pooler, proxy::Proxy, server, small, until};
 
 /// As it comes, and as people set it who met a driver that asks for more: what is asked for at the start is then
 /// dropped in silence.
@@ -175,6 +175,45 @@ async fn the_doctor_knows_of_the_way_past_it() {
             screen.contains("the way past it does not lead there"),
             "{screen}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_is_found_behind_it() {
+    for settings in KINDS {
+        let small = small(2).await;
+        let Some(pooler) = Pooler::start(&small.database.url, settings).await else {
+            return;
+        };
+        for tenant in 0..12 {
+            small.add(&format!("tenant{tenant}")).await;
+        }
+        assert!(through(&pooler, &small, &["up"]).starts_with("exit 0\n"));
+        let scratch = ["drift", "--server", server().await.url()];
+        for _ in 0..3 {
+            let well = through(&pooler, &small, &scratch);
+            assert!(well.starts_with("exit 0\n"), "{well}");
+            assert!(well.contains("12 as the history makes them"), "{well}");
+        }
+        small
+            .run("create view tenant3.stray as select 1 as one; create table tenant7.stray ()")
+            .await;
+        for reference in [&scratch[..], &["drift", "--reference", "majority"]] {
+            let found = through(&pooler, &small, reference);
+            assert!(found.starts_with("exit 6\n"), "{found}");
+            for told in ["2 of 12 not as", "view stray: added", "table stray: added"] {
+                assert!(found.contains(told), "{told}: {found}");
+            }
+        }
+        let mut other = small.connect().await;
+        sqlx::raw_sql("begin; lock table tenant5.t1")
+            .execute(&mut other)
+            .await
+            .unwrap();
+        let found = through(&pooler, &small, &scratch);
+        let told = "tenants not looked at: tenant5: it is locked";
+        assert!(found.contains(told), "{found}");
+        drop(other);
     }
 }
 

@@ -1,10 +1,26 @@
 //! Rehearsals: what statements take is seen on copies that are as the originals are, and nothing else is touched.
 
-use std::process::{Command, Stdio};
+use std::{
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use serde_json::Value;
+use tenantry::{
+    drift::{Course, Pace, sweep},
+    migration::Scope,
+    plan::Goal,
+    rehearse::{Allowed, Ground, Request, Thresholds},
+    travel::Survey,
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use crate::support::{Ran, Several, Shop, server, snapshots};
+use crate::support::{
+    Ran, Several, Shop, database,
+    fleet::{empty_tenants, with_sets},
+    server, snapshots,
+};
 
 /// The command, with copies on the server of the tests.
 async fn rehearse(shop: &Shop, arguments: &[&str]) -> Ran {
@@ -176,7 +192,6 @@ async fn what_one_tenants_rows_do_not_take_is_found_before_it_meets_them() {
     for line in [
         "✓ acme: 1 statement",
         "✗ beta: fails: tenant_migrations/2-unique.up.sql:1:1",
-        "Key (email)=(a) is duplicated",
         "in beta, going up",
     ] {
         assert!(ran.screen().contains(line), "{line}: {}", ran.screen());
@@ -290,14 +305,16 @@ async fn no_more_is_copied_than_is_allowed_and_every_reference_holds() {
          insert into parents select n, repeat(md5(n::text), 10) from generate_series(1, 5000) n;
          insert into children select n, n, nullif(n - 1, 0) from generate_series(1, 5000) n;
          insert into users select 'u' || n from generate_series(1, 20) n;
-         analyze parents, children, users;",
+         create table lone as select id, body from parents;
+         analyze parents, children, users, lone;",
     )
     .await;
     // Keys are checked once more when what they are built on changes.
     shop.migration(
         2,
         "wider",
-        "ALTER TABLE parents ALTER id TYPE bigint; ALTER TABLE children ALTER id TYPE bigint;\n",
+        "ALTER TABLE lone ALTER id TYPE bigint;
+         ALTER TABLE parents ALTER id TYPE bigint; ALTER TABLE children ALTER id TYPE bigint;\n",
         "ALTER TABLE parents ALTER id TYPE int; ALTER TABLE children ALTER id TYPE int;\n",
     );
     let (code, report) = json(&shop, &["--rows", "1000"]).await;
@@ -308,7 +325,7 @@ async fn no_more_is_copied_than_is_allowed_and_every_reference_holds() {
         .iter()
         .map(|p| p["table"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["parents", "children"]);
+    assert_eq!(names, ["parents", "children", "lone"]);
     assert_eq!(partial[0]["of"], 5000);
     assert!(
         (500..=1000).contains(&partial[0]["rows"].as_u64().unwrap()),
@@ -316,7 +333,7 @@ async fn no_more_is_copied_than_is_allowed_and_every_reference_holds() {
     );
     let note = report["notes"][0].as_str().unwrap();
     assert!(note.contains("only a part was copied"), "{note}");
-    let [wider, _] = &statements(&report, "acme")[..] else {
+    let [wider, ..] = &statements(&report, "acme")[..] else {
         panic!("{report:#}");
     };
     let (seen, all) = (wider["elapsed_us"].as_u64(), wider["estimated_us"].as_u64());
@@ -330,7 +347,7 @@ async fn no_more_is_copied_than_is_allowed_and_every_reference_holds() {
 
     let (_, report) = json(&shop, &["--without", "children"]).await;
     let copied = &report["copies"][0]["copied"];
-    assert_eq!(copied["rows"], 5020);
+    assert_eq!(copied["rows"], 10020);
     assert_eq!(copied["partial"][0]["table"], "children");
     // A slip in a name must not copy what was to stay.
     let ran = rehearse(&shop, &["--without", "childern"]).await;
@@ -459,6 +476,162 @@ async fn one_of_each_size_is_copied_and_always_the_largest() {
     assert_eq!(report["tenants"], 4);
     assert_eq!(report["estimate"]["shards"][0]["tenants"], 4);
     assert_eq!(report["estimate"]["slowest"], Value::from("b"));
+}
+
+/// Schema, cluster and for how many it stands, of each copy of a tenant.
+fn stands(report: &Value) -> Vec<(&str, u64, u64)> {
+    let copies = report["copies"].as_array().unwrap().iter();
+    let tenants = copies.filter(|copy| copy["scope"] == "tenant");
+    tenants
+        .map(|copy| {
+            let number = |key: &str| copy["stands_for"][key].as_u64().unwrap();
+            let schema = copy["schema"].as_str().unwrap();
+            (schema, number("cluster"), number("tenants"))
+        })
+        .collect()
+}
+
+const TOKEN: (&str, &str) = (
+    "ALTER TABLE users ADD token uuid DEFAULT gen_random_uuid();\n",
+    "ALTER TABLE users DROP token;\n",
+);
+
+#[tokio::test]
+async fn a_tenant_that_was_changed_by_hand_is_among_the_samples() {
+    let shop = Shop::with(&["a", "b", "c", "d", "e"]).await;
+    shop.sql(
+        "alter table b.users add nick text;
+         alter table d.users alter email set not null;
+         alter table e.users alter email set not null;
+         insert into a.users select repeat('x', 99) from generate_series(1, 400)",
+    )
+    .await;
+    shop.migration(2, "token", TOKEN.0, TOKEN.1);
+    let (code, report) = json(&shop, &["--samples", "3"]).await;
+    assert_eq!(code, 0, "{report:#}");
+    assert_eq!(stands(&report), [("a", 1, 2), ("e", 2, 2), ("b", 3, 1)]);
+    let clusters = report["clusters"].as_array().unwrap().iter();
+    let clusters: Vec<_> = clusters
+        .map(|cluster| {
+            assert_eq!(cluster["fingerprint"].as_str().unwrap().len(), 64);
+            let number = |key: &str| cluster[key].as_u64().unwrap();
+            (number("cluster"), number("tenants"), number("copies"))
+        })
+        .collect();
+    assert_eq!(clusters, [(1, 2, 1), (2, 2, 1), (3, 1, 1)]);
+
+    let ran = rehearse(&shop, &["--samples", "2"]).await;
+    assert_eq!(ran.code, 0, "{}", ran.screen());
+    for line in [
+        "; stands for 2 tenants of cluster 1\n",
+        "tenants by structure: 3 clusters; `tenantry drift` tells in what they differ\n  1: 2 tenants, 1 copy\n",
+        "\n  3: 1 tenant, 0 copies\n",
+        "no copy stands for the structure of 1 tenant (1 cluster); more `--samples` do",
+    ] {
+        assert!(ran.screen().contains(line), "{line}: {}", ran.screen());
+    }
+}
+
+#[tokio::test]
+async fn who_cannot_be_looked_at_in_time_is_told_and_chosen_by_size() {
+    let shop = Shop::with(&["a", "b"]).await;
+    shop.sql("alter table b.users add nick text").await;
+    shop.migration(2, "token", TOKEN.0, TOKEN.1);
+    let (code, report) = json(&shop, &["--look", "0s"]).await;
+    assert_eq!(code, 0, "{report:#}");
+    assert_eq!(stands(&report), [("a", 1, 1), ("b", 1, 1)]);
+    assert_eq!(report["clusters"][0]["fingerprint"], Value::Null);
+    let told = "the structure of 2 tenants is not known, so that nobody was chosen by it: looking may take 0 s at most \
+                (`--look` gives it more time)";
+    assert_eq!(report["notes"][0], told);
+}
+
+#[tokio::test]
+async fn who_is_cut_off_by_the_deadline_was_not_looked_at() {
+    let shop = Shop::with(&["a", "b"]).await;
+    let fleet = shop.fleet();
+    let survey = Survey::take(&fleet).await.unwrap();
+    let oids: Vec<_> = survey
+        .tenants
+        .iter()
+        .map(|standing| {
+            let head = &standing.pinned.as_ref().unwrap().head;
+            (standing.target.clone(), head.schema_oid)
+        })
+        .collect();
+    // As a server that is slow.
+    shop.sql(
+        "create or replace function tenantry.fingerprints(p_query text, p_schemas oid[], p_locks bigint)
+         returns table (namespace oid, kind text, objects bigint, hash text, reason text)
+         language sql as 'select null::oid, null, null::bigint, null, null from pg_sleep(60)'",
+    )
+    .await;
+    let stop = CancellationToken::new();
+    let course = Course {
+        deadline: Some(Instant::now() + Duration::from_secs(2)),
+        ..Course::new(Pace::Full, &stop)
+    };
+    let looked = sweep(&fleet, oids, course).await;
+    assert!(looked.is_empty(), "{looked:?}");
+}
+
+#[tokio::test]
+async fn choosing_costs_the_same_number_of_queries_for_ten_tenants_and_for_three_hundred() {
+    let mut counts = Vec::new();
+    for tenants in [10, 300] {
+        let (database, files) = (database().await, tempfile::tempdir().unwrap());
+        for scope in ["shared", "tenant"] {
+            std::fs::create_dir(files.path().join(scope)).unwrap();
+        }
+        let sets = (files.path().join("shared"), files.path().join("tenant"));
+        std::fs::write(sets.1.join("1-t.up.sql"), "create table t ()").unwrap();
+        std::fs::write(sets.1.join("1-t.down.sql"), "drop table t").unwrap();
+        let fleet = with_sets(&database.url, &sets.0, &sets.1);
+        empty_tenants(&database, &fleet, tenants).await;
+        sqlx::raw_sql("create extension pg_stat_statements; create table tenant_7.stray ()")
+            .execute(&mut database.connect().await)
+            .await
+            .unwrap();
+        database.queries().await;
+        let request = Request {
+            goal: Goal::Latest,
+            scopes: &[Scope::Tenant],
+            select: &|_| true,
+            allowed: Allowed {
+                data: true,
+                rows: 10,
+                bytes: 1 << 20,
+                without: Vec::new(),
+            },
+            parts: 2,
+            look: Duration::from_secs(120),
+            shows_values: false,
+            thresholds: Thresholds {
+                long: Duration::from_secs(1),
+                large: 1000,
+            },
+            observe: &|_| (),
+            stop: &CancellationToken::new(),
+        };
+        let ground = Ground::Scratch {
+            server: server().await,
+            prepare: None,
+        };
+        let report = tenantry::rehearse::rehearse(&fleet, ground, &request);
+        let report = report.await.unwrap();
+        let stand: Vec<_> = report
+            .copies
+            .iter()
+            .map(|copy| copy.stands_for.unwrap().tenants)
+            .collect();
+        assert_eq!(stand, [tenants - 1, 1], "{report:#?}");
+        counts.push(database.queries().await);
+    }
+    assert_eq!(
+        counts[0], counts[1],
+        "queries for ten tenants and for three hundred"
+    );
+    assert!(counts[0] > 0, "pg_stat_statements has counted nothing");
 }
 
 #[tokio::test]
@@ -617,6 +790,9 @@ fn clear(value: &mut Value) {
                 if key.ends_with("_us") || key.ends_with("bytes") {
                     assert!(value.is_u64(), "{key}: {value}");
                     *value = 0.into();
+                } else if key == "fingerprint" {
+                    assert_eq!(value.as_str().unwrap().len(), 64, "{value}");
+                    *value = "…".into();
                 } else {
                     clear(value);
                 }
@@ -667,6 +843,48 @@ async fn each_shard_has_copies_of_its_own_and_one_that_is_away_is_named() {
     let away = notes.filter(|note| note.as_str().unwrap().contains("far_1 is left out"));
     assert_eq!(away.count(), 1, "{report:#}");
     assert_eq!(report["estimate"]["shards"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_shard_that_cannot_be_copied_from_is_named_and_the_others_are_rehearsed() {
+    let mut several = Several::with(&[("eu", 1), ("us", 2)]).await;
+    several.migration(
+        "tenant/2-names",
+        "alter table users add name text",
+        "alter table users drop name",
+    );
+    several.set(
+        "us",
+        "direct_url = \"postgres://nobody@127.0.0.1:1/nothing\"",
+    );
+    let url = server().await.url();
+    for way in [&["--server", url][..], &["--in-place"]] {
+        let ran = several.run(&[&["rehearse"], way, &["--output", "json"]].concat());
+        assert_eq!(ran.code, 1, "{}", ran.screen());
+        let report = ran.json();
+        assert_eq!(report["away"], serde_json::json!([]));
+        assert_eq!(stands(&report), [("eu_1", 1, 1)]);
+        assert_eq!(report["copies"][0]["ended"]["how"], "passed", "{report:#}");
+        let unwell = report["unwell"].as_array().unwrap();
+        assert_eq!((unwell.len(), &unwell[0]["shard"]), (1, &"us".into()));
+        let message = unwell[0]["message"].as_str().unwrap();
+        assert!(message.contains("`shards.us.direct_url`"), "{message}");
+    }
+    let ran = several.run(&["rehearse", "--server", url]);
+    let told = "error: nothing was rehearsed on shard us: cannot connect to us at 127.0.0.1:1";
+    assert!(ran.stderr.contains(told), "{}", ran.screen());
+
+    // Where nothing is left, that is the answer.
+    several.set(
+        "eu",
+        "direct_url = \"postgres://nobody@127.0.0.1:1/nothing\"",
+    );
+    let ran = several.run(&["rehearse", "--server", url]);
+    assert_eq!(ran.code, 69, "{}", ran.screen());
+    for shard in ["eu", "us"] {
+        let setting = format!("`shards.{shard}.direct_url`");
+        assert!(ran.stderr.contains(&setting), "{}", ran.screen());
+    }
 }
 
 #[tokio::test]

@@ -419,3 +419,128 @@ async fn one_at_a_time_and_only_with_the_files_that_it_was_started_with() {
     let (_, listed) = json(&small, &["rollout", "list"]);
     assert_eq!(listed["rollouts"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_daemon_that_stood_still_beyond_its_term_changes_nothing_of_what_others_took_over() {
+    let small = fleet(400).await;
+    let pace = [("TENANTRY__APPLY__DDL_PER_SECOND", "100")];
+    let mut first = daemon(&small, &pace);
+    let (code, started) = json(
+        &small,
+        &["rollout", "start", "--canaries", "0", "--waves", "100%"],
+    );
+    assert_eq!(code, 0, "{started}");
+    let mut connection = small.connect().await;
+    let some = "select count(*) from tenantry.runs where state = 'done'";
+    until_within(MINUTE, "it is at work", async || {
+        number(&mut connection, some).await > 5
+    })
+    .await;
+    first.signal("STOP");
+    let _second = daemon(&small, &[]);
+    let ended = "select count(*) from tenantry.rollouts where state = 'complete'";
+    until_within(MINUTE, "the second has done all", async || {
+        number(&mut connection, ended).await == 1
+    })
+    .await;
+    let by = "select count(distinct who) from tenantry.history";
+    assert_eq!(
+        number(&mut connection, by).await,
+        1,
+        "both are the same user"
+    );
+    assert_eq!(json(&small, &["rollout", "rollback", "--yes"]).0, 0);
+    assert_eq!(json(&small, &["rollout", "watch"]).0, 7);
+    first.signal("CONT");
+    // It finds that its time was over, and begins another.
+    let times = "select max(id) from tenantry.daemons";
+    until_within(MINUTE, "it takes part again", async || {
+        number(&mut connection, times).await == 3
+    })
+    .await;
+    assert_eq!(moved(&small).await, BTreeMap::from([(1, 800)]));
+    let left = "select count(*) from pg_tables where tablename = 't1'";
+    assert_eq!(number(&mut connection, left).await, 0);
+    first.end(&["TERM"]).await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_for_all_halts_it_at_the_first_however_many_may_fail() {
+    let small = fleet(40).await;
+    small.write(
+        "tenant/2-wrong.up.sql",
+        "create table wrong (id integerr);\nselct 1;",
+    );
+    small.write("tenant/2-wrong.down.sql", "drop table wrong;");
+    let _daemon = daemon(&small, &[("TENANTRY__APPLY__CONCURRENCY", "2")]);
+    let start = [
+        "rollout",
+        "start",
+        "--canaries",
+        "1",
+        "--max-failures",
+        "100%",
+        "--wait",
+    ];
+    let (code, shown) = json(&small, &start);
+    assert_eq!((code, &shown["state"]), (7, &"halted".into()), "{shown}");
+    assert_eq!(
+        waves(&shown, "failed"),
+        [("canary", 1), ("wave", 0), ("wave", 0)]
+    );
+    assert!(
+        shown["why"].as_str().unwrap().contains("wrong for all"),
+        "{shown}"
+    );
+    let (code, refused) = json(&small, &["rollout", "resume"]);
+    assert_eq!(code, 1, "{refused}");
+    let (code, told) = json(&small, &["rollout", "cancel"]);
+    assert_eq!(code, 0, "{told}");
+    let (_, shown) = json(&small, &["rollout", "watch"]);
+    assert_eq!(shown["state"], "cancelled");
+}
+
+#[tokio::test]
+async fn nothing_to_do_is_complete_at_once() {
+    let small = fleet(30).await;
+    small.tenantry(&["up"]).assert().success();
+    let _daemon = daemon(&small, &[]);
+    let (code, shown) = json(&small, &["rollout", "start", "--wait"]);
+    assert_eq!((code, &shown["state"]), (0, &"complete".into()), "{shown}");
+    assert_eq!(
+        (&shown["targets"], &shown["current"]),
+        (&30.into(), &30.into())
+    );
+    assert_eq!(shown["waves"].as_array().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn indexes_are_built_one_after_the_other_on_a_database_whoever_builds_them() {
+    let small = fleet(8).await;
+    small.write(
+        "tenant/2-index.up.sql",
+        "-- tenantry: no-transaction\ncreate index concurrently t1_by_it on t1 ((1));",
+    );
+    small.write("tenant/2-index.down.sql", "drop index t1_by_it;");
+    let _daemons = [daemon(&small, &[]), daemon(&small, &[])];
+    let (code, shown) = json(
+        &small,
+        &[
+            "rollout",
+            "start",
+            "--canaries",
+            "0",
+            "--waves",
+            "100%",
+            "--wait",
+        ],
+    );
+    assert_eq!(code, 0, "{shown}");
+    let overlapping = "select count(*) from tenantry.history a join tenantry.history b on a.id < b.id
+                        where a.name = 'index' and b.name = 'index'
+                          and tstzrange(a.started_at, a.finished_at) && tstzrange(b.started_at, b.finished_at)";
+    assert_eq!(number(&mut small.connect().await, overlapping).await, 0);
+    let built = "select count(*) from pg_index i join pg_class c on c.oid = i.indexrelid
+                  where c.relname = 't1_by_it' and indisvalid";
+    assert_eq!(number(&mut small.connect().await, built).await, 8);
+}

@@ -8,7 +8,7 @@ use tenantry::{
     verify::{Proof, Report, Request, Verdict, verify},
 };
 
-use crate::support::server;
+use crate::support::{Written, server};
 
 const BOTH: &[Scope] = &[Scope::Shared, Scope::Tenant];
 
@@ -88,7 +88,7 @@ async fn faulty_ways_back_are_caught() {
     sound: exact
     down-with-slip: fails
     the down fails:
-      <history>/6-down-with-slip.down.sql:1:1: column "latest_seen" of relation "orders" does not exist (SQLSTATE 42703)
+      /tests/fixtures/roundtrip/tenant/6-down-with-slip.down.sql:1:1: column "latest_seen" of relation "orders" does not exist (SQLSTATE 42703)
     column-moves: differs
     the down leaves another structure than the first up found:
       orders: column order id, amount, region, note, last_seen → id, amount, note, last_seen, region
@@ -103,7 +103,7 @@ async fn faulty_ways_back_are_caught() {
     from nothing to 8 at once: exact
     the whole set: fails
     the down fails:
-      <history>/6-down-with-slip.down.sql:1:1: column "latest_seen" of relation "orders" does not exist (SQLSTATE 42703)
+      /tests/fixtures/roundtrip/tenant/6-down-with-slip.down.sql:1:1: column "latest_seen" of relation "orders" does not exist (SQLSTATE 42703)
     a second tenant: differs
     the up of a second tenant leaves another structure than the first up left:
       orders.channel: missing
@@ -152,22 +152,6 @@ async fn eight_ways_back_that_are_broken_are_caught_eight_times_each_by_its_name
 }
 
 #[tokio::test]
-async fn nothing_is_tried_where_the_ups_do_not_come_up_once_more() {
-    let files = tempfile::TempDir::new().unwrap();
-    let write = |name: &str, text: &str| std::fs::write(files.path().join(name), text).unwrap();
-    // Roles are the whole server's: the next database finds this one there already.
-    let role = format!("verify_left_{}", std::process::id());
-    write("1-role.up.sql", &format!("create role {role};"));
-    write("1-role.down.sql", "select 1;");
-    write("2-plans.up.sql", "create table plans (id int);");
-    write("2-plans.down.sql", "drop table plans;");
-    let shared = files.path().to_str().unwrap();
-    let report = roundtrip(shared, "tenant_migrations", &[Scope::Shared]).await;
-    let verdicts: Vec<_> = report.scopes[0].proofs().map(|p| p.verdict).collect();
-    assert_eq!(verdicts, [Verdict::Fails, Verdict::NotTried]);
-}
-
-#[tokio::test]
 async fn a_report_that_has_no_place_is_noticed_before_the_server_starts() {
     let mut command = crate::support::tenantry();
     command
@@ -195,6 +179,30 @@ async fn nothing_is_tried_after_an_up_that_fails() {
     // As the shared set, it keeps the tenants' from being tried at all.
     let report = roundtrip(stops, empty, &[Scope::Tenant]).await;
     assert!(report.scopes[0].not_begun.is_some() && !report.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_refused_is_told_of_all_migrations_whichever_stops_the_others() {
+    let set = Written::new(&[
+        ("t", "create table t (id int);", Some("drop table t;")),
+        (
+            "first",
+            "create index concurrently a on t (id);",
+            Some("drop index a;"),
+        ),
+        ("sound", "create table u (id int);", Some("drop table u;")),
+        (
+            "second",
+            "create index concurrently b on t (id);",
+            Some("drop index b;"),
+        ),
+    ]);
+    let report = set.verify().await;
+    let verdicts: Vec<_> = report.migrations.iter().map(|p| p.verdict).collect();
+    let (refused, not_tried) = (Verdict::Refused, Verdict::NotTried);
+    assert_eq!(verdicts, [Verdict::Exact, refused, not_tried, refused]);
+    let told = words(&report.migrations);
+    assert_eq!(told.matches("error[F407]").count(), 2, "{told}");
 }
 
 #[tokio::test]

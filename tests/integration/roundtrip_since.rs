@@ -97,7 +97,7 @@ async fn what_differs_from_a_revision_is_judged() {
     std::fs::remove_file(set.path().join("tenant/1-a.up.sql")).unwrap();
     std::fs::remove_file(set.path().join("tenant/1-a.down.sql")).unwrap();
     insta::assert_snapshot!(judged(&set, "main").await, @r#"
-    0 taken for granted; deleted: /tenant/1-a.down.sql /tenant/1-a.up.sql
+    1 taken for granted; deleted: /tenant/1-a.down.sql /tenant/1-a.up.sql
     b: exact
     d: exact
     from nothing to 3 at once: exact
@@ -105,6 +105,50 @@ async fn what_differs_from_a_revision_is_judged() {
     the whole set: exact
     a second tenant: exact
     "#);
+}
+
+#[tokio::test]
+async fn what_is_not_judged_is_not_blamed_on_what_is() {
+    let set = Written::new(&[
+        ("a", "create table a (i int);", Some("drop table a;")),
+        ("b", "create table b (i int);", Some("drop table b;")),
+        ("faulty", "create index bi on a (i);", Some(FAULTY)),
+        ("c", "create table c (i int);", Some("drop table c;")),
+    ]);
+    git(&set, &["init", "--quiet", "--initial-branch", "main"]);
+    git(&set, &["add", "."]);
+    git(&set, &["commit", "--quiet", "--message", "a"]);
+    set.write(
+        "tenant/2-b.up.sql",
+        "-- The second.\ncreate table b (i int);",
+    );
+    set.write("tenant/5-d.up.sql", "create table d (i int);");
+    set.write("tenant/5-d.down.sql", "drop table d;");
+    insta::assert_snapshot!(judged(&set, "main").await, @r#"
+    3 taken for granted; deleted: none
+    b: exact
+    d: exact
+    from 1 to 3 at once: exact
+    from 3 to 5 at once: exact
+    from 1 to 5 at once: exact
+    the whole set: exact
+    a second tenant: exact
+    "#);
+    let directories = [set.path().join("tenant")];
+    let since = Since::read("main", &directories).await.unwrap();
+    let settings = set.settings();
+    let request = Request {
+        since: Some(&since),
+        ..Request::new(&settings)
+    };
+    let report = set.report(request).await;
+    let scope = &report.scopes[0];
+    assert_eq!((report.is_ok(), scope.taken_for_granted), (true, 3));
+    let older: Vec<_> = scope.older_faults.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        (older, scope.back_to),
+        (vec!["3".to_owned()], scope.older_faults.first().copied())
+    );
 }
 
 #[tokio::test]

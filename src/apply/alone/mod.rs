@@ -121,6 +121,15 @@ impl Alone {
         (self.version, self.digest)
     }
 
+    /// Whether any of its statements waits until all others in the database have forgotten what they saw before, such as
+    /// `CREATE INDEX CONCURRENTLY`: several of these wait for each other.
+    pub(super) fn waits_for_all(&self) -> bool {
+        let mut all = self.single.iter();
+        all.any(
+            |single| matches!(&single.how, How::Bare(bare) if bare.postcondition.is_concurrent()),
+        )
+    }
+
     /// How many statements it has.
     pub(super) fn statements(&self) -> usize {
         self.single.len()

@@ -42,6 +42,14 @@ pub(super) enum Rebuilt {
 }
 
 impl Postcondition {
+    /// Whether it is that of a statement that is carried CONCURRENTLY.
+    pub(super) fn is_concurrent(&self) -> bool {
+        matches!(
+            self,
+            Self::Built { .. } | Self::Dropped(_) | Self::Rebuilt(..) | Self::Detached { .. }
+        )
+    }
+
     /// That of a statement; none for one that can be in a transaction.
     pub(super) fn of(statement: &str) -> Option<Self> {
         let mut words = Words::new(statement);

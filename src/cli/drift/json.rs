@@ -32,6 +32,8 @@ struct GroupJson<'a> {
     why: Option<&'a str>,
     count: usize,
     same: usize,
+    /// How many of the clusters were not looked at exactly.
+    told_by_kind: usize,
     clusters: Vec<ClusterJson<'a>>,
 }
 
@@ -79,6 +81,7 @@ fn group(group: &GroupReport) -> GroupJson<'_> {
         why: group.why.as_deref(),
         count: group.count(),
         same: group.same.len(),
+        told_by_kind: group.told_by_kind(),
         clusters: group.odd.iter().map(cluster).collect(),
     }
 }

@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     config::Settings,
-    drift::{Basis, Course, DriftError, Groups, Pace, Report, Scratch, compare, find, make, note},
+    drift::{
+        Basis, Course, DriftError, Earlier, Groups, Pace, Report, Scratch, compare, find, make,
+        note,
+    },
     fleet::Fleet,
     migration::Scope,
     travel::Survey,
@@ -79,12 +82,18 @@ impl Drift {
         match self.reference {
             Reference::Majority => groups.by_majority(),
             Reference::History => {
-                find(fleet, &mut groups, self.fresh).await?;
+                let prepare = self.scratch.prepare()?;
+                let earlier = match &prepare {
+                    _ if self.fresh => Earlier::Nothing,
+                    Some(prepare) => Earlier::Prepared(prepare),
+                    None => Earlier::Last,
+                };
+                find(fleet, &mut groups, earlier).await?;
                 let unknown = |group: &crate::drift::Group| matches!(group.basis, Basis::Unknown);
                 if groups.groups.iter().any(unknown) {
                     let note = "what histories make is tried out on a scratch server, and kept";
                     context.output.note(note);
-                    let made = self.make(settings, fleet, &mut groups);
+                    let made = self.make(settings, fleet, prepare.as_deref(), &mut groups);
                     match stop.run_until_cancelled(made).await {
                         Some(made) => made?,
                         // The server goes with the future, whatever it was at.
@@ -98,9 +107,8 @@ impl Drift {
         progress.begun(Scope::Tenant, all.sum());
         let seen = |more| (0..more).for_each(|_| progress.one_more(Scope::Tenant, false));
         let course = Course {
-            pace: Pace::Full,
-            stop,
             seen: &seen,
+            ..Course::new(Pace::Full, stop)
         };
         let report = compare(fleet, groups, course).await;
         progress.finished();
@@ -112,9 +120,9 @@ impl Drift {
         &self,
         settings: &Settings,
         fleet: &Fleet,
+        prepare: Option<&str>,
         groups: &mut Groups,
     ) -> Result<(), CliError> {
-        let prepare = self.scratch.prepare()?;
         let server = self.scratch.start().await.map_err(|error| match error {
             CliError::Verify(VerifyError::Scratch(error @ ScratchError::NoSource { .. })) => {
                 CliError::Usage(format!(
@@ -126,7 +134,7 @@ impl Drift {
         let scratch = Scratch {
             server: &server,
             settings,
-            prepare: prepare.as_deref(),
+            prepare,
         };
         let made = make(scratch, fleet, groups).await;
         let stopped = server.stop().await;

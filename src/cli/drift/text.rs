@@ -58,6 +58,14 @@ pub(super) fn report(report: &Report, fleet: &Fleet, all: bool, paint: Paint) ->
             let more = targets(group.scope, more);
             lines.push(format!("  and {more} that differ otherwise: -v shows all"));
         }
+        let by_kind = group.told_by_kind();
+        if by_kind > 0 {
+            let clusters = human::count(by_kind, "cluster is", "clusters are");
+            lines.push(paint.caution(format!(
+                "  {clusters} told by kind only: at most {} of a group are looked at exactly, and none that is locked",
+                Report::EXACT
+            )));
+        }
     }
     if report.groups.is_empty() {
         lines.push("nothing was looked at".to_owned());

@@ -49,9 +49,13 @@ pub(super) struct Rehearse {
     /// Make the copies in the fleet's own databases, in schemas that go again; nothing is committed in them
     #[arg(long, conflicts_with_all = ["server", "prepare"])]
     in_place: bool,
-    /// So many tenants of those that share a plan and a shard, at most: the largest of so many equal parts by size
+    /// So many tenants of those that share a plan and a shard, at most: one of each structure, then by size the largest of
+    /// so many equal parts
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     samples: u16,
+    /// Look at the structures of tenants for so long, at most; 0s for not at all
+    #[arg(long, value_name = "DURATION", default_value = "2min", value_parser = duration)]
+    look: Duration,
     /// So many rows of a table are copied, at most
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     rows: u64,
@@ -64,6 +68,9 @@ pub(super) struct Rehearse {
     /// Copy no rows of this table; once for each
     #[arg(long, value_name = "TABLE")]
     without: Vec<String>,
+    /// Tell what the server says of errors whole, though it may quote rows
+    #[arg(long)]
+    show_values: bool,
     /// Warn of locks that applications wait for when they are held so long
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
     long: Duration,
@@ -105,6 +112,8 @@ impl Rehearse {
                 without: self.without.clone(),
             },
             parts: self.samples.into(),
+            look: self.look,
+            shows_values: self.show_values,
             thresholds: Thresholds {
                 long: self.long,
                 large: self.large,
@@ -142,7 +151,12 @@ impl Rehearse {
         }
         let mut told: Vec<String> = Vec::new();
         for copy in &rehearsal.copies {
-            let Ended::Failed { failure, doubt } = &copy.ended else {
+            let Ended::Failed {
+                failure,
+                doubt,
+                withheld,
+            } = &copy.ended
+            else {
                 continue;
             };
             // Of those that failed alike, one is enough.
@@ -152,9 +166,16 @@ impl Rehearse {
             told.push(failure.kind());
             let excerpt = report::excerpt(failure, Some(&copy.schema), output.error_paint);
             output.aside(&format!("\n{excerpt}\n"));
+            if *withheld {
+                output.note("the server said more, which may quote rows: `--show-values` tells it");
+            }
             if let Some(doubt) = doubt {
                 output.note(doubt);
             }
+        }
+        for unwell in &rehearsal.unwell {
+            let (shard, why) = (&unwell.shard, &unwell.message);
+            output.error(&format!("nothing was rehearsed on shard {shard}: {why}"));
         }
         for note in &rehearsal.notes {
             output.note(note);

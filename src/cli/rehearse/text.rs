@@ -6,7 +6,7 @@ use crate::{
     apply::Place,
     cli::{human, paint::Paint},
     migration::Scope,
-    rehearse::{Ended, Estimate, Mode, Rehearsal, Rehearsed, Traced, Warning},
+    rehearse::{Ended, Estimate, Mode, Rehearsal, Rehearsed, Traced, Warning, counted},
 };
 
 /// One copy, on one line.
@@ -24,10 +24,15 @@ pub(super) fn copy(copy: &Rehearsed, paint: Paint) -> String {
                 };
                 format!(" on {}{part}", rows(copied.rows))
             });
-            format!("  {} {name}: {statements} in {took}{data}", paint.good("✓"))
+            let stands = stands_for(copy);
+            format!(
+                "  {} {name}: {statements} in {took}{data}{stands}",
+                paint.good("✓")
+            )
         }
         Ended::Failed { failure, .. } => {
-            format!("  {} {name}: fails: {failure}", paint.bad("✗"))
+            let stands = stands_for(copy);
+            format!("  {} {name}: fails: {failure}{stands}", paint.bad("✗"))
         }
         Ended::Kept { place, why } => {
             let at = at(place);
@@ -37,6 +42,14 @@ pub(super) fn copy(copy: &Rehearsed, paint: Paint) -> String {
             format!("  {} {name}: not rehearsed: {why}", paint.bad("✗"))
         }
     }
+}
+
+/// For how many tenants it speaks, and of which cluster.
+fn stands_for(copy: &Rehearsed) -> String {
+    copy.stands_for.map_or_else(String::new, |stands| {
+        let tenants = human::count(stands.tenants, "tenant", "tenants");
+        format!("; stands for {tenants} of cluster {}", stands.cluster)
+    })
 }
 
 fn whose(copy: &Rehearsed) -> String {
@@ -49,7 +62,11 @@ fn whose(copy: &Rehearsed) -> String {
 /// The statements, what to think over, and what it will take.
 pub(super) fn summary(rehearsal: &Rehearsal, paint: Paint) -> String {
     if rehearsal.copies.is_empty() {
-        return "nothing is pending".to_owned();
+        let nothing = match rehearsal.unwell.is_empty() {
+            true => "nothing is pending",
+            false => "nothing was rehearsed",
+        };
+        return nothing.to_owned();
     }
     let mut blocks: Vec<_> = Statement::all(rehearsal)
         .iter()
@@ -60,6 +77,7 @@ pub(super) fn summary(rehearsal: &Rehearsal, paint: Paint) -> String {
     if !warnings.is_empty() {
         blocks.push(warnings.join("\n"));
     }
+    blocks.extend(clusters(rehearsal));
     blocks.extend(rehearsal.estimate.as_ref().map(|e| estimate(rehearsal, e)));
     format!("\n{}", blocks.join("\n\n"))
 }
@@ -93,7 +111,7 @@ impl<'a> Statement<'a> {
                 });
                 let statement = &mut statements[index];
                 statement.times.push(traced.elapsed);
-                if traced.estimated > statement.worst.1.estimated {
+                if longest(traced) > longest(statement.worst.1) {
                     statement.worst = (copy, traced);
                 }
             }
@@ -122,12 +140,26 @@ impl<'a> Statement<'a> {
         if let Some(most) = times.last().filter(|_| times.len() > 1) {
             text += &format!(", {} at most", took(*most));
         }
-        if traced.estimated > traced.elapsed {
-            let all = took(traced.estimated);
-            text += &format!("; about {all} with all rows of {}", copy.schema);
+        let schema = &copy.schema;
+        match traced.estimated {
+            Some(all) if all > traced.elapsed => {
+                text += &format!("; about {} with all rows of {schema}", took(all));
+            }
+            Some(_) => {}
+            None => {
+                let tables = traced.too_few_rows_of.join(", ");
+                text += &format!(
+                    "; how long with all rows of {schema} is not known, as too few of {tables} were copied"
+                );
+            }
         }
         text
     }
+}
+
+/// What nobody knows may be longest.
+fn longest(traced: &Traced) -> Duration {
+    traced.estimated.unwrap_or(Duration::MAX)
 }
 
 /// What it did, a line each.
@@ -180,6 +212,34 @@ fn warning(warning: &Warning, paint: Paint) -> String {
     )
 }
 
+/// So many clusters are shown.
+const CLUSTERS: usize = 10;
+
+/// What the tenants look like, where that is not the same everywhere.
+fn clusters(rehearsal: &Rehearsal) -> Option<String> {
+    let all = &rehearsal.clusters;
+    if all.len() < 2 {
+        return None;
+    }
+    let kinds = human::count(all.len(), "cluster", "clusters");
+    let mut lines = vec![format!(
+        "tenants by structure: {kinds}; `tenantry drift` tells in what they differ"
+    )];
+    lines.extend(all.iter().take(CLUSTERS).map(|cluster| {
+        let tenants = human::count(cluster.tenants, "tenant", "tenants");
+        let copies = human::count(cluster.copies, "copy", "copies");
+        let unseen = match cluster.fingerprint {
+            Some(_) => "",
+            None => ", not looked at",
+        };
+        format!("  {}: {tenants}, {copies}{unseen}", cluster.number)
+    }));
+    if let Some(more) = all.len().checked_sub(CLUSTERS).filter(|more| *more > 0) {
+        lines.push(format!("  and {more} more, in the JSON"));
+    }
+    Some(lines.join("\n"))
+}
+
 fn estimate(rehearsal: &Rehearsal, estimate: &Estimate) -> String {
     let elapsed = took(estimate.elapsed);
     let tenants = human::count(rehearsal.tenants, "tenant", "tenants");
@@ -200,7 +260,7 @@ fn at(place: &Place) -> String {
 }
 
 fn rows(rows: u64) -> String {
-    human::count(usize::try_from(rows).unwrap_or(usize::MAX), "row", "rows")
+    counted(rows, "row")
 }
 
 /// Below a millisecond a statement is not worth its digits.

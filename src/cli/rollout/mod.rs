@@ -1,6 +1,7 @@
 //! `rollout`: the fleet taken to a goal by the daemons. Each command writes what is wanted into the home database, or reads
 //! what became of it.
 
+mod bars;
 mod json;
 mod list;
 mod show;

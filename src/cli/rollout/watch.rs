@@ -5,7 +5,7 @@ use std::{io::IsTerminal, time::Duration};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::{json, text, view::View};
+use super::{bars::Bars, json, text, view::View};
 use crate::{
     cli::{context::Context, error::CliError, exit::ExitCode, human},
     fleet::Fleet,
@@ -44,17 +44,26 @@ pub(super) async fn watch(
     let mut view = View::read(home.connection(), id).await?;
     let id = view.rollout.row.id;
     let mut told = String::new();
+    let is_live = std::io::stderr().is_terminal() && !output.is_quiet();
+    let mut bars = is_live.then(|| Bars::new(output));
     while !view.is_still() {
-        let line = line(&view);
-        if line != told && !output.is_quiet() {
-            output.note(&line);
-            told = line;
+        match &mut bars {
+            Some(bars) => bars.show(&view),
+            None => {
+                let line = line(&view);
+                if line != told && !output.is_quiet() {
+                    output.note(&line);
+                    told = line;
+                }
+            }
         }
         if wait(&stop).await.is_none() {
+            bars.into_iter().for_each(Bars::finish);
             return Ok(ExitCode::Interrupted);
         }
         view = View::read(home.connection(), Some(id)).await?;
     }
+    bars.into_iter().for_each(Bars::finish);
     home.close().await;
     output.result(&json::view(&view), |paint| text::view(&view, paint));
     Ok(view.exit_code())
@@ -71,14 +80,10 @@ fn line(view: &View) -> String {
     let mut line = format!("rollout {} is {state}", row.id);
     let open = view.waves.iter().find(|wave| wave.state != "done");
     if let (Some(wave), Some(last)) = (open, view.waves.last()) {
-        // On a terminal the number changes all the time; elsewhere a line a tenth is enough.
+        // A line a tenth is enough.
         let done = wave.done + wave.failed + wave.skipped;
         let tenth = (i64::from(wave.targets) / 10).max(1);
-        let done = if std::io::stderr().is_terminal() {
-            done
-        } else {
-            done / tenth * tenth
-        };
+        let done = done / tenth * tenth;
         line.push_str(&format!(
             ": wave {} of {} ({}), {done} of {}",
             wave.number, last.number, wave.kind, wave.targets

@@ -32,7 +32,15 @@ fn remarks(scope: &ScopeReport) -> String {
     let not_seeded = scope.rows.iter().flat_map(|rows| &rows.not_seeded);
     let not_seeded = not_seeded.map(|table| format!("not seeded: {table}"));
     let deleted = scope.deleted.iter().map(|file| format!("deleted: {file}"));
-    let remarks: Vec<_> = not_seeded.chain(deleted).collect();
+    let older = scope.older_faults.iter();
+    let older = older.map(|version| format!("not judged, and its way back is faulty: {version}"));
+    let reason = scope.paths_left_out.iter();
+    let no_paths = reason.map(|reason| format!("paths of several at once not tried: {reason}"));
+    let remarks: Vec<_> = not_seeded
+        .chain(older)
+        .chain(no_paths)
+        .chain(deleted)
+        .collect();
     match &remarks[..] {
         [] => String::new(),
         remarks => format!("    {}\n", said(&remarks.join("\n"))),
@@ -54,13 +62,10 @@ fn case(scope: &ScopeReport, proof: &Proof) -> String {
         Verdict::Exact => String::new(),
         verdict => failure(&verdict.to_string(), &found.join("\n")),
     };
-    let drops = proof.drops.iter();
-    let drops: Vec<_> = drops
-        .map(|column| format!("down drops data: {column}"))
-        .collect();
-    match &drops[..] {
+    let notes: Vec<_> = proof.notes().collect();
+    match &notes[..] {
         [] => element(scope, &name, &inside),
-        drops => element(scope, &name, &(inside + &said(&drops.join("\n")))),
+        notes => element(scope, &name, &(inside + &said(&notes.join("\n")))),
     }
 }
 

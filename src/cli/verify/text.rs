@@ -24,12 +24,8 @@ pub(super) fn proof(heading: Option<Scope>, proof: &Proof, paint: Paint) -> Stri
         let finding = finding.to_string();
         lines.extend(finding.lines().map(|line| format!("      {line}")));
     }
-    for column in &proof.drops {
-        lines.push(format!(
-            "      {}",
-            paint.faint(format!("down drops data: {column}"))
-        ));
-    }
+    let notes = proof.notes();
+    lines.extend(notes.map(|note| format!("      {}", paint.faint(note))));
     lines.join("\n")
 }
 
@@ -89,6 +85,9 @@ fn line(scope: &ScopeReport, paint: Paint) -> String {
             line += &format!("\n  not seeded: {table}");
         }
     }
+    for version in &scope.older_faults {
+        line += &format!("\n  not judged, and its way back is faulty: {version}");
+    }
     for file in &scope.deleted {
         line += &format!("\n  deleted: {file}");
     }
@@ -99,7 +98,11 @@ fn line(scope: &ScopeReport, paint: Paint) -> String {
 fn remarks(scope: &ScopeReport) -> String {
     let mut remarks = String::new();
     if let Some(version) = scope.back_to {
-        remarks += &format!("; taken back to {version}, which is irreversible");
+        let why = match scope.older_faults.contains(&version) {
+            true => "whose own way back is faulty",
+            false => "which is irreversible",
+        };
+        remarks += &format!("; taken back to {version}, {why}");
     }
     if scope.taken_for_granted > 0 {
         let them = human::count(scope.taken_for_granted, "older one", "older ones");
@@ -112,6 +115,9 @@ fn remarks(scope: &ScopeReport) -> String {
             0 => format!("; {all} of several at once"),
             wrong => format!("; {all} of several at once, {} wrong", human::number(wrong)),
         };
+    }
+    if let Some(reason) = &scope.paths_left_out {
+        remarks += &format!("; paths of several at once not tried: {reason}");
     }
     if scope.whole.is_some() && scope.left_in_place > 0 {
         let them = human::count(scope.left_in_place, "repeatable stays", "repeatables stay");

@@ -12,7 +12,7 @@ pub(super) enum Charge {
     /// A container, by its name.
     #[cfg(feature = "container")]
     Container(String),
-    /// Databases on a server that is not ours: its URL comes first over the pipe, then a name a line.
+    /// Databases and roles on a server that is not ours: its URL comes first over the pipe, then a name a line.
     Databases,
 }
 

@@ -1,4 +1,6 @@
-//! Databases on a scratch server: the only SQL that is built here.
+//! Databases and roles on a scratch server: the only SQL that is built here.
+
+use std::collections::BTreeSet;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -41,6 +43,39 @@ pub(super) async fn drop_all(url: &str, names: &[Ident]) -> sqlx::Result<()> {
         sqlx::raw_sql(AssertSqlSafe(statement))
             .execute(&mut connection)
             .await?;
+    }
+    connection.close().await
+}
+
+/// The names of all roles.
+pub(super) async fn roles(url: &str) -> sqlx::Result<BTreeSet<String>> {
+    let mut connection = PgConnection::connect(url).await?;
+    let names: Vec<String> = sqlx::query_scalar("select rolname::text from pg_catalog.pg_roles")
+        .fetch_all(&mut connection)
+        .await?;
+    connection.close().await?;
+    Ok(names.into_iter().collect())
+}
+
+/// Drops those of the roles that exist. One that something depends on stays, and so is not lost to whoever uses it.
+pub(super) async fn drop_roles(url: &str, names: &[Ident]) -> sqlx::Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let mut connection = PgConnection::connect(url).await?;
+    for name in names {
+        let statement = format!("DROP ROLE IF EXISTS {name}");
+        let dropped = sqlx::raw_sql(AssertSqlSafe(statement))
+            .execute(&mut connection)
+            .await;
+        match dropped {
+            Err(sqlx::Error::Database(error)) => {
+                tracing::warn!(role = name.as_str(), %error, "a role stays");
+            }
+            dropped => {
+                dropped?;
+            }
+        }
     }
     connection.close().await
 }

@@ -74,6 +74,9 @@ pub enum ScratchError {
         #[source]
         source: sqlx::Error,
     },
+    /// The server did not say which roles there are, or was gone.
+    #[error("cannot read or drop the roles of the scratch server")]
+    Roles(#[source] sqlx::Error),
 }
 
 impl ScratchError {

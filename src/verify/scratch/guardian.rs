@@ -18,6 +18,14 @@ pub const SUBCOMMAND: &str = "__guard";
 /// What it says once it watches.
 pub(super) const GREETING: &str = "watching\n";
 
+/// What the line of a role begins with; no name does.
+const ROLE: char = '\t';
+
+/// The line that tells of a role, to be dropped after the databases.
+pub(super) fn role(name: &Ident) -> String {
+    format!("{ROLE}{}", name.as_str())
+}
+
 /// Does the guardian's work if the arguments of the program, its name included, ask for it.
 ///
 /// `None` means that they ask for something else. To be called before anything else in `main`.
@@ -55,14 +63,22 @@ fn watch(charge: &Charge) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `told` is a URL and then the name of a database a line.
+/// `told` is a URL and then the name of a database or role a line.
 fn drop_databases(told: &str) -> anyhow::Result<()> {
     let mut lines = told.lines();
     let Some(url) = lines.next() else {
         return Ok(());
     };
-    let names = lines.map(Ident::new).collect::<Result<Vec<_>, _>>()?;
-    Ok(runtime()?.block_on(database::drop_all(url, &names))?)
+    let (mut databases, mut roles) = (Vec::new(), Vec::new());
+    for line in lines {
+        match line.strip_prefix(ROLE) {
+            Some(role) => roles.push(Ident::new(role)?),
+            None => databases.push(Ident::new(line)?),
+        }
+    }
+    let runtime = runtime()?;
+    runtime.block_on(database::drop_all(url, &databases))?;
+    Ok(runtime.block_on(database::drop_roles(url, &roles))?)
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use sqlx::postgres::PgConnectOptions;
 
-use super::{Options, ScratchError, database, guard::Guard, supply::Supply, url};
+use super::{Options, ScratchError, database, guard::Guard, guardian, supply::Supply, url};
 use crate::sql::Ident;
 
 /// The SQLSTATE of what somebody may not do.
@@ -78,6 +78,31 @@ impl Server {
     pub async fn drop_database(&self, name: &Ident) -> Result<(), ScratchError> {
         let dropped = database::drop_all(&self.url, std::slice::from_ref(name)).await;
         dropped.map_err(failed(name))
+    }
+
+    /// Those of these roles that are not there: whoever makes them may drop them, and else they are gone with the server.
+    pub(in crate::verify) async fn reserve_roles(
+        &self,
+        mut names: Vec<Ident>,
+    ) -> Result<Vec<Ident>, ScratchError> {
+        if names.is_empty() {
+            return Ok(names);
+        }
+        let there = database::roles(&self.url).await;
+        let there = there.map_err(ScratchError::Roles)?;
+        names.retain(|name| !there.contains(name.as_str()));
+        if self.kind == "url" {
+            for name in &names {
+                self.guard.tell(&guardian::role(name))?;
+            }
+        }
+        Ok(names)
+    }
+
+    /// Drops those of the roles that exist and that nothing depends on.
+    pub(in crate::verify) async fn drop_roles(&self, names: &[Ident]) -> Result<(), ScratchError> {
+        let dropped = database::drop_roles(&self.url, names).await;
+        dropped.map_err(ScratchError::Roles)
     }
 
     fn not_made(&self, name: &Ident, error: sqlx::Error) -> ScratchError {

@@ -70,12 +70,18 @@ pub(super) fn insert(
     let row = |row| -> Result<String, InvalidIdent> {
         let cell = Cell {
             catalog,
+            schema,
             table,
             manner,
             row,
         };
         let mut values = Vec::with_capacity(columns.len());
         for (place, column) in columns.iter().enumerate() {
+            let own = cell.own_key(column).and_then(|key| {
+                let place = columns.iter().position(|other| other.name == key)?;
+                Some((place, columns[place]))
+            });
+            let (place, column) = own.unwrap_or((place, column));
             values.push(cell.expression(place, column)?);
         }
         Ok(format!("({})", values.join(", ")))
@@ -91,12 +97,22 @@ pub(super) fn insert(
 /// Where a value goes.
 struct Cell<'a> {
     catalog: &'a Catalog,
+    schema: &'a Ident,
     table: &'a Table,
     manner: Manner,
     row: u64,
 }
 
 impl Cell<'_> {
+    /// The column whose value of the same row a column takes, as it must not be NULL and refers to its own table, which has no
+    /// rows yet.
+    fn own_key(&self, column: &Column) -> Option<&str> {
+        let (reference, theirs) = self.table.reference_of(&column.name)?;
+        let is_own = reference.table == self.table.name && reference.schema == self.schema.as_str();
+        let is_key = self.table.reference_of(theirs).is_none();
+        (is_own && is_key && column.not_null).then_some(theirs)
+    }
+
     fn expression(&self, place: usize, column: &Column) -> Result<String, InvalidIdent> {
         if self.is_spared(column) {
             return Ok("NULL".to_owned());

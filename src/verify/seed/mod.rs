@@ -47,7 +47,7 @@ pub(super) struct Planted {
     /// The tables.
     pub(super) catalog: Catalog,
     /// Those without rows.
-    empty: BTreeSet<String>,
+    pub(super) empty: BTreeSet<String>,
 }
 
 impl Seeds {

@@ -36,15 +36,15 @@ pub(crate) fn daemon(small: &Small, more: &[(&str, &str)]) -> Daemon {
 pub(crate) struct Daemon(pub(crate) Child);
 
 impl Daemon {
-    /// Sends these signals, the later ones once the daemon has said that it ends, and waits for the end.
-    pub(crate) async fn end(&mut self, signals: &[&str]) {
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.0.id().to_string();
-        for signal in signals {
-            let sent = std::process::Command::new("kill")
-                .args(["-s", signal, &pid])
-                .status();
-            assert!(sent.unwrap().success());
-        }
+        let mut kill = std::process::Command::new("kill");
+        assert!(kill.args(["-s", signal, &pid]).status().unwrap().success());
+    }
+
+    /// Sends these signals, and waits for the end.
+    pub(crate) async fn end(&mut self, signals: &[&str]) {
+        signals.iter().for_each(|signal| self.signal(signal));
         until_within(MINUTE, "the daemon has ended", async || {
             self.0.try_wait().unwrap().is_some()
         })
