@@ -141,3 +141,70 @@ impl<'de> Visitor<'de> for CommandOrUrl {
         Ok(Hook::Command(argv))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Settings;
+
+    use super::*;
+
+    #[test]
+    fn commands_are_lists_and_calls_are_urls() {
+        let text = "[hooks]\nbefore_wave = [['pg_dump', '-f', 'a file'], 'https://h/x', 'program']";
+        let settings = Settings::parse(text).unwrap();
+        let hooks = &settings.hooks.before_wave;
+        let argv = ["pg_dump", "-f", "a file"];
+        assert!(matches!(&hooks[0], Hook::Command(command) if command == &argv));
+        assert!(matches!(&hooks[1], Hook::Http(url) if url.expose_secret() == "https://h/x"));
+        assert!(matches!(&hooks[2], Hook::Command(command) if command == &["program"]));
+        let variables = [("TENANTRY__HOOKS__AFTER_WAVE", "/opt/after,http://h")];
+        let settings = Settings::load(None, variables).unwrap();
+        assert_eq!(settings.hooks.after_wave.len(), 2);
+    }
+
+    #[test]
+    fn what_is_neither_is_refused_by_key() {
+        for (text, told) in [
+            (
+                "hooks.before_wave = ['pg_dump -f x']",
+                "write a command as a list",
+            ),
+            ("hooks.before_wave = [[]]", "an empty list is no command"),
+            ("hooks.before_wave = ['https://']", "is not an HTTP URL"),
+            ("hooks.before_wave = [3]", "is expected"),
+            ("hooks.deadline = '0s'", "every hook would fail"),
+            ("gate.http = 'ftp://h'", "is not an HTTP URL"),
+        ] {
+            let error = Settings::parse(text).unwrap_err().to_string();
+            let key = text.split(' ').next().unwrap();
+            assert!(
+                error.contains(told) && error.contains(key),
+                "{text}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn neither_passwords_nor_arguments_are_shown() {
+        for text in [
+            "gate.http = 'https://me:s3cret@h/s3cret?s3cret'",
+            "hooks.before_wave = ['https://me:s3cret@h/s3cret', ['curl', 's3cret'], 'true']",
+            "hooks.before_wave = ['ftp://me:s3cret@h']",
+            "hooks.before_wave = ['curl s3cret']",
+            "hooks.before_wave = 'https://me:s3cret@h'",
+            "hooks.before_wave = ['https://me:s3cret@h:port']",
+            "gate.http = ['https://me:s3cret@h']",
+            "gate.http = 'h:s3cret'",
+        ] {
+            let shown = match Settings::parse(text) {
+                Ok(settings) => format!("{settings:?}{:?}", settings.describe()),
+                Err(error) => error.to_string(),
+            };
+            assert!(!shown.contains("s3cret"), "{shown}");
+        }
+        let settings = Settings::parse("gate.http = 'https://me:s3cret@h/x'").unwrap();
+        let mut shown = settings.describe().iter();
+        let shown = shown.find(|setting| setting.key == "gate.http").unwrap();
+        assert_eq!(shown.value, "https://h (redacted)");
+    }
+}
