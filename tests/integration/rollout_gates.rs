@@ -13,7 +13,10 @@ use std::{
 
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use tenantry::{
-    store::runs::{self, Of},
+    store::{
+        rollouts,
+        runs::{self, Of},
+    },
     tenant::ShardName,
 };
 
@@ -424,4 +427,26 @@ async fn nobody_waits_for_a_hook_who_pauses_or_cancels() {
     assert!(took < Duration::from_secs(10), "{took:?}");
     until_within(MINUTE, "it is killed", async || !lives()).await;
     assert_eq!(moved(&small).await, BTreeMap::new());
+}
+
+#[tokio::test]
+async fn a_daemon_that_says_again_why_it_waits_wakes_nobody() {
+    let small = fleet(1).await;
+    assert_eq!(json(&small, &["rollout", "start"]).0, 0);
+    let mut listener = sqlx::postgres::PgListener::connect(&small.database.url)
+        .await
+        .unwrap();
+    listener.listen("tenantry").await.unwrap();
+    let mut connection = small.connect().await.into();
+    for _ in 0..3 {
+        rollouts::explain(&mut connection, 1, Some("so it is"))
+            .await
+            .unwrap();
+    }
+    small.run("notify tenantry, 'the end'").await;
+    let mut told = Vec::new();
+    while told.last().is_none_or(|last| last != "the end") {
+        told.push(listener.recv().await.unwrap().payload().to_owned());
+    }
+    assert_eq!(told, ["rollouts", "the end"]);
 }

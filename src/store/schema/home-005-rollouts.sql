@@ -151,12 +151,14 @@ begin
     return null;
 end
 $$;
+-- For each row: a trigger for each statement would tell of an UPDATE that has changed nothing, too, and whoever looks because
+-- something was told, and says why it waits, would wake itself for ever. What is told twice in a transaction is told once.
 create trigger rollouts_tell after insert or update on tenantry.rollouts
-    for each statement execute function tenantry.tell();
+    for each row execute function tenantry.tell();
 create trigger hooks_tell after insert on tenantry.hooks
-    for each statement execute function tenantry.tell();
+    for each row execute function tenantry.tell();
 create trigger waves_tell after insert or update on tenantry.waves
-    for each statement execute function tenantry.tell();
+    for each row execute function tenantry.tell();
 
 create function tenantry.keep_events() returns trigger language plpgsql as $$
 begin
