@@ -67,6 +67,24 @@ impl Hooks {
     }
 }
 
+/// Whether a key is of `[gate]` or `[hooks]`.
+pub(super) fn is_of(key: &str) -> bool {
+    key.starts_with("gate.") || key.starts_with("hooks.")
+}
+
+/// What is wrong with a value of these, without the value, which some messages repeat.
+pub(super) fn without_value(message: String) -> String {
+    match message.rsplit_once(", expected ") {
+        Some((_, expected)) => {
+            format!("is not shown, it may hold a password; expected is {expected}")
+        }
+        None if message.contains(" stands where ") => {
+            "is not shown, it may hold a password, and is of the wrong kind".to_owned()
+        }
+        None => message,
+    }
+}
+
 /// A value of `[gate]` or `[hooks]` as it may be shown: programs without their arguments, URLs without password and path.
 pub(super) fn described(value: &Value) -> String {
     match &value.kind {
@@ -171,7 +189,7 @@ mod tests {
             ),
             ("hooks.before_wave = [[]]", "an empty list is no command"),
             ("hooks.before_wave = ['https://']", "is not an HTTP URL"),
-            ("hooks.before_wave = [3]", "is expected"),
+            ("hooks.before_wave = [3]", "expected is a command"),
             ("hooks.deadline = '0s'", "every hook would fail"),
             ("gate.http = 'ftp://h'", "is not an HTTP URL"),
         ] {

@@ -67,9 +67,15 @@ impl Conducting {
                 "was started with other migrations than this daemon has: it is left to those that have them"
             );
         }
-        Ok(Next::Later)
+        Ok(match looked {
+            Look::Ends => Next::In(SOON),
+            _ => Next::Later,
+        })
     }
 }
+
+/// How soon to look again whether what runs has ended, so that somebody who waits for that does not wait longer.
+const SOON: Duration = Duration::from_millis(50);
 
 impl Reconciler for Conducting {
     fn name(&self) -> &'static str {

@@ -12,6 +12,7 @@ use super::{
     freeze::{Plan, plan},
     gate, hand_over,
     hooks::Call,
+    release,
     state::Event,
     window::hours,
 };
@@ -40,6 +41,8 @@ pub enum Look {
     OtherFiles(i64),
     /// It waits: for its runs, for a time, for somebody.
     Waits,
+    /// It waits for what runs to end, which nobody tells of, before it stands still.
+    Ends,
 }
 
 /// Who conducts, and with what.
@@ -86,6 +89,10 @@ pub async fn conduct(by: Conductor<'_>, home: &mut Connection) -> Result<Look, R
                 rollouts::explain(home, id, why.as_deref().or(rollout.standing_why())).await?;
                 return Ok(Look::Waits);
             }
+            Did::Ends(why) => {
+                rollouts::explain(home, id, why.as_deref().or(rollout.standing_why())).await?;
+                return Ok(Look::Ends);
+            }
         }
     }
 }
@@ -111,15 +118,23 @@ impl Conductor<'_> {
             has_gate: self.errands.gate.is_there(),
             hooks: &self.errands.hooks,
             hooked: &hooked,
+            is_held: rollout.row.reach.is_some(),
         });
         tracing::debug!(rollout = id, ?next, "conducts");
         Ok(match next {
-            Move::Wait(why) => Did::Waits(why),
+            Move::Wait(why) => {
+                let is_busy = all.iter().any(|wave| wave.running > 0);
+                match is_busy && (why.is_some() || !rollout.is_wanted()) {
+                    true => Did::Ends(why),
+                    false => Did::Waits(why),
+                }
+            }
             Move::Hook(which) => match Call::of(rollout, &all, which, &self.errands.hooks) {
                 Some(call) => self.hook(home, rollout, call).await?,
                 None => Did::Moved(false),
             },
             Move::Gate(wave) => self.pass(home, rollout, wave).await?,
+            Move::Extend => self.extend(home, rollout).await?,
             next => Did::Moved(self.apply(home, rollout, next).await?),
         })
     }
@@ -133,7 +148,7 @@ impl Conductor<'_> {
     ) -> Result<bool, RolloutError> {
         let (me, id) = (self.me, rollout.row.id);
         let (event, why) = match next {
-            Move::Wait(_) | Move::Hook(_) | Move::Gate(_) => return Ok(false),
+            Move::Wait(_) | Move::Hook(_) | Move::Gate(_) | Move::Extend => return Ok(false),
             Move::Open(until) => {
                 return Ok(rollouts::open(home, id, me.id, until.into()).await?);
             }
@@ -179,6 +194,31 @@ impl Conductor<'_> {
         }))
     }
 
+    /// Plans the rest of a rollout where what it waited for has come, or goes on waiting.
+    async fn extend(&self, home: &mut Connection, rollout: &Rollout) -> Result<Did, RolloutError> {
+        let key = format!("{}release", prefix(rollout.row.id));
+        let (fleet, reach) = (self.fleet.clone(), rollout.reach);
+        let look = || async move {
+            let mut home = fleet.home().await.map_err(|error| error.to_string())?;
+            let waits = release::waits(&fleet, home.connection(), reach).await;
+            home.close().await;
+            match waits {
+                Ok(None) => Ok(()),
+                Ok(Some(why)) => Err(why),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        match self.errands.ended(&key, FRESH, look) {
+            None => Ok(Did::Waits(rollout.row.why.clone())),
+            Some(Err(why)) => Ok(Did::Waits(Some(why))),
+            Some(Ok(())) => {
+                self.errands.forget(&key);
+                let moved = begin(self.fleet, home, self.me, rollout).await?;
+                Ok(Did::Moved(moved))
+            }
+        }
+    }
+
     /// Ends a wave where all is well, or waits until it is.
     async fn pass(
         &self,
@@ -218,6 +258,8 @@ enum Did {
     Moved(bool),
     /// Nothing can be done now; why.
     Waits(Option<String>),
+    /// Nothing can be done before what runs has ended.
+    Ends(Option<String>),
 }
 
 impl Rollout {
@@ -234,7 +276,7 @@ async fn begin(
     me: &Member,
     rollout: &Rollout,
 ) -> Result<bool, RolloutError> {
-    let refused = match plan(fleet, rollout).await {
+    let refused = match plan(fleet, home, rollout).await {
         Ok(Plan::Frozen(frozen, waves)) => {
             let told = Told {
                 who: &me.name,
@@ -242,7 +284,10 @@ async fn begin(
                 why: None,
             };
             let id = rollout.row.id;
-            return Ok(freeze::freeze(home, id, me.id, &frozen, &waves, &told).await?);
+            return Ok(match rollout.row.begun_at {
+                None => freeze::freeze(home, id, me.id, &frozen, &waves, &told).await?,
+                Some(_) => freeze::extend(home, id, me.id, &frozen, &waves, &told).await?,
+            });
         }
         Ok(Plan::Refused(why)) => why,
         // Whatever may pass is tried again.

@@ -35,6 +35,8 @@ pub(super) struct View<'a> {
     pub(super) hooks: &'a Hooks,
     /// What of that came through.
     pub(super) hooked: &'a Hooked,
+    /// Whether it goes only so far for now, the next migration waiting for something.
+    pub(super) is_held: bool,
 }
 
 /// What the conductor does next.
@@ -60,6 +62,8 @@ pub(super) enum Move {
     Gate(i32),
     /// Stops, since all others would fail alike.
     Fatal(String),
+    /// Sees whether what the next migration waits for has come, and plans the rest.
+    Extend,
     /// Moves a wave on.
     Wave(i32, Step),
     /// Ends it.
@@ -135,6 +139,9 @@ fn waves(view: &View<'_>) -> Move {
         };
         return Move::Wave(wave.number, step);
     }
+    if view.is_held && !view.back {
+        return Move::Extend;
+    }
     match next(view, &[When::AfterRollout]) {
         // Nothing was moved.
         _ if view.waves.is_empty() => Move::Complete,
@@ -201,9 +208,9 @@ fn failed_shared(wave: &Wave) -> bool {
 }
 
 fn is_last(view: &View<'_>, wave: &Wave) -> bool {
-    view.waves
-        .last()
-        .is_some_and(|last| last.number == wave.number)
+    let waits = view.is_held && !view.back;
+    let last = view.waves.last();
+    !waits && last.is_some_and(|last| last.number == wave.number)
 }
 
 /// What is wanted of a rollout whose failure budget is spent.
@@ -285,6 +292,7 @@ mod tests {
             has_gate: false,
             hooks: &hooks(&[]),
             hooked: &Hooked::new(),
+            is_held: false,
         })
     }
 
@@ -332,6 +340,7 @@ mod tests {
                 has_gate: true,
                 hooks: &hooks,
                 hooked,
+                is_held: false,
             })
         };
         let begin = Move::Wave(0, Step::Begin);
@@ -372,6 +381,35 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_for_a_contract_is_not_complete_but_on_the_way_back() {
+        let (strategy, hooks) = (strategy(), hooks(&["after_rollout"]));
+        let at = |back, waves: &[Wave]| {
+            decide(&View {
+                state: State::Running,
+                wanted: if back { "back" } else { "run" },
+                is_planned: true,
+                back,
+                budget: 2,
+                forgiven: 0,
+                waves,
+                strategy: &strategy,
+                hours: &Hours::Any,
+                open_until: None,
+                has_gate: false,
+                hooks: &hooks,
+                hooked: &Hooked::new(),
+                is_held: true,
+            })
+        };
+        assert_eq!(at(false, &[wave(0, "done")]), Move::Extend);
+        assert_eq!(at(false, &[]), Move::Extend);
+        assert_eq!(at(true, &[wave(0, "done")]), Move::Complete);
+        // Something follows, so it is watched.
+        let soak = Step::Soak(Duration::from_secs(60));
+        assert_eq!(at(false, &[ended(0, 0)]), Move::Wave(0, soak));
+    }
+
+    #[test]
     fn nothing_is_begun_outside_of_a_window_and_what_has_ended_is_ended() {
         let (strategy, until) = (strategy(), Timestamp::UNIX_EPOCH);
         let at = |hours: &Hours, open_until, back, waves: &[Wave]| {
@@ -389,6 +427,7 @@ mod tests {
                 has_gate: false,
                 hooks: &hooks(&[]),
                 hooked: &Hooked::new(),
+                is_held: false,
             })
         };
         let (open, closed) = (Hours::Open(until), Hours::Closed(None));

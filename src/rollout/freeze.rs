@@ -5,13 +5,15 @@ use std::{collections::BTreeSet, io};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Rollout, RolloutError,
+    Rollout, RolloutError, release,
     waves::{Candidate, waves},
 };
 use crate::{
     config::Portion,
     fleet::Fleet,
     migration::Scope,
+    plan::Goal,
+    postgres::Connection,
     store::freeze::{Frozen, Planned, Start},
     tenant::{Target, selector::Selector},
     travel::{Blocked, Cohorts, Request, Standing, Survey, plan_all},
@@ -26,7 +28,11 @@ pub(super) enum Plan {
 }
 
 /// Plans a rollout. Makes the shared schemas that are not there yet, and changes nothing else.
-pub(super) async fn plan(fleet: &Fleet, rollout: &Rollout) -> Result<Plan, RolloutError> {
+pub(super) async fn plan(
+    fleet: &Fleet,
+    home: &mut Connection,
+    rollout: &Rollout,
+) -> Result<Plan, RolloutError> {
     let survey = Survey::take(fleet).await?;
     let chosen = chosen(&survey, rollout.row.selector.as_deref())?;
     let canaries = match rollout.strategy.canary.as_str() {
@@ -34,13 +40,19 @@ pub(super) async fn plan(fleet: &Fleet, rollout: &Rollout) -> Result<Plan, Rollo
         selector => self::chosen(&survey, Some(selector))?,
     };
     let select = |standing: &Standing| chosen.contains(&standing.target);
-    let request = Request {
+    let mut request = Request {
         goal: rollout.goal,
         scopes: &[Scope::Shared, Scope::Tenant],
         select: &select,
         max_failures: Portion::Count(0),
     };
-    let (survey, plans) = plan_all(fleet, &request).await?;
+    let (mut survey, mut plans) = plan_all(fleet, &request).await?;
+    let reach = release::first(fleet, home, &plans).await?;
+    let reach = reach.map(|held| held.before);
+    if let Some(reach) = reach {
+        request.goal = Goal::UpTo(reach);
+        (survey, plans) = plan_all(fleet, &request).await?;
+    }
     let refusals: Vec<_> = plans
         .iter()
         .flat_map(Cohorts::refusals)
@@ -87,6 +99,7 @@ pub(super) async fn plan(fleet: &Fleet, rollout: &Rollout) -> Result<Plan, Rollo
         hash: hash(targets),
         current,
         budget: rollout.strategy.max_failures.of(moving),
+        reach,
     };
     Ok(Plan::Frozen(frozen, waves))
 }

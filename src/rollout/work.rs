@@ -210,7 +210,7 @@ impl Wave<'_> {
 
     /// Works on one shard, with one connection more whenever one is to be had.
     async fn shard(&self, shard: &Shard, rollout: &Rollout) {
-        let plans = Plans::new(self.fleet, self.scope, rollout.goal);
+        let plans = Plans::new(self.fleet, self.scope, rollout.reach);
         let mut workers = FuturesUnordered::new();
         // Indices of connections that are free.
         let mut free: BTreeSet<usize> = (0..shard.concurrency).collect();

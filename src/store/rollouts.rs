@@ -36,6 +36,8 @@ pub struct Row {
     pub id: i64,
     /// Where to; none for all that the files have.
     pub goal: Option<String>,
+    /// How far for now, where the next migration waits for something; none for all the way.
+    pub reach: Option<String>,
     /// Which tenants; none for all.
     pub selector: Option<String>,
     /// How, as JSON.
@@ -105,7 +107,7 @@ pub async fn start(connection: &mut Connection, new: &New<'_>) -> Result<Option<
 /// One rollout.
 pub async fn get(connection: &mut Connection, id: i64) -> Result<Option<Row>, StoreError> {
     sqlx::query_as(
-        "select id, goal, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
+        "select id, goal, reach, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
                 created_at, begun_at, ended_at, open_until, coalesce(open_until > clock_timestamp(), true) as is_open,
                 clock_timestamp() as now
            from tenantry.rollouts where id = $1",
@@ -119,7 +121,7 @@ pub async fn get(connection: &mut Connection, id: i64) -> Result<Option<Row>, St
 /// The last ones, the latest first.
 pub async fn list(connection: &mut Connection, most: i64) -> Result<Vec<Row>, StoreError> {
     sqlx::query_as(
-        "select id, goal, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
+        "select id, goal, reach, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
                 created_at, begun_at, ended_at, open_until, coalesce(open_until > clock_timestamp(), true) as is_open,
                 clock_timestamp() as now
            from tenantry.rollouts order by id desc limit $1",
@@ -133,7 +135,7 @@ pub async fn list(connection: &mut Connection, most: i64) -> Result<Vec<Row>, St
 /// The one that is not over, or that is over and wanted back.
 pub async fn active(connection: &mut Connection) -> Result<Option<Row>, StoreError> {
     sqlx::query_as(
-        "select id, goal, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
+        "select id, goal, reach, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
                 created_at, begun_at, ended_at, open_until, coalesce(open_until > clock_timestamp(), true) as is_open,
                 clock_timestamp() as now
            from tenantry.rollouts

@@ -1,4 +1,4 @@
-//! What a rollout waits for besides its runs: windows, the health gate, hooks.
+//! What a rollout waits for besides its runs: windows, the health gate, hooks, contracts.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ use tenantry::{
 
 use crate::support::{
     Small,
-    rollouts::{Daemon, MINUTE, daemon, fleet, json, moved, number},
+    rollouts::{Daemon, MINUTE, daemon, fleet, json, moved, number, waves},
     until_within,
 };
 
@@ -449,4 +449,121 @@ async fn a_daemon_that_says_again_why_it_waits_wakes_nobody() {
         told.push(listener.recv().await.unwrap().payload().to_owned());
     }
     assert_eq!(told, ["rollouts", "the end"]);
+}
+
+#[tokio::test]
+async fn a_contract_waits_for_word_and_for_the_whole_fleet_and_goes_on() {
+    let small = fleet(5).await;
+    small.write("tenant/2-add.up.sql", "alter table t1 add column more int;");
+    small.write("tenant/2-add.down.sql", "alter table t1 drop column more;");
+    small.write(
+        "tenant/3-drop.up.sql",
+        "-- tenantry: phase=contract\ndrop table t1;",
+    );
+    small.write("tenant/3-drop.down.sql", "create table t1 (more int);");
+    let _daemon = daemon(&small, &[]);
+    // One tenant is no part of the rollout.
+    let start = [
+        "rollout",
+        "start",
+        "!tenant_1",
+        "--canaries",
+        "1",
+        "--waves",
+        "100%",
+    ];
+    assert_eq!(json(&small, &start).0, 0);
+    let why = |why: &str| {
+        format!(
+            "select count(*) from tenantry.rollouts where state = 'running' and why like '{why}'"
+        )
+    };
+    let waits = why("contract 3 waits for `tenantry release ack 3`");
+    until_number(&small, "it waits for word", &waits, 1).await;
+    let at =
+        |version: i64| format!("select count(*) from tenantry.heads where version = '{version}'");
+    let mut connection = small.connect().await;
+    assert_eq!(number(&mut connection, &at(2)).await, 4);
+    let (code, told) = json(&small, &["release", "ack", "2"]);
+    assert_eq!(code, 2, "{told}");
+    assert_eq!(
+        json(&small, &["release", "list"]).1["migrations"][0]["acked_by"],
+        serde_json::Value::Null
+    );
+    let (code, told) = json(
+        &small,
+        &["release", "ack", "3", "--reason", "version 7 is gone"],
+    );
+    assert_eq!((code, &told["changed"]), (0, &true.into()), "{told}");
+    assert_eq!(json(&small, &["release", "ack", "3"]).1["changed"], false);
+    let waits = why("contract 3 waits until 1 more schemas of the fleet are at 2");
+    until_number(&small, "it waits for the fleet", &waits, 1).await;
+    small
+        .tenantry(&["up", "tenant_1", "--to", "2"])
+        .assert()
+        .success();
+    let (code, shown) = json(&small, &["rollout", "watch"]);
+    assert_eq!(code, 0, "{shown}");
+    assert_eq!(
+        waves(&shown, "done"),
+        [("canary", 1), ("wave", 3), ("canary", 1), ("wave", 3)]
+    );
+    assert_eq!(number(&mut connection, &at(3)).await, 4);
+    let (_, listed) = json(&small, &["release", "list"]);
+    let contract = &listed["migrations"][0];
+    assert_eq!(
+        (&contract["version"], &contract["name"]),
+        (&"3".into(), &"drop".into()),
+        "{listed}"
+    );
+    assert_eq!(contract["reason"], "version 7 is gone");
+
+    // Each schema goes back to where it stood before the first of its waves.
+    assert_eq!(json(&small, &["rollout", "rollback", "--yes"]).0, 0);
+    let (_, shown) = json(&small, &["rollout", "watch"]);
+    assert_eq!(
+        (&shown["state"], &shown["back"]),
+        (&"complete".into(), &true.into()),
+        "{shown}"
+    );
+    let left = "select count(*) from pg_tables where tablename = 't1'";
+    assert_eq!(number(&mut connection, left).await, 1, "that of tenant_1");
+    // What is released stays released: nothing waits.
+    let (code, shown) = json(&small, &["rollout", "start", "tenant_1", "--wait"]);
+    assert_eq!(code, 0, "{shown}");
+}
+
+#[tokio::test]
+async fn what_requires_a_backfill_waits_until_it_is_done_everywhere() {
+    let small = fleet(2).await;
+    small.write(
+        "tenant/1-t1.up.sql",
+        "create table t1 (id int primary key, more int);",
+    );
+    small.make_directory("tenant/backfills");
+    small.write(
+        "tenant/backfills/fill.sql",
+        "-- tenantry: backfill table=t1\nupdate t1 set more = 1 where {batch}",
+    );
+    small.write(
+        "tenant/2-strict.up.sql",
+        "-- tenantry: requires-backfill=fill\nalter table t1 alter column more set not null;",
+    );
+    small.write(
+        "tenant/2-strict.down.sql",
+        "alter table t1 alter column more drop not null;",
+    );
+    let _daemon = daemon(&small, &[]);
+    assert_eq!(json(&small, &["rollout", "start"]).0, 0);
+    let waits = "select count(*) from tenantry.rollouts
+                  where why = '2 waits for the backfill fill, which is done in 0 of 2 tenants'";
+    until_number(&small, "it waits", waits, 1).await;
+    assert_eq!(moved(&small).await, BTreeMap::from([(1, 2)]));
+    small
+        .tenantry(&["backfill", "start", "fill"])
+        .assert()
+        .success();
+    let (code, shown) = json(&small, &["rollout", "watch"]);
+    assert_eq!(code, 0, "{shown}");
+    assert_eq!(moved(&small).await, BTreeMap::from([(1, 4)]));
 }

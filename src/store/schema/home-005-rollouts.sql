@@ -24,6 +24,8 @@ create table tenantry.rollouts (
     goal         text,
     selector     text,
     strategy     jsonb not null,
+    -- How far it goes for now, where the next migration waits for something: the version before that.
+    reach        text,
     -- The hash of the migrations up to the goal: no daemon with other files carries this rollout.
     files        bytea not null check (octet_length(files) = 32),
     wanted       text not null default 'run' check (wanted in ('run', 'pause', 'cancel', 'back')),
@@ -132,6 +134,14 @@ create table tenantry.hooks (
     primary key (rollout, name)
 );
 
+-- The contract migrations of which somebody said that no application needs any more what they take away.
+create table tenantry.acks (
+    version text primary key,
+    who     text not null,
+    why     text,
+    at      timestamptz not null default clock_timestamp()
+);
+
 -- What people and daemons did, with who and why: written in the transaction of what was done, and never changed.
 create table tenantry.events (
     id      bigint generated always as identity primary key,
@@ -156,6 +166,8 @@ $$;
 create trigger rollouts_tell after insert or update on tenantry.rollouts
     for each row execute function tenantry.tell();
 create trigger hooks_tell after insert on tenantry.hooks
+    for each row execute function tenantry.tell();
+create trigger acks_tell after insert on tenantry.acks
     for each row execute function tenantry.tell();
 create trigger waves_tell after insert or update on tenantry.waves
     for each row execute function tenantry.tell();
