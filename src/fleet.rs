@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::{
     apply::Limits,
-    config::{Portion, Settings, SettingsError},
+    config::{Load, Portion, Settings, SettingsError},
     migration::{MigrationSet, Problems, Scope, Version, read},
     plan::Blueprint,
     postgres::{Session, SessionError, Shard, Shards},
@@ -35,6 +35,8 @@ pub struct Fleet {
     pub out_of_order: bool,
     /// How many targets of a scope may fail before no further one is begun.
     pub max_failures: Portion,
+    /// How much a server may have to do before rollouts wait.
+    pub load: Load,
 }
 
 /// Why the fleet cannot be worked on at all.
@@ -183,6 +185,7 @@ impl Fleet {
             },
             out_of_order: settings.migrations.allow_out_of_order,
             max_failures: apply.max_failures,
+            load: settings.load.clone(),
             shards,
         }
     }

@@ -98,6 +98,9 @@ pub mod reconcile;
 /// Shards, sessions, and what PostgreSQL's errors ask us to do.
 pub mod postgres;
 
+/// What servers say of their load.
+pub mod signals;
+
 /// Our own tables and all SQL over them.
 pub mod store;
 

@@ -13,8 +13,8 @@ use serde::Deserialize;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{
-    Apply, Backfill, Daemon, Drift, Gate, Home, Hooks, Log, Migrations, Origin, SettingsError,
-    Shard, Strategy,
+    Apply, Backfill, Daemon, Drift, Gate, Home, Hooks, Load, Log, Migrations, Origin,
+    SettingsError, Shard, Strategy,
     checks::Checks,
     hooks, keys,
     layers::Layers,
@@ -59,6 +59,8 @@ pub struct Settings {
     pub daemon: Daemon,
     /// How the daemon looks for drift.
     pub drift: Drift,
+    /// How much a server may have to do before rollouts wait.
+    pub load: Load,
     /// How rollouts go through the fleet.
     pub rollout: Strategy,
     /// What has to be well between two waves.
@@ -434,7 +436,7 @@ mod tests {
         );
         assert_eq!(
             complaint(file("[deamon]\ngrace = \"1s\"")),
-            "`deamon.grace` (FILE): no such section; there are apply, backfill, daemon, drift, gate, home, hooks, log, migrations, rollout and shards"
+            "`deamon.grace` (FILE): no such section; there are apply, backfill, daemon, drift, gate, home, hooks, load, log, migrations, rollout and shards"
         );
         assert_eq!(
             complaint(file("log = \"debug\"")),

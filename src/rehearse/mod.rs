@@ -38,4 +38,5 @@ pub use report::{
     Rewritten, Scanned, ShardEstimate, StandsFor, Traced, Transaction, Unwell, Warning,
     WarningKind,
 };
+pub(crate) use size::sizes;
 pub use words::counted;

@@ -6,7 +6,7 @@ use super::RehearseError;
 use crate::postgres::{Answered as _, Session};
 
 /// The size of each of these schemas, in bytes; one without tables is left out.
-pub(super) async fn sizes(
+pub(crate) async fn sizes(
     session: &mut Session,
     schemas: &[String],
 ) -> Result<HashMap<String, u64>, RehearseError> {

@@ -1,6 +1,9 @@
 //! What a rollout is about, found out once: who is to be moved, and in which wave. Whoever comes later is no part of it.
 
-use std::{collections::BTreeSet, io};
+use std::{
+    collections::{BTreeSet, HashMap},
+    io,
+};
 
 use sha2::{Digest as _, Sha256};
 
@@ -10,12 +13,16 @@ use super::{
 };
 use crate::{
     config::Portion,
-    fleet::Fleet,
+    fleet::{Fleet, FleetError},
     migration::Scope,
     plan::Goal,
     postgres::Connection,
-    store::freeze::{Frozen, Planned, Start},
-    tenant::{Target, selector::Selector},
+    rehearse,
+    store::{
+        drifted,
+        freeze::{Frozen, Planned, Start},
+    },
+    tenant::{ShardName, Target, selector::Selector},
     travel::{Blocked, Cohorts, Request, Standing, Survey, plan_all},
 };
 
@@ -72,7 +79,10 @@ pub(super) async fn plan(
                 waves.extend(shared(runs.collect()));
             }
             Scope::Tenant => {
-                let candidates = candidates(cohorts, &canaries);
+                let mut candidates = candidates(cohorts, &canaries);
+                if rollout.strategy.canaries.of(candidates.len()) > 0 {
+                    describe(fleet, &mut candidates).await;
+                }
                 let all: usize = cohorts.cohorts.iter().map(|c| c.targets.len()).sum();
                 (current, moving) = (all - candidates.len(), candidates.len());
                 let mut planned = self::waves(candidates, &rollout.strategy);
@@ -133,9 +143,75 @@ fn candidates(cohorts: &Cohorts, canaries: &BTreeSet<Target>) -> Vec<Candidate> 
             start: Start::of(target, head, applied),
             cohort: number,
             is_canary: canaries.contains(target),
+            decile: 0,
+            drift: String::new(),
         }));
     }
     candidates
+}
+
+/// How large the candidates are, and in what they were last seen to differ: so that canaries are of all kinds. What cannot be
+/// found out makes them worse, and keeps nobody waiting.
+async fn describe(fleet: &Fleet, candidates: &mut [Candidate]) {
+    let mut sizes = HashMap::new();
+    for shard in fleet.shards.iter() {
+        let of_shard = candidates.iter().map(|candidate| &candidate.start.target);
+        let of_shard = of_shard.filter(|target| target.shard == shard.name);
+        let schemas: Vec<_> = of_shard
+            .map(|target| target.schema.as_str().to_owned())
+            .collect();
+        if schemas.is_empty() {
+            continue;
+        }
+        let found = async {
+            let mut session = shard.connect().await.map_err(|error| error.to_string())?;
+            let found = rehearse::sizes(&mut session, &schemas).await;
+            session.close().await;
+            found.map_err(|error| error.to_string())
+        };
+        match found.await {
+            Ok(found) => sizes.extend(
+                found
+                    .into_iter()
+                    .map(|(schema, size)| ((shard.name.clone(), schema), size)),
+            ),
+            Err(error) => {
+                tracing::warn!(shard = %shard.name, error, "canaries are chosen without their sizes")
+            }
+        }
+    }
+    let key = |candidate: &Candidate| {
+        let target = &candidate.start.target;
+        (target.shard.clone(), target.schema.as_str().to_owned())
+    };
+    let drifts = drifts(fleet).await;
+    for candidate in &mut *candidates {
+        candidate.drift = drifts.get(&key(candidate)).cloned().unwrap_or_default();
+    }
+    let size = |candidate: &Candidate| sizes.get(&key(candidate)).copied().unwrap_or_default();
+    candidates.sort_by_cached_key(size);
+    let all = candidates.len();
+    for (place, candidate) in candidates.iter_mut().enumerate() {
+        candidate.decile = place * 10 / all;
+    }
+}
+
+/// What is noted of schemas that drifted, by shard and name.
+async fn drifts(fleet: &Fleet) -> HashMap<(ShardName, String), String> {
+    let found = async {
+        let mut home = fleet.home().await?;
+        let found = drifted::list(home.connection()).await?;
+        home.close().await;
+        Ok::<_, FleetError>(found)
+    };
+    let found = found.await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "canaries are chosen without what is known of drift");
+        Vec::new()
+    });
+    let noted = found.into_iter();
+    noted
+        .map(|one| ((one.shard, one.schema), one.summary.join("\n")))
+        .collect()
 }
 
 /// The wave of the shared schemas; none where there is nothing to do.

@@ -12,6 +12,7 @@ mod errands;
 mod error;
 mod freeze;
 mod gate;
+mod gauge;
 mod hand_over;
 mod hooks;
 mod http;

@@ -9,6 +9,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
+    gauge::Gauge,
     lot::{by_aim, later, outcome, trouble},
     work::Wave,
 };
@@ -57,6 +58,7 @@ pub(super) struct Worker<'a> {
     pub(super) wave: &'a Wave<'a>,
     pub(super) shard: &'a Shard,
     pub(super) plans: &'a Plans<'a>,
+    pub(super) gauge: &'a Gauge<'a>,
     /// Which of this daemon's connections on the shard it is.
     pub(super) index: usize,
 }
@@ -69,6 +71,9 @@ impl Worker<'_> {
         let mut most = LOT.0;
         let ended = loop {
             if wave.halt.is_cancelled() || !wave.may_have(self.index, self.shard) {
+                break Ended::Stopped;
+            }
+            if !self.gauge.admits().await {
                 break Ended::Stopped;
             }
             let claimed = self.claim(most).await;

@@ -1,10 +1,14 @@
 //! Which schema is moved in which wave: pure, so that the same fleet and strategy always come to the same waves.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap, VecDeque},
+};
 
 use crate::{
     config::{Approval, Portion, Strategy},
     store::freeze::{Planned, Start},
+    tenant::ShardName,
 };
 
 /// A tenant to be moved.
@@ -16,9 +20,13 @@ pub(super) struct Candidate {
     pub(super) cohort: usize,
     /// Whether it was named as one that goes first.
     pub(super) is_canary: bool,
+    /// How large it is among all of these: 0 for the smallest tenth, 9 for the largest.
+    pub(super) decile: usize,
+    /// What it was last seen to differ in from what its history makes; empty where it does not.
+    pub(super) drift: String,
 }
 
-/// The waves of a scope's tenants. Canaries are taken from every shard and cohort in turn.
+/// The waves of a scope's tenants. Canaries are taken so that every shard, cohort, size and drift is met as often as the others.
 pub(super) fn waves(candidates: Vec<Candidate>, strategy: &Strategy) -> Vec<Planned> {
     let all = candidates.len();
     let (mut canaries, mut rest): (Vec<_>, Vec<_>) = spread(candidates)
@@ -61,19 +69,74 @@ pub(super) fn waves(candidates: Vec<Candidate>, strategy: &Strategy) -> Vec<Plan
     planned
 }
 
-/// One of each shard and cohort, then another one of each, and so on.
+/// In such an order that after any number of them, of each shard, cohort, decile and drift about as many were taken.
 fn spread(candidates: Vec<Candidate>) -> Vec<Candidate> {
     let all = candidates.len();
-    let mut kinds: BTreeMap<_, VecDeque<Candidate>> = BTreeMap::new();
+    let mut kinds: BTreeMap<Kind, VecDeque<Candidate>> = BTreeMap::new();
     for candidate in candidates {
-        let kind = (candidate.start.target.shard.clone(), candidate.cohort);
-        kinds.entry(kind).or_default().push_back(candidate);
+        kinds
+            .entry(Kind::of(&candidate))
+            .or_default()
+            .push_back(candidate);
     }
+    let mut taken = Taken::default();
     let mut spread = Vec::with_capacity(all);
     while spread.len() < all {
-        spread.extend(kinds.values_mut().filter_map(VecDeque::pop_front));
+        let open = kinds.iter_mut().filter(|(_, rest)| !rest.is_empty());
+        let Some((kind, rest)) = open.min_by_key(|(kind, _)| taken.of(kind)) else {
+            break;
+        };
+        taken.take(kind);
+        spread.extend(rest.pop_front());
     }
     spread
+}
+
+/// What a tenant is an example of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    shard: ShardName,
+    cohort: usize,
+    // The largest first: what is slow is slowest there.
+    decile: Reverse<usize>,
+    drift: String,
+}
+
+impl Kind {
+    fn of(candidate: &Candidate) -> Self {
+        Self {
+            shard: candidate.start.target.shard.clone(),
+            cohort: candidate.cohort,
+            decile: Reverse(candidate.decile),
+            drift: candidate.drift.clone(),
+        }
+    }
+}
+
+/// How often each was taken.
+#[derive(Default)]
+struct Taken {
+    shards: HashMap<ShardName, usize>,
+    cohorts: HashMap<usize, usize>,
+    deciles: HashMap<Reverse<usize>, usize>,
+    drifts: HashMap<String, usize>,
+}
+
+impl Taken {
+    fn of(&self, kind: &Kind) -> usize {
+        let often = |count: Option<&usize>| count.copied().unwrap_or_default();
+        often(self.shards.get(&kind.shard))
+            + often(self.cohorts.get(&kind.cohort))
+            + often(self.deciles.get(&kind.decile))
+            + often(self.drifts.get(&kind.drift))
+    }
+
+    fn take(&mut self, kind: &Kind) {
+        *self.shards.entry(kind.shard.clone()).or_default() += 1;
+        *self.cohorts.entry(kind.cohort).or_default() += 1;
+        *self.deciles.entry(kind.decile).or_default() += 1;
+        *self.drifts.entry(kind.drift.clone()).or_default() += 1;
+    }
 }
 
 #[cfg(test)]
@@ -81,12 +144,7 @@ mod tests {
     use proptest::{prop_assert, prop_assert_eq, proptest};
 
     use super::*;
-    use crate::{
-        config::WhenSpent,
-        history::Digest,
-        sql::Ident,
-        tenant::{ShardName, Target},
-    };
+    use crate::{config::WhenSpent, history::Digest, sql::Ident, tenant::Target};
 
     fn strategy(canaries: &str, waves: &[&str], approval: Approval) -> Strategy {
         Strategy {
@@ -118,6 +176,8 @@ mod tests {
             },
             cohort,
             is_canary: false,
+            decile: number % 7,
+            drift: String::new(),
         }
     }
 
@@ -165,6 +225,26 @@ mod tests {
                 .filter(|run| run.target.shard.as_str() == shard);
             assert_eq!(of.count(), 3, "{shard}");
         }
+    }
+
+    #[test]
+    fn canaries_are_of_every_size_and_whoever_has_drifted_is_among_them() {
+        let mut fleet = fleet(700);
+        fleet[123].drift = "table orders: column priority: there is none".to_owned();
+        let planned = waves(fleet, &strategy("7", &[], Approval::Never));
+        let names: Vec<_> = planned[0]
+            .runs
+            .iter()
+            .map(|run| run.target.schema.as_str())
+            .collect();
+        assert!(names.contains(&"t00123"), "{names:?}");
+        let mut deciles: Vec<_> = names
+            .iter()
+            .map(|name| name[1..].parse::<usize>().unwrap() % 7)
+            .collect();
+        deciles.sort_unstable();
+        deciles.dedup();
+        assert!(deciles.len() >= 6, "{deciles:?}");
     }
 
     #[test]

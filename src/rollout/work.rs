@@ -6,11 +6,20 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
+use futures::{
+    StreamExt,
+    future::{LocalBoxFuture, join_all},
+    stream::FuturesUnordered,
+};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Member, Rollout, RolloutError, State, report::Desk, run::Worker};
+use super::{
+    Member, Rollout, RolloutError, State,
+    gauge::Gauge,
+    report::Desk,
+    run::{Ended, Worker},
+};
 use crate::{
     apply::Limits,
     fleet::Fleet,
@@ -152,6 +161,21 @@ impl Rollout {
     }
 }
 
+/// What is new on a shard.
+enum News {
+    /// A slot is to be had, or none for now.
+    Slot(Option<i32>),
+    /// Which connection has nothing more to do, and why.
+    Ended(usize, Ended),
+    /// It is time to look whether another slot is to be had.
+    Tick,
+}
+
+async fn tick() -> News {
+    tokio::time::sleep(SHARE).await;
+    News::Tick
+}
+
 /// What the turns on a shard are called: no shard of the configuration can have that name.
 fn turns(shard: &Shard) -> ShardName {
     ShardName::new(format!("{}/concurrently", shard.name))
@@ -208,45 +232,68 @@ impl Wave<'_> {
         }
     }
 
-    /// Works on one shard, with one connection more whenever one is to be had.
+    /// Works on one shard, and looks at its load meanwhile.
     async fn shard(&self, shard: &Shard, rollout: &Rollout) {
+        let (gauge, ended) = (Gauge::new(self, shard), CancellationToken::new());
+        let working = async {
+            self.work_on(shard, rollout, &gauge).await;
+            ended.cancel();
+        };
+        futures::join!(working, gauge.look(&ended));
+    }
+
+    /// With one connection more whenever one is to be had.
+    async fn work_on(&self, shard: &Shard, rollout: &Rollout, gauge: &Gauge<'_>) {
         let plans = Plans::new(self.fleet, self.scope, rollout.reach);
-        let mut workers = FuturesUnordered::new();
-        // Indices of connections that are free.
+        // All of these are polled together: whoever asks for a slot may have to wait for the session that a worker uses.
+        let mut tasks: FuturesUnordered<LocalBoxFuture<'_, News>> = FuturesUnordered::new();
         let mut free: BTreeSet<usize> = (0..shard.concurrency).collect();
-        let mut is_done = false;
-        loop {
-            while !is_done && !self.halt.is_cancelled() {
-                let Some(index) = free.first().copied().filter(|i| self.may_have(*i, shard)) else {
-                    break;
-                };
-                let Some(slot) = self.slot(shard).await else {
-                    break;
-                };
-                free.remove(&index);
-                let worker = Worker {
-                    wave: self,
-                    shard,
-                    plans: &plans,
-                    index,
-                };
-                workers.push(async move {
-                    let ended = worker.run().await;
-                    self.free(&shard.name, slot).await;
-                    (index, ended)
-                });
+        let (mut is_done, mut asks, mut at_work) = (false, true, 0);
+        tasks.push(Box::pin(self.ask(shard)));
+        tasks.push(Box::pin(tick()));
+        while asks || at_work > 0 {
+            match tasks.next().await {
+                None => return,
+                Some(News::Slot(slot)) => {
+                    asks = false;
+                    let Some((slot, index)) = slot.zip(free.pop_first()) else {
+                        continue;
+                    };
+                    at_work += 1;
+                    let worker = Worker {
+                        wave: self,
+                        shard,
+                        plans: &plans,
+                        gauge,
+                        index,
+                    };
+                    tasks.push(Box::pin(self.worker(worker, slot)));
+                }
+                Some(News::Ended(index, ended)) => {
+                    at_work -= 1;
+                    free.insert(index);
+                    is_done |= ended == Ended::Nothing;
+                    continue;
+                }
+                Some(News::Tick) => tasks.push(Box::pin(tick())),
             }
-            tokio::select! {
-                ended = workers.next() => match ended {
-                    None => return,
-                    Some((index, ended)) => {
-                        free.insert(index);
-                        is_done |= ended == super::run::Ended::Nothing;
-                    }
-                },
-                () = tokio::time::sleep(SHARE) => {}
+            let index = free.first().copied();
+            let more = index.is_some_and(|index| self.may_have(index, shard));
+            if more && !asks && !is_done && !self.halt.is_cancelled() {
+                asks = true;
+                tasks.push(Box::pin(self.ask(shard)));
             }
         }
+    }
+
+    async fn ask(&self, shard: &Shard) -> News {
+        News::Slot(self.slot(shard).await)
+    }
+
+    async fn worker(&self, worker: Worker<'_>, slot: i32) -> News {
+        let ended = worker.run().await;
+        self.free(&worker.shard.name, slot).await;
+        News::Ended(worker.index, ended)
     }
 
     async fn slot(&self, shard: &Shard) -> Option<i32> {

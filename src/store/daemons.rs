@@ -137,3 +137,38 @@ pub async fn living(connection: &mut Connection) -> Result<i64, StoreError> {
         .answered(StoreError::query("see which daemons live"))
         .await
 }
+
+/// Says why a daemon waits on a shard; none when it does not any more.
+pub async fn hold(
+    connection: &mut Connection,
+    daemon: i64,
+    shard: &ShardName,
+    why: Option<&str>,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "with gone as (
+             delete from tenantry.holds where daemon = $1 and shard = $2 and $3 is null
+         )
+         insert into tenantry.holds (daemon, shard, why)
+         select $1, $2, $3 where $3 is not null and exists (select from tenantry.daemons where id = $1)
+         on conflict (daemon, shard) do update set why = excluded.why",
+    )
+    .bind(daemon)
+    .bind(shard.as_str())
+    .bind(why)
+    .execute(connection)
+    .answered(StoreError::query("say why a shard waits"))
+    .await?;
+    Ok(())
+}
+
+/// Why daemons that live wait, by shard.
+pub async fn holds(connection: &mut Connection) -> Result<Vec<(String, String)>, StoreError> {
+    sqlx::query_as(
+        "select distinct h.shard, h.why from tenantry.holds h join tenantry.daemons d on d.id = h.daemon
+          where d.expires_at > clock_timestamp() order by h.shard, h.why",
+    )
+    .fetch_all(connection)
+    .answered(StoreError::query("read why shards wait"))
+    .await
+}

@@ -421,6 +421,13 @@ async fn figures_are_for_whoever_has_the_token() {
             get_with(address, "/metrics", "0123456789abcdef").await.0,
             401
         );
+        until("the daemon lives", async || {
+            get_with(address, "/metrics", token)
+                .await
+                .1
+                .contains("tenantry_daemons 1\n")
+        })
+        .await;
         register(&database, "a_customer").await;
         until("the figures are there", async || {
             let (status, answer) = get_with(address, "/metrics", token).await;

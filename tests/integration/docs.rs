@@ -19,6 +19,8 @@ const PAGES: &[&str] = &[
     "docs/ci.md",
     "docs/verify.md",
     "docs/rehearse.md",
+    "docs/rollouts.md",
+    "docs/states.md",
 ];
 
 /// The block of a page that shows what a terminal shows, and how such a block ends.

@@ -544,3 +544,62 @@ async fn indexes_are_built_one_after_the_other_on_a_database_whoever_builds_them
                   where c.relname = 't1_by_it' and indisvalid";
     assert_eq!(number(&mut small.connect().await, built).await, 8);
 }
+
+#[tokio::test]
+async fn nothing_is_begun_on_a_server_that_has_too_much_to_do() {
+    let small = fleet(30).await;
+    let mut busy = Vec::new();
+    for _ in 0..3 {
+        let mut connection = small.connect().await;
+        busy.push(tokio::spawn(async move {
+            let _ = sqlx::raw_sql("select pg_sleep(600)")
+                .execute(&mut connection)
+                .await;
+        }));
+    }
+    let mut connection = small.connect().await;
+    let _daemon = daemon(
+        &small,
+        &[
+            ("TENANTRY__LOAD__ACTIVE_SESSIONS", "2"),
+            ("TENANTRY__APPLY__DDL_PER_SECOND", "5"),
+        ],
+    );
+    let (code, started) = json(
+        &small,
+        &["rollout", "start", "--canaries", "0", "--waves", "100%"],
+    );
+    assert_eq!(code, 0, "{started}");
+    let waits = "select count(*) from tenantry.holds where why like 'active sessions%above 2%'";
+    until_within(MINUTE, "it waits", async || {
+        number(&mut connection, waits).await == 1
+    })
+    .await;
+    let (_, shown) = json(&small, &["rollout", "show"]);
+    assert_eq!(shown["holds"][0]["shard"], "main", "{shown}");
+    // Whoever wants it to stand still is heard meanwhile.
+    assert_eq!(json(&small, &["rollout", "pause"]).0, 0);
+    let paused = "select count(*) from tenantry.rollouts where state = 'paused'";
+    until_within(MINUTE, "it is paused", async || {
+        number(&mut connection, paused).await == 1
+    })
+    .await;
+    assert_eq!(json(&small, &["rollout", "resume"]).0, 0);
+    until_within(MINUTE, "it waits again", async || {
+        number(&mut connection, waits).await == 1
+    })
+    .await;
+    let ended = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                  where datname = current_database() and query = 'select pg_sleep(600)'";
+    assert_eq!(number(&mut connection, ended).await, 3);
+    let (code, shown) = json(&small, &["rollout", "watch"]);
+    assert_eq!(
+        (code, waves(&shown, "done")),
+        (0, vec![("wave", 30)]),
+        "{shown}"
+    );
+    assert_eq!(
+        number(&mut connection, "select count(*) from tenantry.holds").await,
+        0
+    );
+}

@@ -57,6 +57,9 @@ impl<'a> Bars<'a> {
         if let Some(why) = &view.rollout.row.why {
             line.push_str(&format!(": {why}"));
         }
+        for (shard, why) in &view.holds {
+            line.push_str(&format!("\n  shard {shard} waits: {why}"));
+        }
         let trouble = view.troubles.iter().find(|run| run.state != "skipped");
         if let Some((run, error)) = trouble.and_then(|run| Some((run, run.error.as_ref()?))) {
             let error = error.lines().next().unwrap_or_default();

@@ -36,9 +36,16 @@ pub(super) struct ViewJson<'a> {
     rollout: RolloutJson<'a>,
     strategy: &'a Value,
     daemons: i64,
+    holds: Vec<HoldJson<'a>>,
     waves: Vec<WaveJson<'a>>,
     troubles: Vec<TroubleJson<'a>>,
     events: Vec<EventJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct HoldJson<'a> {
+    shard: &'a str,
+    why: &'a str,
 }
 
 #[derive(Serialize)]
@@ -104,6 +111,11 @@ pub(super) fn view(view: &View) -> ViewJson<'_> {
         rollout: rollout(&view.rollout),
         strategy: &view.rollout.row.strategy.0,
         daemons: view.daemons,
+        holds: view
+            .holds
+            .iter()
+            .map(|(shard, why)| HoldJson { shard, why })
+            .collect(),
         waves: view.waves.iter().map(wave).collect(),
         troubles: view.troubles.iter().map(trouble).collect(),
         events: view.events.iter().map(event).collect(),

@@ -87,6 +87,9 @@ pub(super) fn head(view: &View, paint: Paint) -> String {
     if let Some(why) = &row.why {
         lines.push(paint.labelled("because:", why));
     }
+    for (shard, why) in &view.holds {
+        lines.push(paint.labelled("waits:", &format!("shard {shard}: {why}")));
+    }
     if view.daemons == 0 && !view.is_still() {
         let nobody = "no daemon is running: `tenantry serve` carries rollouts";
         lines.push(paint.labelled("warning:", nobody));

@@ -23,6 +23,8 @@ pub(super) struct View {
     pub(super) waves: Vec<Wave>,
     pub(super) troubles: Vec<Shown>,
     pub(super) events: Vec<Event>,
+    /// Shards on which nothing more is begun for now, and why.
+    pub(super) holds: Vec<(String, String)>,
     /// How many daemons live.
     pub(super) daemons: i64,
 }
@@ -59,6 +61,7 @@ impl View {
             troubles: runs::troubles(home, id, MOST.0).await?,
             events: events::of_rollout(home, id, MOST.1).await?,
             daemons: daemons::living(home).await?,
+            holds: daemons::holds(home).await?,
             rollout,
         })
     }

@@ -96,6 +96,9 @@ fn line(view: &View) -> String {
     if let Some(why) = &row.why {
         line.push_str(&format!("; {why}"));
     }
+    if let Some((shard, why)) = view.holds.first() {
+        line.push_str(&format!("; shard {shard} waits: {why}"));
+    }
     if view.daemons == 0 {
         line.push_str("; no daemon is running");
     }

@@ -17,6 +17,15 @@ create table tenantry.slots (
     primary key (shard, number)
 );
 
+-- Why a daemon begins nothing more on a shard for now.
+create table tenantry.holds (
+    daemon bigint not null references tenantry.daemons on delete cascade,
+    shard  text not null,
+    why    text not null,
+    since  timestamptz not null default clock_timestamp(),
+    primary key (daemon, shard)
+);
+
 -- What operators want of a rollout is in `wanted`; where it is, in `state`, which only the daemon that conducts it writes.
 create table tenantry.rollouts (
     id           bigint generated always as identity primary key,
