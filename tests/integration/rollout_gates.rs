@@ -528,7 +528,8 @@ async fn a_contract_waits_for_word_and_for_the_whole_fleet_and_goes_on() {
     );
     let left = "select count(*) from pg_tables where tablename = 't1'";
     assert_eq!(number(&mut connection, left).await, 1, "that of tenant_1");
-    // What is released stays released: nothing waits.
+    // What is released stays released: only the fleet has to come so far again.
+    small.tenantry(&["up", "--to", "2"]).assert().success();
     let (code, shown) = json(&small, &["rollout", "start", "tenant_1", "--wait"]);
     assert_eq!(code, 0, "{shown}");
 }
