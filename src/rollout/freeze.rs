@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::Portion,
     fleet::{Fleet, FleetError},
-    migration::Scope,
+    migration::{Scope, Version},
     plan::Goal,
     postgres::Connection,
     rehearse,
@@ -47,24 +47,14 @@ pub(super) async fn plan(
         selector => self::chosen(&survey, Some(selector))?,
     };
     let select = |standing: &Standing| chosen.contains(&standing.target);
-    let mut request = Request {
+    let request = Request {
         goal: rollout.goal,
         scopes: &[Scope::Shared, Scope::Tenant],
         select: &select,
         max_failures: Portion::Count(0),
     };
-    let (mut survey, mut plans) = plan_all(fleet, &request).await?;
-    let reach = release::first(fleet, home, &plans).await?;
-    let reach = reach.map(|held| held.before);
-    if let Some(reach) = reach {
-        request.goal = Goal::UpTo(reach);
-        (survey, plans) = plan_all(fleet, &request).await?;
-    }
-    let refusals: Vec<_> = plans
-        .iter()
-        .flat_map(Cohorts::refusals)
-        .map(|(refusal, targets)| format!("{refusal} ({targets} targets)"))
-        .collect();
+    let (survey, plans, reach) = reachable(fleet, home, request).await?;
+    let refusals = refusals(&plans);
     if !refusals.is_empty() {
         return Ok(Plan::Refused(refusals.join("; ")));
     }
@@ -112,6 +102,31 @@ pub(super) async fn plan(
         reach,
     };
     Ok(Plan::Frozen(frozen, waves))
+}
+
+fn refusals(plans: &[Cohorts]) -> Vec<String> {
+    let refusals = plans.iter().flat_map(Cohorts::refusals);
+    refusals
+        .map(|(refusal, targets)| format!("{refusal} ({targets} targets)"))
+        .collect()
+}
+
+/// The plans as far as the version before the first migration that waits for something, and that version.
+async fn reachable(
+    fleet: &Fleet,
+    home: &mut Connection,
+    request: Request<'_>,
+) -> Result<(Survey, Vec<Cohorts>, Option<Version>), RolloutError> {
+    let (survey, plans) = plan_all(fleet, &request).await?;
+    let Some(held) = release::first(fleet, home, &plans).await? else {
+        return Ok((survey, plans, None));
+    };
+    let request = Request {
+        goal: Goal::UpTo(held.before),
+        ..request
+    };
+    let (survey, plans) = plan_all(fleet, &request).await?;
+    Ok((survey, plans, Some(held.before)))
 }
 
 /// The tenants that a selector finds, of those that are moved with the fleet.
