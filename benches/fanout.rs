@@ -278,6 +278,7 @@ impl Contest<'_> {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             let ask = Ask {
+                ignores_windows: false,
                 goal: Goal::Latest,
                 selector: (work.tenants < self.options.tenants).then_some("label:heavy=yes"),
                 strategy: &settings.rollout,

@@ -126,6 +126,7 @@ async fn rollout(
         let mut times = Vec::new();
         for _ in 0..rounds {
             let ask = Ask {
+                ignores_windows: false,
                 goal: Goal::Latest,
                 selector: None,
                 strategy: &settings.rollout,

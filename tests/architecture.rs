@@ -33,6 +33,7 @@ const BUILD_SQL: &[&str] = &[
     "src/rehearse/leftover.rs",
     "src/rehearse/place.rs",
     "src/rehearse/trace.rs",
+    "src/rollout/gate.rs",
     "src/verify/arrange.rs",
     "src/verify/builds.rs",
     "src/verify/rows.rs",

@@ -11,8 +11,9 @@ use super::{
     backfill::BackfillCommand, baseline::Baseline, blockers::Blockers, completions::Completions,
     config::ConfigCommand, context::Context, demo::Demo, doctor::Doctor, down::Down, drift::Drift,
     dump::Dump, error::CliError, exit::ExitCode, force::Force, goto::Goto, man::Man, new::New,
-    plan::Plan, redo::Redo, rehearse::Rehearse, repair::Repair, rollout::RolloutCommand,
-    serve::Serve, status::Status, tenant::TenantCommand, up::Up, verify::Verify, wait::Wait,
+    plan::Plan, redo::Redo, rehearse::Rehearse, release::ReleaseCommand, repair::Repair,
+    rollout::RolloutCommand, serve::Serve, status::Status, tenant::TenantCommand, up::Up,
+    verify::Verify, wait::Wait,
 };
 
 /// Moves the database schemas of multi-tenant applications: the shared schema first, then every tenant's.
@@ -110,6 +111,9 @@ pub(super) enum Command {
     /// Takes the fleet to a goal wave by wave, by the daemons; shows, stops and takes back
     #[command(subcommand)]
     Rollout(RolloutCommand),
+    /// Says that the application before is gone, so that rollouts may take away what it needed; lists what waits for that
+    #[command(subcommand)]
+    Release(ReleaseCommand),
     /// Changes data in small batches, tenant by tenant
     #[command(subcommand)]
     Backfill(BackfillCommand),
@@ -155,6 +159,7 @@ impl Command {
             Self::Repair(command) => command.run(context).await,
             Self::Tenant(command) => command.run(context).await,
             Self::Rollout(command) => command.run(context).await,
+            Self::Release(command) => command.run(context).await,
             Self::Backfill(command) => command.run(context).await,
             Self::Blockers(command) => command.run(context).await,
             Self::Verify(command) => command.run(context).await,

@@ -216,7 +216,9 @@ fn of_backfill(error: &BackfillError) -> ExitCode {
 
 fn of_rollout(error: &RolloutError) -> ExitCode {
     match error {
-        RolloutError::Unknown(_) | RolloutError::NoneActive => ExitCode::Usage,
+        RolloutError::Unknown(_) | RolloutError::NoneActive | RolloutError::NoContract(_) => {
+            ExitCode::Usage
+        }
         RolloutError::Active { .. } => ExitCode::Busy,
         _ => ExitCode::Failed,
     }

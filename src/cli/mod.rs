@@ -33,6 +33,7 @@ mod plan;
 mod progress;
 mod redo;
 mod rehearse;
+mod release;
 mod repair;
 mod report;
 mod rollout;

@@ -79,6 +79,18 @@ impl Checks {
         );
     }
 
+    /// An HTTP URL. The message never repeats it.
+    pub(super) fn http(&mut self, url: &str, key: &str) {
+        let is_http = reqwest::Url::parse(url)
+            .is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.host_str().is_some());
+        self.require(
+            is_http,
+            key,
+            "is not an HTTP URL (not shown, it may hold a password): write https://user:password@host:443/path, with \
+             special characters in percent form",
+        );
+    }
+
     /// A PostgreSQL URL. The message never repeats it, nor what the parser says of it.
     pub(super) fn url(&mut self, url: &SecretString, key: &str) {
         let url = url.expose_secret();

@@ -9,7 +9,7 @@ use config::{Config, ConfigError, Environment, File, FileFormat, Map, Source, Va
 use serde::de::DeserializeOwned;
 
 use super::{
-    Origin, Problem, SettingsError,
+    Origin, Problem, SettingsError, hooks,
     keys::{self, Key},
 };
 
@@ -106,6 +106,10 @@ fn put(
 
 fn invalid(given: &BTreeMap<Key, (Origin, Value)>, error: ConfigError) -> SettingsError {
     let (key, message) = explain(error);
+    let message = match hooks::is_of(&key) {
+        true => hooks::without_value(message),
+        false => message,
+    };
     SettingsError::Invalid(vec![problem(given, key, message)])
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Portion, checks::Checks, duration};
+use super::{Portion, Window, Zone, checks::Checks, duration};
 
 /// How a rollout goes through the fleet. Kept with the rollout, so that a change of the settings is for the next one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,10 @@ pub struct Strategy {
     pub max_failures_per_wave: Portion,
     /// What happens when more have.
     pub when_spent: WhenSpent,
+    /// The hours in which runs may be begun; none for any.
+    pub windows: Vec<Window>,
+    /// The time zone in which those hours are meant.
+    pub time_zone: Zone,
 }
 
 /// Before which waves somebody has to say that they may begin.

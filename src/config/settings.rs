@@ -13,10 +13,10 @@ use serde::Deserialize;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{
-    Apply, Backfill, Daemon, Drift, Home, Load, Log, Migrations, Origin, Provision, SettingsError,
-    Shard, Strategy,
+    Apply, Backfill, Daemon, Drift, Gate, Home, Hooks, Load, Log, Migrations, Origin, Provision,
+    SettingsError, Shard, Strategy,
     checks::Checks,
-    keys,
+    hooks, keys,
     layers::Layers,
     origin::PREFIX,
     shards::{self, ShardTable},
@@ -30,13 +30,18 @@ const FILE: &str = "tenantry.toml";
 const ONLY_SHARD: &str = "main";
 
 /// Keys whose value is a list; in the environment, a text with commas.
-const LISTS: [&str; 6] = [
+const LISTS: [&str; 11] = [
     "migrations.shared",
     "migrations.tenant",
     "migrations.extra_search_path",
     "migrations.also_writes",
     "provision.before_retire",
     "rollout.waves",
+    "rollout.windows",
+    "hooks.before_rollout",
+    "hooks.after_rollout",
+    "hooks.before_wave",
+    "hooks.after_wave",
 ];
 
 /// All settings, checked. `Debug` shows no URL and no password.
@@ -61,6 +66,10 @@ pub struct Settings {
     pub load: Load,
     /// How rollouts go through the fleet.
     pub rollout: Strategy,
+    /// What has to be well between two waves.
+    pub gate: Gate,
+    /// What is run before and after rollouts and waves.
+    pub hooks: Hooks,
     /// What holds for backfills.
     pub backfill: Backfill,
     /// What is written about the work.
@@ -183,6 +192,8 @@ impl Settings {
         self.provision.check(&mut checks);
         self.drift.check(&mut checks);
         self.rollout.check(&mut checks);
+        self.gate.check(&mut checks);
+        self.hooks.check(&mut checks);
         self.backfill.check(&mut checks);
         self.log.check(&mut checks);
         if checks.failed.is_empty() {
@@ -233,10 +244,10 @@ fn variables(
 fn describe(layers: &Layers) -> Vec<Setting> {
     let described = layers.given.iter().map(|(key, (origin, value))| Setting {
         key: key.join("."),
-        value: if keys::is_secret(key) {
-            without_password(&show(value))
-        } else {
-            show(value)
+        value: match key.first().map(String::as_str) {
+            Some("gate" | "hooks") => hooks::described(value),
+            _ if keys::is_secret(key) => without_password(&show(value)),
+            _ => show(value),
         },
         origin: origin.clone(),
     });
@@ -429,7 +440,7 @@ mod tests {
         );
         assert_eq!(
             complaint(file("[deamon]\ngrace = \"1s\"")),
-            "`deamon.grace` (FILE): no such section; there are apply, backfill, daemon, drift, home, load, log, migrations, provision, rollout and shards"
+            "`deamon.grace` (FILE): no such section; there are apply, backfill, daemon, drift, gate, home, hooks, load, log, migrations, provision, rollout and shards"
         );
         assert_eq!(
             complaint(file("log = \"debug\"")),

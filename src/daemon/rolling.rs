@@ -17,7 +17,7 @@ use crate::{
     fleet::Fleet,
     postgres::Session,
     reconcile::{Next, Passing, Reconciler},
-    rollout::{Crew, Look, conduct, work},
+    rollout::{Conductor, Crew, Errands, Look, conduct, work},
 };
 
 /// Conducts the rollout that is under way.
@@ -28,11 +28,14 @@ pub(super) struct Conducting {
     pub(super) home: Mutex<Option<Session>>,
     /// The rollout of which was said that it has other files.
     pub(super) told: AtomicI64,
+    /// What is done beside.
+    pub(super) errands: Errands,
 }
 
 impl Conducting {
     async fn look(&self) -> anyhow::Result<Next> {
         let Some(term) = self.term.borrow().clone() else {
+            self.errands.give_up();
             return Ok(Next::Later);
         };
         let home = self
@@ -48,7 +51,12 @@ impl Conducting {
                 .await
                 .context("cannot look for rollouts")?,
         };
-        let looked = conduct(&self.fleet, home.connection(), &term.me).await;
+        let by = Conductor {
+            fleet: &self.fleet,
+            me: &term.me,
+            errands: &self.errands,
+        };
+        let looked = conduct(by, home.connection()).await;
         let looked = looked.context("cannot conduct the rollout")?;
         *self.home.lock().unwrap_or_else(PoisonError::into_inner) = Some(home);
         if let Look::OtherFiles(rollout) = looked
@@ -59,9 +67,15 @@ impl Conducting {
                 "was started with other migrations than this daemon has: it is left to those that have them"
             );
         }
-        Ok(Next::Later)
+        Ok(match looked {
+            Look::Ends => Next::In(SOON),
+            _ => Next::Later,
+        })
     }
 }
+
+/// How soon to look again whether what runs has ended, so that somebody who waits for that does not wait longer.
+const SOON: Duration = Duration::from_millis(50);
 
 impl Reconciler for Conducting {
     fn name(&self) -> &'static str {

@@ -24,6 +24,7 @@ use crate::{
     api::{self, Figures, Readiness},
     fleet::Fleet,
     reconcile::{Loop, Reconciler},
+    rollout::Errands,
     telemetry,
 };
 
@@ -70,7 +71,8 @@ impl Built {
         let (grace, interval) = (settings.daemon.grace, settings.daemon.provision_interval);
         let drift = settings.drift.clone();
         let others = Others::start(&fleet, settings.daemon.term);
-        crew.start_rollouts(&fleet, &others);
+        let errands = Errands::new(settings.gate.clone(), settings.hooks.clone());
+        crew.start_rollouts(&fleet, &others, errands);
         let pending = Pending::new(settings, cut.clone(), caught_up);
         crew.start(Loop::new(pending, Duration::ZERO));
         crew.start_tenants(&fleet, &others, &is_caught_up, interval);
@@ -200,7 +202,7 @@ impl Crew {
     }
 
     /// The loops that carry rollouts.
-    fn start_rollouts(&self, fleet: &Fleet, others: &Others) {
+    fn start_rollouts(&self, fleet: &Fleet, others: &Others, errands: Errands) {
         let listening = Listening {
             fleet: fleet.clone(),
             news: others.news.clone(),
@@ -212,6 +214,7 @@ impl Crew {
             term: others.term.clone(),
             home: Mutex::default(),
             told: AtomicI64::new(0),
+            errands,
         };
         self.start(Loop::new(conducting, LOOK).woken_by(others.news.subscribe()));
         let working = Working {

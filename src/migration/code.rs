@@ -175,7 +175,9 @@ const KNOWN_DIRECTIVES: &str = "known directives:\n\
     -- tenantry: no-transaction\n\
     -- tenantry: irreversible\n\
     -- tenantry: lock-timeout=5s\n\
-    -- tenantry: statement-timeout=10min";
+    -- tenantry: statement-timeout=10min\n\
+    -- tenantry: phase=contract\n\
+    -- tenantry: requires-backfill=NAME";
 
 #[cfg(test)]
 mod tests {

@@ -23,6 +23,11 @@ pub struct Directives {
     pub lock_timeout: Option<Duration>,
     /// `statement-timeout=10min`: how long a statement may run. At least a millisecond.
     pub statement_timeout: Option<Duration>,
+    /// `phase=contract`: takes away what an older application needs. A rollout applies it once the fleet has all that comes
+    /// before it, and somebody said that the older application is gone.
+    pub contract: bool,
+    /// `requires-backfill=NAME`: a rollout applies it once these are done in every tenant.
+    pub backfills: Vec<String>,
 }
 
 /// Reads the directives of a script, and what is wrong with them.
@@ -61,6 +66,20 @@ pub(super) fn place(text: &str, word: &str) -> Option<Range<usize>> {
 }
 
 impl Directives {
+    /// Whether a rollout waits for something before it applies it.
+    pub fn is_held(&self) -> bool {
+        self.contract || !self.backfills.is_empty()
+    }
+
+    fn phase(&mut self, value: Option<&str>) -> Result<(), String> {
+        match value {
+            Some("contract") => self.contract = true,
+            Some("expand") => {}
+            _ => return Err("`phase` is `expand` or `contract`".to_owned()),
+        }
+        Ok(())
+    }
+
     fn take(&mut self, word: &str) -> Result<(), (&'static Code, String)> {
         let (name, value) = match word.split_once('=') {
             Some((name, value)) => (name, Some(value)),
@@ -71,6 +90,14 @@ impl Directives {
             "irreversible" => mark(&mut self.irreversible, name, value),
             "lock-timeout" => limit(&mut self.lock_timeout, name, value),
             "statement-timeout" => limit(&mut self.statement_timeout, name, value),
+            "phase" => self.phase(value),
+            "requires-backfill" => match value.filter(|value| !value.is_empty()) {
+                Some(backfill) => {
+                    self.backfills.push(backfill.to_owned());
+                    Ok(())
+                }
+                None => Err(format!("`{name}` names no backfill")),
+            },
             _ => {
                 return Err((
                     &code::DIRECTIVE_UNKNOWN,
@@ -195,6 +222,7 @@ mod tests {
             irreversible: true,
             lock_timeout: Some(Duration::from_secs(5)),
             statement_timeout: Some(Duration::from_secs(600)),
+            ..Directives::default()
         };
         assert_eq!(directives, expected);
     }
@@ -203,6 +231,17 @@ mod tests {
     fn what_is_no_directive_is_left_alone() {
         let text = "-- tenantry runs this\n/*\n-- tenantry: nonsense\n*/ select $$\n-- tenantry: nonsense\n$$";
         assert_eq!(read_text(text), (Directives::default(), vec![]));
+    }
+
+    #[test]
+    fn a_contract_says_what_it_waits_for() {
+        let (directives, problems) = read_text(
+            "-- tenantry: phase=contract\n-- tenantry: requires-backfill=emails, requires-backfill=names\nselect 1",
+        );
+        assert_eq!(problems, [""; 0]);
+        assert!(directives.contract && directives.is_held());
+        assert_eq!(directives.backfills, ["emails", "names"]);
+        assert!(!read_text("-- tenantry: phase=expand").0.is_held());
     }
 
     #[test]
@@ -247,6 +286,14 @@ mod tests {
             (
                 "-- tenantry: lock-timeout=1s, lock-timeout=2s",
                 "F302 1:31 `lock-timeout` is given twice, with two values",
+            ),
+            (
+                "-- tenantry: phase=later",
+                "F302 1:14 `phase` is `expand` or `contract`",
+            ),
+            (
+                "-- tenantry: requires-backfill",
+                "F302 1:14 `requires-backfill` names no backfill",
             ),
             (
                 "select 1; -- tenantry: irreversible",

@@ -1,13 +1,15 @@
 //! What people say: start, pause, resume, cancel, retry, approve, roll back. Each writes a wish and who had it; saying the
 //! same twice changes nothing.
 
-use super::{Rollout, RolloutError, State, files};
+use super::{Rollout, RolloutError, State, files, held};
 use crate::{
     config::Strategy,
     fleet::Fleet,
+    migration::Version,
     plan::Goal,
     postgres::Connection,
     store::{
+        acks,
         rollouts::{self, New, Told},
         runs, waves,
     },
@@ -24,6 +26,8 @@ pub struct Ask<'a> {
     pub strategy: &'a Strategy,
     /// Why.
     pub reason: Option<&'a str>,
+    /// Whether the maintenance windows of the strategy do not count.
+    pub ignores_windows: bool,
 }
 
 /// What can be wanted of a rollout that is there.
@@ -57,16 +61,25 @@ pub async fn start(
     home: &mut Connection,
     ask: &Ask<'_>,
 ) -> Result<i64, RolloutError> {
+    let mut strategy = ask.strategy.clone();
+    let ignores = ask.ignores_windows && !strategy.windows.is_empty();
+    if ignores {
+        strategy.windows.clear();
+    }
     let new = New {
         goal: match ask.goal {
             Goal::UpTo(version) => Some(version.to_string()),
             _ => None,
         },
         selector: ask.selector,
-        strategy: serde_json::json!(ask.strategy),
+        strategy: serde_json::json!(strategy),
         files: files(fleet, ask.goal).0,
         who: &fleet.limits.who,
         reason: ask.reason,
+        action: match ignores {
+            true => "start, ignoring the windows",
+            false => "start",
+        },
     };
     match rollouts::start(home, &new).await? {
         Some(id) => Ok(id),
@@ -171,6 +184,29 @@ pub async fn retry(
         why,
     };
     Ok(runs::retry(home, id, &told).await?)
+}
+
+/// Says that no application needs any more what a contract takes away.
+///
+/// # Errors
+/// Among others: the files have no such contract.
+pub async fn release(
+    fleet: &Fleet,
+    home: &mut Connection,
+    version: Version,
+    why: Option<&str>,
+) -> Result<Asked, RolloutError> {
+    let mut held = held(fleet).into_iter();
+    if !held.any(|held| held.contract && held.version == version) {
+        return Err(RolloutError::NoContract(version));
+    }
+    let told = Told {
+        who: &fleet.limits.who,
+        action: "release",
+        why,
+    };
+    let said = acks::ack(home, version, &told).await?;
+    Ok(if said { Asked::Done } else { Asked::Already })
 }
 
 /// Says that the wave may begin that waits for it. Gives its number.

@@ -1,23 +1,34 @@
 //! Conducting: one daemon at a time plans a rollout, begins its waves and ends them. What it does next is decided by
 //! `decide`; here it is done, each step guarded by the state that it was decided on.
 
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
 use super::{
-    Member, Rollout, RolloutError, State,
+    Errands, Member, Rollout, RolloutError, State,
     decide::{Move, View, decide, when_spent},
+    errands::prefix,
     freeze::{Plan, plan},
-    hand_over,
+    gate, hand_over,
+    hooks::Call,
+    release,
     state::Event,
+    window::hours,
 };
 use crate::{
     config::WhenSpent,
     fleet::Fleet,
     postgres::Connection,
     store::{
-        freeze,
+        freeze, hooks,
         rollouts::{self, Told},
-        waves,
+        waves::{self, Step},
     },
 };
+
+/// How long a look at the gate tells how it is.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// What a look at the rollouts came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,31 +41,70 @@ pub enum Look {
     OtherFiles(i64),
     /// It waits: for its runs, for a time, for somebody.
     Waits,
+    /// It waits for what runs to end, which nobody tells of, before it stands still.
+    Ends,
+}
+
+/// Who conducts, and with what.
+#[derive(Debug, Clone, Copy)]
+pub struct Conductor<'a> {
+    /// The databases, the files and the limits.
+    pub fleet: &'a Fleet,
+    /// Who this daemon is.
+    pub me: &'a Member,
+    /// What is done beside.
+    pub errands: &'a Errands,
 }
 
 /// Does whatever can be done now for the rollout that is under way.
 ///
 /// # Errors
 /// Where a database cannot be asked.
-pub async fn conduct(
-    fleet: &Fleet,
-    home: &mut Connection,
-    me: &Member,
-) -> Result<Look, RolloutError> {
+pub async fn conduct(by: Conductor<'_>, home: &mut Connection) -> Result<Look, RolloutError> {
+    let errands = by.errands;
     loop {
-        let Some(row) = rollouts::active(home).await? else {
+        let row = rollouts::active(home).await?;
+        errands.keep(row.as_ref().map(|row| row.id));
+        let Some(row) = row else {
             return Ok(Look::Nothing);
         };
         let rollout = Rollout::of(row)?;
         let id = rollout.row.id;
-        if !rollout.is_of(fleet) {
+        if !rollout.is_of(by.fleet) {
+            errands.give_up();
             return Ok(Look::OtherFiles(id));
         }
-        if !rollouts::conduct(home, id, me.id).await? {
+        if !rollouts::conduct(home, id, by.me.id).await? {
+            errands.give_up();
             return Ok(Look::Others);
         }
+        if matches!(rollout.row.wanted.as_str(), "cancel" | "back") {
+            errands.give_up();
+        }
+        match by.once(home, &rollout).await? {
+            Did::Moved(true) => {}
+            // Somebody else was faster: whatever it is now, the next look tells.
+            Did::Moved(false) => return Ok(Look::Waits),
+            Did::Waits(why) => {
+                rollouts::explain(home, id, why.as_deref().or(rollout.standing_why())).await?;
+                return Ok(Look::Waits);
+            }
+            Did::Ends(why) => {
+                rollouts::explain(home, id, why.as_deref().or(rollout.standing_why())).await?;
+                return Ok(Look::Ends);
+            }
+        }
+    }
+}
+
+impl Conductor<'_> {
+    /// Does the next thing, or says what is waited for.
+    async fn once(&self, home: &mut Connection, rollout: &Rollout) -> Result<Did, RolloutError> {
+        let id = rollout.row.id;
         let all = waves::list(home, id).await?;
-        let view = View {
+        let hooked = hooks::done(home, id).await?;
+        let hours = hours(&rollout.strategy, rollout.row.now.to_jiff());
+        let next = decide(&View {
             state: rollout.state,
             wanted: &rollout.row.wanted,
             is_planned: rollout.row.begun_at.is_some(),
@@ -63,40 +113,153 @@ pub async fn conduct(
             forgiven: rollout.row.forgiven,
             waves: &all,
             strategy: &rollout.strategy,
-        };
-        let next = decide(&view);
+            hours: &hours,
+            open_until: rollout.row.open_until.map(|until| until.to_jiff()),
+            has_gate: self.errands.gate.is_there(),
+            hooks: &self.errands.hooks,
+            hooked: &hooked,
+            is_held: rollout.row.reach.is_some(),
+        });
         tracing::debug!(rollout = id, ?next, "conducts");
-        let moved = match next {
+        Ok(match next {
             Move::Wait(why) => {
-                rollouts::explain(home, id, why.as_deref().or(rollout.standing_why())).await?;
-                return Ok(Look::Waits);
+                let is_busy = all.iter().any(|wave| wave.running > 0);
+                match is_busy && (why.is_some() || !rollout.is_wanted()) {
+                    true => Did::Ends(why),
+                    false => Did::Waits(why),
+                }
             }
-            Move::Plan => begin(fleet, home, me, &rollout).await?,
+            Move::Hook(which) => match Call::of(rollout, &all, which, &self.errands.hooks) {
+                Some(call) => self.hook(home, rollout, call).await?,
+                None => Did::Moved(false),
+            },
+            Move::Gate(wave) => self.pass(home, rollout, wave).await?,
+            Move::Extend => self.extend(home, rollout).await?,
+            next => Did::Moved(self.apply(home, rollout, next).await?),
+        })
+    }
+
+    /// Does what is done at once. False where it is not as it was any more.
+    async fn apply(
+        &self,
+        home: &mut Connection,
+        rollout: &Rollout,
+        next: Move,
+    ) -> Result<bool, RolloutError> {
+        let (me, id) = (self.me, rollout.row.id);
+        let (event, why) = match next {
+            Move::Wait(_) | Move::Hook(_) | Move::Gate(_) | Move::Extend => return Ok(false),
+            Move::Open(until) => {
+                return Ok(rollouts::open(home, id, me.id, until.into()).await?);
+            }
+            Move::Plan => return begin(self.fleet, home, me, rollout).await,
             Move::Wave(number, step) => {
-                waves::step(home, id, me.id, number, step, &me.name).await?
+                return Ok(waves::step(home, id, me.id, number, step, &me.name).await?);
             }
-            Move::TakeBack => hand_over::turn_round(home, me, &rollout, None).await?,
-            Move::Pause => advance(home, me, &rollout, Event::Pause, None).await?,
-            Move::Resume if rollout.state == State::Halted => {
-                advance(home, me, &rollout, Event::Retry, None).await?
-            }
-            Move::Resume => advance(home, me, &rollout, Event::Resume, None).await?,
-            Move::Cancel => advance(home, me, &rollout, Event::Cancel, None).await?,
-            Move::Complete => advance(home, me, &rollout, Event::Complete, None).await?,
-            Move::Fatal(why) => advance(home, me, &rollout, Event::Halt, Some(&why)).await?,
+            Move::TakeBack => return hand_over::turn_round(home, me, rollout, None).await,
+            Move::Pause => (Event::Pause, None),
+            Move::Resume if rollout.state == State::Halted => (Event::Retry, None),
+            Move::Resume => (Event::Resume, None),
+            Move::Cancel => (Event::Cancel, None),
+            Move::Complete => (Event::Complete, None),
+            Move::Fatal(why) => (Event::Halt, Some(why)),
             Move::Spent(why) => match when_spent(&rollout.strategy, rollout.row.back) {
-                WhenSpent::Pause => advance(home, me, &rollout, Event::Pause, Some(&why)).await?,
-                WhenSpent::Halt => advance(home, me, &rollout, Event::Halt, Some(&why)).await?,
+                WhenSpent::Pause => (Event::Pause, Some(why)),
+                WhenSpent::Halt => (Event::Halt, Some(why)),
                 WhenSpent::Rollback => {
-                    hand_over::turn_round(home, me, &rollout, Some(&why)).await?
+                    return hand_over::turn_round(home, me, rollout, Some(&why)).await;
                 }
             },
         };
-        if !moved {
-            // Somebody else was faster: whatever it is now, the next look tells.
-            return Ok(Look::Waits);
+        advance(home, me, rollout, event, why.as_deref()).await
+    }
+
+    /// Runs a hook, or waits for it.
+    async fn hook(
+        &self,
+        home: &mut Connection,
+        rollout: &Rollout,
+        call: Call,
+    ) -> Result<Did, RolloutError> {
+        let (key, why) = (call.key.clone(), format!("runs the hook {}", call.which));
+        let begin = || call.run(self.fleet.clone(), self.me.clone());
+        let Some(ended) = self.errands.ended(&key, Duration::MAX, begin) else {
+            return Ok(Did::Waits(Some(why)));
+        };
+        self.errands.forget(&key);
+        Ok(Did::Moved(match ended {
+            // It was written meanwhile.
+            Ok(()) => true,
+            Err(why) => advance(home, self.me, rollout, Event::Halt, Some(&why)).await?,
+        }))
+    }
+
+    /// Plans the rest of a rollout where what it waited for has come, or goes on waiting.
+    async fn extend(&self, home: &mut Connection, rollout: &Rollout) -> Result<Did, RolloutError> {
+        let key = format!("{}release", prefix(rollout.row.id));
+        let (fleet, reach) = (self.fleet.clone(), rollout.reach);
+        let look = || async move {
+            let mut home = fleet.home().await.map_err(|error| error.to_string())?;
+            let waits = release::waits(&fleet, home.connection(), reach).await;
+            home.close().await;
+            match waits {
+                Ok(None) => Ok(()),
+                Ok(Some(why)) => Err(why),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        match self.errands.ended(&key, FRESH, look) {
+            None => Ok(Did::Waits(rollout.row.why.clone())),
+            Some(Err(why)) => Ok(Did::Waits(Some(why))),
+            Some(Ok(())) => {
+                self.errands.forget(&key);
+                let moved = begin(self.fleet, home, self.me, rollout).await?;
+                Ok(Did::Moved(moved))
+            }
         }
     }
+
+    /// Ends a wave where all is well, or waits until it is.
+    async fn pass(
+        &self,
+        home: &mut Connection,
+        rollout: &Rollout,
+        wave: i32,
+    ) -> Result<Did, RolloutError> {
+        let (me, id) = (self.me, rollout.row.id);
+        let gate = &self.errands.gate;
+        let key = format!("{}wave-{wave}/gate", prefix(id));
+        let begin = || gate::look(self.fleet.clone(), gate.clone());
+        let Some(ended) = self.errands.ended(&key, FRESH, begin) else {
+            let before = rollout.row.why.clone();
+            let looks = || format!("wave {wave} is done: the gate is looked at");
+            return Ok(Did::Waits(before.or_else(|| Some(looks()))));
+        };
+        let Err(why) = ended else {
+            self.errands.forget(&key);
+            let ended = waves::step(home, id, me.id, wave, Step::End, &me.name).await?;
+            return Ok(Did::Moved(ended));
+        };
+        if !waves::shut(home, id, wave, gate.patience).await? {
+            let why = format!("wave {wave} is done, and the gate is shut: {why}");
+            return Ok(Did::Waits(Some(why)));
+        }
+        self.errands.forget(&key);
+        let patience = SignedDuration::try_from(gate.patience).unwrap_or(SignedDuration::MAX);
+        let why = format!("the gate behind wave {wave} was shut for {patience:#}: {why}");
+        let halted = advance(home, me, rollout, Event::Halt, Some(&why)).await?;
+        Ok(Did::Moved(halted))
+    }
+}
+
+/// What one look has come to.
+enum Did {
+    /// Something was done, unless it was not as it had been any more.
+    Moved(bool),
+    /// Nothing can be done now; why.
+    Waits(Option<String>),
+    /// Nothing can be done before what runs has ended.
+    Ends(Option<String>),
 }
 
 impl Rollout {
@@ -113,7 +276,7 @@ async fn begin(
     me: &Member,
     rollout: &Rollout,
 ) -> Result<bool, RolloutError> {
-    let refused = match plan(fleet, rollout).await {
+    let refused = match plan(fleet, home, rollout).await {
         Ok(Plan::Frozen(frozen, waves)) => {
             let told = Told {
                 who: &me.name,
@@ -121,7 +284,10 @@ async fn begin(
                 why: None,
             };
             let id = rollout.row.id;
-            return Ok(freeze::freeze(home, id, me.id, &frozen, &waves, &told).await?);
+            return Ok(match rollout.row.begun_at {
+                None => freeze::freeze(home, id, me.id, &frozen, &waves, &told).await?,
+                Some(_) => freeze::extend(home, id, me.id, &frozen, &waves, &told).await?,
+            });
         }
         Ok(Plan::Refused(why)) => why,
         // Whatever may pass is tried again.

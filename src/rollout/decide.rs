@@ -1,8 +1,14 @@
 //! What a rollout's conductor does next: pure, from what the home database says of the rollout and its waves.
 
-use super::state::State;
+use jiff::Timestamp;
+
+use super::{
+    hooks::{Hooked, When, Which, next},
+    state::State,
+    window::Hours,
+};
 use crate::{
-    config::{Strategy, WhenSpent},
+    config::{Hooks, Strategy, WhenSpent},
     store::waves::{Step, Wave},
 };
 
@@ -19,6 +25,18 @@ pub(super) struct View<'a> {
     pub(super) forgiven: i32,
     pub(super) waves: &'a [Wave],
     pub(super) strategy: &'a Strategy,
+    /// What the maintenance windows say now.
+    pub(super) hours: &'a Hours,
+    /// Until when runs may be claimed, as the home database has it.
+    pub(super) open_until: Option<Timestamp>,
+    /// Whether something has to be well between two waves.
+    pub(super) has_gate: bool,
+    /// What is run before and after waves.
+    pub(super) hooks: &'a Hooks,
+    /// What of that came through.
+    pub(super) hooked: &'a Hooked,
+    /// Whether it goes only so far for now, the next migration waiting for something.
+    pub(super) is_held: bool,
 }
 
 /// What the conductor does next.
@@ -36,8 +54,16 @@ pub(super) enum Move {
     TakeBack,
     /// Stops, since too much has failed.
     Spent(String),
+    /// Lets runs be claimed until a window closes.
+    Open(Timestamp),
+    /// Runs a hook.
+    Hook(Which),
+    /// Sees whether all is well after this wave, and ends it where it is.
+    Gate(i32),
     /// Stops, since all others would fail alike.
     Fatal(String),
+    /// Sees whether what the next migration waits for has come, and plans the rest.
+    Extend,
     /// Moves a wave on.
     Wave(i32, Step),
     /// Ends it.
@@ -90,30 +116,74 @@ fn waves(view: &View<'_>) -> Move {
                 let why = format!("wave {number} waits for `tenantry rollout approve`");
                 return Move::Wait(Some(why));
             }
-            "waiting" => Step::Begin,
+            "waiting" => match outside(view) {
+                Some(waits) => return waits,
+                None => match next(view, &[When::BeforeRollout, When::BeforeWave(wave.number)]) {
+                    Some(hook) => return Move::Hook(hook),
+                    None => Step::Begin,
+                },
+            },
             "running" if ended && failed_shared(wave) => {
                 return Move::Fatal(
                     "a shared schema could not be moved, and tenants depend on it".to_owned(),
                 );
             }
-            // The last one is followed by nothing.
-            "running" if ended && (view.strategy.soak.is_zero() || is_last(view, wave)) => {
-                Step::End
-            }
-            "running" if ended => Step::Soak(view.strategy.soak),
-            "running" => return Move::Wait(None),
+            "running" if ended => match next(view, &[When::AfterWave(wave.number)]) {
+                Some(hook) => return Move::Hook(hook),
+                None => after(view, wave),
+            },
+            "running" => return outside(view).unwrap_or(Move::Wait(None)),
+            _ if wave.has_soaked && is_gated(view, wave) => return Move::Gate(wave.number),
             _ if wave.has_soaked => Step::End,
             _ => return Move::Wait(Some(format!("wave {} is watched", wave.number))),
         };
         return Move::Wave(wave.number, step);
     }
-    Move::Complete
+    if view.is_held && !view.back {
+        return Move::Extend;
+    }
+    match next(view, &[When::AfterRollout]) {
+        // Nothing was moved.
+        _ if view.waves.is_empty() => Move::Complete,
+        Some(hook) => Move::Hook(hook),
+        None => Move::Complete,
+    }
+}
+
+/// How a wave goes on whose runs have ended: the last one is followed by nothing.
+fn after(view: &View<'_>, wave: &Wave) -> Step {
+    let is_watched = !view.strategy.soak.is_zero() && !is_last(view, wave);
+    if is_watched || is_gated(view, wave) {
+        Step::Soak(view.strategy.soak)
+    } else {
+        Step::End
+    }
+}
+
+/// Whether something has to be well before the next wave. The way back waits for nothing.
+fn is_gated(view: &View<'_>, wave: &Wave) -> bool {
+    view.has_gate && !view.back && !is_last(view, wave)
+}
+
+/// What there is to do, or to wait for, before runs may be begun within the maintenance windows. They hold for the way forth
+/// only: whoever takes back what was done does not wait.
+fn outside(view: &View<'_>) -> Option<Move> {
+    match view.hours {
+        _ if view.back => None,
+        Hours::Any => None,
+        Hours::Open(until) if view.open_until == Some(*until) => None,
+        Hours::Open(until) => Some(Move::Open(*until)),
+        Hours::Closed(_) => Some(Move::Wait(view.hours.why())),
+    }
 }
 
 /// Why no further run may be begun, where what is wrong with one is wrong with all: retried once the cause is gone, or started
 /// anew with other files.
 fn fatal(view: &View<'_>) -> Option<String> {
-    let wave = view.waves.iter().find(|wave| wave.fatal > 0)?;
+    // What failed on the way there is nothing to the way back.
+    let goes_back = |wave: &Wave| matches!(wave.kind.as_str(), "back" | "shared back");
+    let is_fatal = |wave: &&Wave| wave.fatal > 0 && goes_back(wave) == view.back;
+    let wave = view.waves.iter().find(is_fatal)?;
     let number = wave.number;
     Some(format!(
         "what failed in wave {number} is wrong for all: cancel this rollout, and start one with the mended files"
@@ -141,9 +211,9 @@ fn failed_shared(wave: &Wave) -> bool {
 }
 
 fn is_last(view: &View<'_>, wave: &Wave) -> bool {
-    view.waves
-        .last()
-        .is_some_and(|last| last.number == wave.number)
+    let waits = view.is_held && !view.back;
+    let last = view.waves.last();
+    !waits && last.is_some_and(|last| last.number == wave.number)
 }
 
 /// What is wanted of a rollout whose failure budget is spent.
@@ -172,6 +242,8 @@ mod tests {
             max_failures: Portion::Count(2),
             max_failures_per_wave: Portion::Share(10_000),
             when_spent: WhenSpent::Pause,
+            windows: Vec::new(),
+            time_zone: "UTC".parse().unwrap(),
         }
     }
 
@@ -218,7 +290,165 @@ mod tests {
             forgiven: 0,
             waves,
             strategy: &strategy,
+            hours: &Hours::Any,
+            open_until: None,
+            has_gate: false,
+            hooks: &hooks(&[]),
+            hooked: &Hooked::new(),
+            is_held: false,
         })
+    }
+
+    /// One hook at each of these times.
+    fn hooks(times: &[&str]) -> Hooks {
+        let hook = |time| match times.contains(&time) {
+            true => vec![crate::config::Hook::Command(vec!["true".to_owned()])],
+            false => Vec::new(),
+        };
+        Hooks {
+            before_rollout: hook("before_rollout"),
+            after_rollout: hook("after_rollout"),
+            before_wave: hook("before_wave"),
+            after_wave: hook("after_wave"),
+            deadline: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn hooks_and_the_gate_stand_between_waves_on_the_way_forth() {
+        let (mut strategy, mut hooked) = (strategy(), Hooked::new());
+        strategy.soak = Duration::ZERO;
+        let hooks = hooks(&[
+            "before_rollout",
+            "after_rollout",
+            "before_wave",
+            "after_wave",
+        ]);
+        let soaked = Wave {
+            has_soaked: true,
+            ..wave(0, "soaking")
+        };
+        let go = |back, waves: &[Wave], hooked: &Hooked| {
+            decide(&View {
+                state: State::Running,
+                wanted: if back { "back" } else { "run" },
+                is_planned: true,
+                back,
+                budget: 2,
+                forgiven: 0,
+                waves,
+                strategy: &strategy,
+                hours: &Hours::Any,
+                open_until: None,
+                has_gate: true,
+                hooks: &hooks,
+                hooked,
+                is_held: false,
+            })
+        };
+        let begin = Move::Wave(0, Step::Begin);
+        let mut comes = |name: &str, waves: &[Wave], then: Move| {
+            let Move::Hook(which) = go(false, waves, &hooked) else {
+                panic!("{name}: {:?}", go(false, waves, &hooked));
+            };
+            assert_eq!(which.to_string(), name);
+            hooked.insert(name.to_owned());
+            if !matches!(then, Move::Hook(_)) {
+                assert_eq!(go(false, waves, &hooked), then);
+            }
+            // The way back runs none, and waits for nothing.
+            assert!(!matches!(go(true, waves, &hooked), Move::Hook(_)));
+        };
+        let another = Move::Hook(Which {
+            when: When::BeforeRollout,
+            place: 1,
+        });
+        let first = [wave(0, "waiting"), wave(1, "waiting")];
+        comes("before/1", &first, another);
+        comes("wave-0/before/1", &first, begin);
+        let over = [ended(0, 0), wave(1, "waiting")];
+        // It is watched for no time, and so is the gate looked at.
+        comes(
+            "wave-0/after/1",
+            &over,
+            Move::Wave(0, Step::Soak(Duration::ZERO)),
+        );
+        let last = [wave(0, "done"), ended(1, 0)];
+        comes("wave-1/after/1", &last, Move::Wave(1, Step::End));
+        let all = [wave(0, "done"), wave(1, "done")];
+        comes("after/1", &all, Move::Complete);
+        let gated = [soaked, wave(1, "waiting")];
+        assert_eq!(go(false, &gated, &Hooked::new()), Move::Gate(0));
+        assert_eq!(go(true, &gated, &Hooked::new()), Move::Wave(0, Step::End));
+        assert_eq!(go(false, &[], &Hooked::new()), Move::Complete);
+    }
+
+    #[test]
+    fn what_waits_for_a_contract_is_not_complete_but_on_the_way_back() {
+        let (strategy, hooks) = (strategy(), hooks(&["after_rollout"]));
+        let at = |back, waves: &[Wave]| {
+            decide(&View {
+                state: State::Running,
+                wanted: if back { "back" } else { "run" },
+                is_planned: true,
+                back,
+                budget: 2,
+                forgiven: 0,
+                waves,
+                strategy: &strategy,
+                hours: &Hours::Any,
+                open_until: None,
+                has_gate: false,
+                hooks: &hooks,
+                hooked: &Hooked::new(),
+                is_held: true,
+            })
+        };
+        assert_eq!(at(false, &[wave(0, "done")]), Move::Extend);
+        assert_eq!(at(false, &[]), Move::Extend);
+        assert_eq!(at(true, &[wave(0, "done")]), Move::Complete);
+        // Something follows, so it is watched.
+        let soak = Step::Soak(Duration::from_secs(60));
+        assert_eq!(at(false, &[ended(0, 0)]), Move::Wave(0, soak));
+    }
+
+    #[test]
+    fn nothing_is_begun_outside_of_a_window_and_what_has_ended_is_ended() {
+        let (strategy, until) = (strategy(), Timestamp::UNIX_EPOCH);
+        let at = |hours: &Hours, open_until, back, waves: &[Wave]| {
+            decide(&View {
+                state: State::Running,
+                wanted: if back { "back" } else { "run" },
+                is_planned: true,
+                back,
+                budget: 2,
+                forgiven: 0,
+                waves,
+                strategy: &strategy,
+                hours,
+                open_until,
+                has_gate: false,
+                hooks: &hooks(&[]),
+                hooked: &Hooked::new(),
+                is_held: false,
+            })
+        };
+        let (open, closed) = (Hours::Open(until), Hours::Closed(None));
+        let begin = Move::Wave(0, Step::Begin);
+        for state in ["waiting", "running"] {
+            let waves = [wave(0, state)];
+            let told = at(&closed, Some(until), false, &waves);
+            assert!(matches!(told, Move::Wait(Some(why)) if why.contains("window")));
+            // The claims are told first.
+            assert_eq!(at(&open, None, false, &waves), Move::Open(until));
+        }
+        assert_eq!(at(&open, Some(until), false, &[wave(0, "waiting")]), begin);
+        let runs = [wave(0, "running")];
+        assert_eq!(at(&open, Some(until), false, &runs), Move::Wait(None));
+        let all = [ended(0, 0)];
+        assert_eq!(at(&closed, None, false, &all), Move::Wave(0, Step::End));
+        // The way back waits for no window.
+        assert_eq!(at(&closed, None, true, &[wave(0, "waiting")]), begin);
     }
 
     #[test]

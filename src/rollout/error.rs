@@ -1,7 +1,9 @@
 //! What can go wrong with a rollout as a whole.
 
 use super::state::State;
-use crate::{fleet::FleetError, store::StoreError, tenant::selector::SelectorError};
+use crate::{
+    fleet::FleetError, migration::Version, store::StoreError, tenant::selector::SelectorError,
+};
 
 /// What can go wrong with a rollout as a whole. A run that failed is no error, but a part of the report.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +48,11 @@ pub enum RolloutError {
     /// No wave waits for it.
     #[error("no wave of rollout {0} waits for approval")]
     NothingToApprove(i64),
+    /// No migration of this version waits for a word.
+    #[error(
+        "no migration {0} in the files is marked `-- tenantry: phase=contract`; `tenantry release list` shows those that are"
+    )]
+    NoContract(Version),
     /// A row of a newer program.
     #[error(
         "rollout {id} has in its row what is not {what}: {value}; use the newer tenantry that wrote it"

@@ -8,13 +8,15 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Rollout, RolloutError,
+    Rollout, RolloutError, release,
     waves::{Candidate, waves},
 };
 use crate::{
     config::Portion,
     fleet::{Fleet, FleetError},
-    migration::Scope,
+    migration::{Scope, Version},
+    plan::Goal,
+    postgres::Connection,
     rehearse,
     store::{
         drifted,
@@ -33,7 +35,11 @@ pub(super) enum Plan {
 }
 
 /// Plans a rollout. Makes the shared schemas that are not there yet, and changes nothing else.
-pub(super) async fn plan(fleet: &Fleet, rollout: &Rollout) -> Result<Plan, RolloutError> {
+pub(super) async fn plan(
+    fleet: &Fleet,
+    home: &mut Connection,
+    rollout: &Rollout,
+) -> Result<Plan, RolloutError> {
     let survey = Survey::take(fleet).await?;
     let chosen = chosen(&survey, rollout.row.selector.as_deref())?;
     let canaries = match rollout.strategy.canary.as_str() {
@@ -47,12 +53,8 @@ pub(super) async fn plan(fleet: &Fleet, rollout: &Rollout) -> Result<Plan, Rollo
         select: &select,
         max_failures: Portion::Count(0),
     };
-    let (survey, plans) = plan_all(fleet, &request).await?;
-    let refusals: Vec<_> = plans
-        .iter()
-        .flat_map(Cohorts::refusals)
-        .map(|(refusal, targets)| format!("{refusal} ({targets} targets)"))
-        .collect();
+    let (survey, plans, reach) = reachable(fleet, home, request).await?;
+    let refusals = refusals(&plans);
     if !refusals.is_empty() {
         return Ok(Plan::Refused(refusals.join("; ")));
     }
@@ -97,8 +99,34 @@ pub(super) async fn plan(fleet: &Fleet, rollout: &Rollout) -> Result<Plan, Rollo
         hash: hash(targets),
         current,
         budget: rollout.strategy.max_failures.of(moving),
+        reach,
     };
     Ok(Plan::Frozen(frozen, waves))
+}
+
+fn refusals(plans: &[Cohorts]) -> Vec<String> {
+    let refusals = plans.iter().flat_map(Cohorts::refusals);
+    refusals
+        .map(|(refusal, targets)| format!("{refusal} ({targets} targets)"))
+        .collect()
+}
+
+/// The plans as far as the version before the first migration that waits for something, and that version.
+async fn reachable(
+    fleet: &Fleet,
+    home: &mut Connection,
+    request: Request<'_>,
+) -> Result<(Survey, Vec<Cohorts>, Option<Version>), RolloutError> {
+    let (survey, plans) = plan_all(fleet, &request).await?;
+    let Some(held) = release::first(fleet, home, &plans).await? else {
+        return Ok((survey, plans, None));
+    };
+    let request = Request {
+        goal: Goal::UpTo(held.before),
+        ..request
+    };
+    let (survey, plans) = plan_all(fleet, &request).await?;
+    Ok((survey, plans, Some(held.before)))
 }
 
 /// The tenants that a selector finds, of those that are moved with the fleet.

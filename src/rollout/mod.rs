@@ -5,22 +5,31 @@
 //! [`want`] and its kin, and a daemon sees to it.
 
 mod ask;
+mod command;
 mod conduct;
 mod decide;
+mod errands;
 mod error;
 mod freeze;
+mod gate;
 mod gauge;
 mod hand_over;
+mod hooks;
+mod http;
 mod lot;
+mod release;
 mod report;
 mod run;
 mod state;
 mod waves;
+mod window;
 mod work;
 
-pub use ask::{Ask, Asked, Wish, approve, retry, start, want};
-pub use conduct::{Look, conduct};
+pub use ask::{Ask, Asked, Wish, approve, release, retry, start, want};
+pub use conduct::{Conductor, Look, conduct};
+pub use errands::Errands;
 pub use error::RolloutError;
+pub use release::{Held, held};
 pub use state::{Event, IllegalTransition, State};
 pub use work::{Crew, work};
 
@@ -42,6 +51,8 @@ pub struct Rollout {
     pub state: State,
     /// Where it goes.
     pub goal: Goal,
+    /// How far it goes for now.
+    pub reach: Goal,
     /// How.
     pub strategy: Strategy,
 }
@@ -70,19 +81,23 @@ impl Rollout {
         let state = state.map_err(|()| unreadable("a state", row.state.clone()))?;
         let strategy = serde_json::from_value(row.strategy.0.clone())
             .map_err(|error| unreadable("a strategy", error.to_string()))?;
-        let goal = match &row.goal {
-            None => Goal::Latest,
+        let goal = |version: &Option<String>| match version {
+            None => Ok(Goal::Latest),
             Some(version) => {
-                let version: Version = version
-                    .parse()
-                    .map_err(|_| unreadable("a version", version.clone()))?;
-                Goal::UpTo(version)
+                let read = version.parse::<Version>().map(Goal::UpTo);
+                read.map_err(|_| unreadable("a version", version.clone()))
             }
+        };
+        let (reach, goal) = (goal(&row.reach)?, goal(&row.goal)?);
+        let reach = match reach {
+            Goal::UpTo(_) => reach,
+            _ => goal,
         };
         Ok(Self {
             row,
             state,
             goal,
+            reach,
             strategy,
         })
     }

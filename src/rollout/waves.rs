@@ -156,6 +156,8 @@ mod tests {
             max_failures: Portion::Count(0),
             max_failures_per_wave: "10%".parse().unwrap(),
             when_spent: WhenSpent::Pause,
+            windows: Vec::new(),
+            time_zone: "UTC".parse().unwrap(),
         }
     }
 

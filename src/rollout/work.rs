@@ -115,7 +115,8 @@ async fn open(crew: &Crew<'_>, home: &mut Session) -> Result<Option<Open>, Rollo
         return Ok(None);
     };
     let rollout = Rollout::of(row)?;
-    if rollout.state != State::Running || !rollout.is_wanted() || !rollout.is_of(crew.fleet) {
+    let may = rollout.is_wanted() && rollout.row.is_open;
+    if rollout.state != State::Running || !may || !rollout.is_of(crew.fleet) {
         return Ok(None);
     }
     let all = waves::list(home.connection(), rollout.row.id).await?;
@@ -243,7 +244,7 @@ impl Wave<'_> {
 
     /// With one connection more whenever one is to be had.
     async fn work_on(&self, shard: &Shard, rollout: &Rollout, gauge: &Gauge<'_>) {
-        let plans = Plans::new(self.fleet, self.scope, rollout.goal);
+        let plans = Plans::new(self.fleet, self.scope, rollout.reach);
         // All of these are polled together: whoever asks for a slot may have to wait for the session that a worker uses.
         let mut tasks: FuturesUnordered<LocalBoxFuture<'_, News>> = FuturesUnordered::new();
         let mut free: BTreeSet<usize> = (0..shard.concurrency).collect();

@@ -3,6 +3,7 @@
 use super::{StoreError, rollouts::Told, runs::Of};
 use crate::{
     history::{Digest, Head},
+    migration::Version,
     postgres::{Answered, Connection},
     tenant::Target,
 };
@@ -48,6 +49,8 @@ pub struct Frozen {
     pub current: usize,
     /// How many may fail.
     pub budget: usize,
+    /// How far it goes for now, where the next migration waits for something.
+    pub reach: Option<Version>,
 }
 
 /// Freezes what a rollout is about, and its waves. False when it is not waiting to be planned by this daemon.
@@ -67,7 +70,7 @@ pub async fn freeze(
         "with begun as (
              update tenantry.rollouts r
                 set state = 'running', begun_at = clock_timestamp(), targets = $3, targets_hash = $4, current = $5, budget = $6,
-                    why = null
+                    reach = $10, why = null
               where id = $1 and daemon = $2 and begun_at is null and state in ('waiting', 'halted', 'running')
                 and exists (select from tenantry.daemons d where d.id = $2 and d.expires_at > clock_timestamp())
              returning id
@@ -83,6 +86,7 @@ pub async fn freeze(
     .bind(told.who)
     .bind(told.action)
     .bind(told.why)
+    .bind(frozen.reach.map(|version| version.to_string()))
     .persistent(false)
     .execute(&mut *transaction)
     .answered(&failed)
@@ -105,6 +109,54 @@ pub async fn freeze(
     Ok(true)
 }
 
+/// Adds waves behind those that a rollout has, since what it waited for has come. False when it does not run forth any more,
+/// or is conducted by another daemon.
+pub async fn extend(
+    connection: &mut Connection,
+    rollout: i64,
+    daemon: i64,
+    frozen: &Frozen,
+    waves: &[Planned],
+    told: &Told<'_>,
+) -> Result<bool, StoreError> {
+    let failed = StoreError::query("plan the rest of a rollout");
+    let mut transaction = sqlx::Connection::begin(&mut **connection)
+        .answered(&failed)
+        .await?;
+    let next: Option<i32> = sqlx::query_scalar(
+        "with extended as (
+             update tenantry.rollouts r set reach = $3, budget = budget + $4, why = null
+              where id = $1 and daemon = $2 and state = 'running' and not back and reach is not null
+                and exists (select from tenantry.daemons d where d.id = $2 and d.expires_at > clock_timestamp())
+             returning id
+         ), told as (
+             insert into tenantry.events (who, action, rollout, why) select $5, $6, id, $7 from extended
+         )
+         select coalesce((select max(number) + 1 from tenantry.waves where rollout = $1), 0) from extended",
+    )
+    .bind(rollout)
+    .bind(daemon)
+    .bind(frozen.reach.map(|version| version.to_string()))
+    .bind(number(frozen.budget))
+    .bind(told.who)
+    .bind(told.action)
+    .bind(told.why)
+    .persistent(false)
+    .fetch_optional(&mut *transaction)
+    .answered(&failed)
+    .await?;
+    let Some(next) = next else { return Ok(false) };
+    for (number, wave) in (next..).zip(waves) {
+        let of = Of {
+            rollout,
+            wave: number,
+        };
+        put(&mut transaction, of, wave).await?;
+    }
+    transaction.commit().answered(&failed).await?;
+    Ok(true)
+}
+
 /// Adds the waves in which a rollout is taken back, behind those that it has, and turns it round. False when it is not in
 /// this state any more, or is conducted by another daemon.
 pub async fn turn_round(
@@ -122,7 +174,7 @@ pub async fn turn_round(
     let next: Option<i32> = sqlx::query_scalar(
         "with turned as (
              update tenantry.rollouts r
-                set state = 'running', wanted = 'back', back = true, ended_at = null, why = null,
+                set state = 'running', wanted = 'back', back = true, ended_at = null, why = null, open_until = null,
                     forgiven = (select count(*) from tenantry.runs f where f.rollout = $1 and f.state = 'failed')::integer
               where id = $1 and daemon = $2 and state = $3 and not back
                 and exists (select from tenantry.daemons d where d.id = $2 and d.expires_at > clock_timestamp())

@@ -3,6 +3,7 @@
 //! Every query is static text with binds, and none is waited for without an end; nobody else reads or writes these tables, but for `enter` and `leave`, which
 //! `apply` and `backfill` call inside the transaction that they guard.
 
+pub mod acks;
 pub mod cursors;
 pub mod daemons;
 pub mod drifted;
@@ -10,6 +11,7 @@ pub mod events;
 pub mod freeze;
 pub mod heads;
 pub mod history;
+pub mod hooks;
 mod install;
 pub mod notices;
 pub mod overview;

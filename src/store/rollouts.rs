@@ -25,6 +25,8 @@ pub struct New<'a> {
     pub who: &'a str,
     /// Why.
     pub reason: Option<&'a str>,
+    /// What the event says that was done, in a few words.
+    pub action: &'a str,
 }
 
 /// One row of `tenantry.rollouts`.
@@ -34,6 +36,8 @@ pub struct Row {
     pub id: i64,
     /// Where to; none for all that the files have.
     pub goal: Option<String>,
+    /// How far for now, where the next migration waits for something; none for all the way.
+    pub reach: Option<String>,
     /// Which tenants; none for all.
     pub selector: Option<String>,
     /// How, as JSON.
@@ -66,6 +70,12 @@ pub struct Row {
     pub begun_at: Option<Timestamp>,
     /// When it was over.
     pub ended_at: Option<Timestamp>,
+    /// Until when runs may be claimed; none for ever.
+    pub open_until: Option<Timestamp>,
+    /// Whether runs may be claimed now.
+    pub is_open: bool,
+    /// What the server's clock says.
+    pub now: Timestamp,
 }
 
 /// Asks for a rollout. None while another one is under way.
@@ -77,7 +87,7 @@ pub async fn start(connection: &mut Connection, new: &New<'_>) -> Result<Option<
              on conflict do nothing
              returning id
          ), told as (
-             insert into tenantry.events (who, action, rollout, why) select $5, 'start', id, $6 from started
+             insert into tenantry.events (who, action, rollout, why) select $5, $7, id, $6 from started
          )
          select id from started",
     )
@@ -86,7 +96,8 @@ pub async fn start(connection: &mut Connection, new: &New<'_>) -> Result<Option<
     .bind(Json(&new.strategy))
     .bind(&new.files[..])
     .bind(new.who)
-    .bind(new.reason);
+    .bind(new.reason)
+    .bind(new.action);
     started
         .fetch_optional(connection)
         .answered(StoreError::query("start a rollout"))
@@ -96,8 +107,9 @@ pub async fn start(connection: &mut Connection, new: &New<'_>) -> Result<Option<
 /// One rollout.
 pub async fn get(connection: &mut Connection, id: i64) -> Result<Option<Row>, StoreError> {
     sqlx::query_as(
-        "select id, goal, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
-                created_at, begun_at, ended_at
+        "select id, goal, reach, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
+                created_at, begun_at, ended_at, open_until, coalesce(open_until > clock_timestamp(), true) as is_open,
+                clock_timestamp() as now
            from tenantry.rollouts where id = $1",
     )
     .bind(id)
@@ -109,8 +121,9 @@ pub async fn get(connection: &mut Connection, id: i64) -> Result<Option<Row>, St
 /// The last ones, the latest first.
 pub async fn list(connection: &mut Connection, most: i64) -> Result<Vec<Row>, StoreError> {
     sqlx::query_as(
-        "select id, goal, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
-                created_at, begun_at, ended_at
+        "select id, goal, reach, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
+                created_at, begun_at, ended_at, open_until, coalesce(open_until > clock_timestamp(), true) as is_open,
+                clock_timestamp() as now
            from tenantry.rollouts order by id desc limit $1",
     )
     .bind(most)
@@ -122,8 +135,9 @@ pub async fn list(connection: &mut Connection, most: i64) -> Result<Vec<Row>, St
 /// The one that is not over, or that is over and wanted back.
 pub async fn active(connection: &mut Connection) -> Result<Option<Row>, StoreError> {
     sqlx::query_as(
-        "select id, goal, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
-                created_at, begun_at, ended_at
+        "select id, goal, reach, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
+                created_at, begun_at, ended_at, open_until, coalesce(open_until > clock_timestamp(), true) as is_open,
+                clock_timestamp() as now
            from tenantry.rollouts
           where state not in ('complete', 'cancelled') or (wanted = 'back' and not back)
           order by id limit 1",
@@ -229,7 +243,9 @@ pub async fn advance(
         "with failed as (
              select wave, count(*)::integer as failed from tenantry.runs where rollout = $1 and state = 'failed' group by wave
          ), forgiven as (
-             update tenantry.waves w set forgiven = f.failed from failed f where w.rollout = $1 and w.number = f.wave and $6
+             update tenantry.waves w
+                set forgiven = coalesce((select f.failed from failed f where f.wave = w.number), w.forgiven), shut_since = null
+              where w.rollout = $1 and $6
          ), moved as (
              update tenantry.rollouts r
                 set state = $4,
@@ -256,6 +272,27 @@ pub async fn advance(
     .answered(StoreError::query("move a rollout on"))
     .await?;
     Ok(moved.rows_affected() == 1)
+}
+
+/// Says until when runs of a rollout may be claimed. False when that was said before, or it is conducted by another daemon.
+pub async fn open(
+    connection: &mut Connection,
+    id: i64,
+    daemon: i64,
+    until: Timestamp,
+) -> Result<bool, StoreError> {
+    let opened = sqlx::query(
+        "update tenantry.rollouts r set open_until = $3
+          where id = $1 and daemon = $2 and open_until is distinct from $3
+            and exists (select from tenantry.daemons d where d.id = $2 and d.expires_at > clock_timestamp())",
+    )
+    .bind(id)
+    .bind(daemon)
+    .bind(until)
+    .execute(connection)
+    .answered(StoreError::query("open a window"))
+    .await?;
+    Ok(opened.rows_affected() == 1)
 }
 
 /// Says why a rollout waits; none when it does not any more. Nothing is written where that was said before.

@@ -116,8 +116,10 @@ pub async fn claim(
                join tenantry.waves w on w.rollout = r.id and w.number = $2 and w.state = 'running'
                join tenantry.daemons d on d.id = $4 and d.expires_at > clock_timestamp()
               where r.id = $1 and r.state = 'running' and r.wanted = case when r.back then 'back' else 'run' end
-                and not exists (select from tenantry.runs f
-                                 where f.rollout = $1 and f.state = 'failed' and f.fault in ('author', 'escaped', 'foreign'))
+                and coalesce(r.open_until > clock_timestamp(), true)
+                and not exists (select from tenantry.runs f join tenantry.waves fw on fw.rollout = $1 and fw.number = f.wave
+                                 where f.rollout = $1 and f.state = 'failed' and f.fault in ('author', 'escaped', 'foreign')
+                                   and r.back = (fw.kind in ('back', 'shared back')))
                 and (select count(*) from tenantry.runs f where f.rollout = $1 and f.state = 'failed') - r.forgiven <= r.budget
                 and (select count(*) from tenantry.runs f where f.rollout = $1 and f.wave = $2 and f.state = 'failed')
                     - w.forgiven <= w.budget
@@ -260,10 +262,17 @@ pub async fn changed(
     rollout: i64,
 ) -> Result<Vec<Changed>, StoreError> {
     sqlx::query_as(
-        "select w.kind, r.shard, r.schema_name, r.to_version, r.from_applied, r.from_digest, r.to_applied
-           from tenantry.runs r join tenantry.waves w on w.rollout = r.rollout and w.number = r.wave
-          where r.rollout = $1 and w.kind in ('shared', 'canary', 'wave') and r.to_applied <> r.from_applied
-          order by r.ended_at desc nulls first, r.wave desc, r.position desc",
+        "select kind, shard, schema_name, to_version, from_applied, from_digest, to_applied
+           from (select w.kind, r.shard, r.schema_name, r.to_version, r.to_applied, r.ended_at, r.wave, r.position,
+                        -- A schema may have been moved in several waves: back to where the first found it.
+                        first_value(r.from_applied) over forth as from_applied,
+                        first_value(r.from_digest) over forth as from_digest,
+                        row_number() over (partition by r.shard, r.schema_name order by r.wave desc) as newest
+                   from tenantry.runs r join tenantry.waves w on w.rollout = r.rollout and w.number = r.wave
+                  where r.rollout = $1 and w.kind in ('shared', 'canary', 'wave') and r.to_applied <> r.from_applied
+                 window forth as (partition by r.shard, r.schema_name order by r.wave)) r
+          where newest = 1
+          order by ended_at desc nulls first, wave desc, position desc",
     )
     .bind(rollout)
     .fetch_all(connection)

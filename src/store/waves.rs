@@ -153,3 +153,34 @@ pub async fn approve(
     .await?;
     Ok(approved.rows_affected() == 1)
 }
+
+/// The health gate behind a wave is shut. Gives whether it has been for longer than `patience`.
+pub async fn shut(
+    connection: &mut Connection,
+    id: i64,
+    wave: i32,
+    patience: Duration,
+) -> Result<bool, StoreError> {
+    let failed = StoreError::query("write that the gate is shut");
+    let is_over: Option<bool> = sqlx::query_scalar(
+        "select clock_timestamp() > shut_since + $3 from tenantry.waves where rollout = $1 and number = $2",
+    )
+    .bind(id)
+    .bind(wave)
+    .bind(interval(patience))
+    .fetch_one(&mut *connection)
+    .answered(&failed)
+    .await?;
+    if let Some(is_over) = is_over {
+        return Ok(is_over);
+    }
+    sqlx::query(
+        "update tenantry.waves set shut_since = clock_timestamp() where rollout = $1 and number = $2 and shut_since is null",
+    )
+    .bind(id)
+    .bind(wave)
+    .execute(connection)
+    .answered(&failed)
+    .await?;
+    Ok(false)
+}

@@ -2,107 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    process::Child,
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
-use sqlx::{AssertSqlSafe, PgConnection};
-
 use tenantry::{sql::Ident, structure};
 
-use crate::support::{Small, fleet::empty_tenants, small, until_within};
-
-const MINUTE: Duration = Duration::from_secs(60);
-
-/// A fleet with so many tenants at nothing applied, and a set of one light migration.
-async fn fleet(tenants: usize) -> Small {
-    let small = small(1).await;
-    empty_tenants(&small.database, &small.fleet, tenants).await;
-    small
-}
-
-/// A daemon that only carries rollouts.
-fn daemon(small: &Small, more: &[(&str, &str)]) -> Daemon {
-    let mut command = small.command(&["serve"]);
-    command
-        .env("TENANTRY__DAEMON__LISTEN", "127.0.0.1:0")
-        .env("TENANTRY__DAEMON__APPLY_AT_START", "false")
-        .env("TENANTRY__DAEMON__TERM", "2s")
-        .env("TENANTRY__LOG__FORMAT", "json")
-        .envs(more.iter().copied());
-    command.stdout(std::process::Stdio::null());
-    if std::env::var_os("SHOW").is_none() {
-        command.stderr(std::process::Stdio::null());
-    }
-    Daemon(command.spawn().unwrap())
-}
-
-/// Killed when the test is over.
-struct Daemon(Child);
-
-impl Daemon {
-    fn signal(&self, signal: &str) {
-        let pid = self.0.id().to_string();
-        let mut kill = std::process::Command::new("kill");
-        assert!(kill.args(["-s", signal, &pid]).status().unwrap().success());
-    }
-
-    /// Sends these signals, and waits for the end.
-    async fn end(&mut self, signals: &[&str]) {
-        signals.iter().for_each(|signal| self.signal(signal));
-        until_within(MINUTE, "the daemon has ended", async || {
-            self.0.try_wait().unwrap().is_some()
-        })
-        .await;
-    }
-
-    fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// What a command writes as JSON, and how it ends.
-fn json(small: &Small, arguments: &[&str]) -> (i32, Value) {
-    let output = small
-        .tenantry(&[arguments, &["--output", "json", "--quiet"]].concat())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    let json = serde_json::from_slice(&output.stdout);
-    let code = output.status.code().unwrap();
-    (
-        code,
-        json.unwrap_or_else(|_| Value::from(said.into_owned())),
-    )
-}
-
-async fn number(connection: &mut PgConnection, query: &str) -> i64 {
-    sqlx::query_scalar(AssertSqlSafe(query.to_owned()))
-        .fetch_one(connection)
-        .await
-        .unwrap()
-}
-
-/// How many schemas were moved how often, as the histories tell.
-async fn moved(small: &Small) -> BTreeMap<i64, i64> {
-    let rows: Vec<(i64, i64)> = sqlx::query_as(
-        "select times, count(*) from (select count(*) as times from tenantry.history group by schema_oid, version, direction) h
-          group by times",
-    )
-    .fetch_all(&mut small.connect().await)
-    .await
-    .unwrap();
-    rows.into_iter().collect()
-}
+use crate::support::{
+    Small,
+    fleet::empty_tenants,
+    rollouts::{MINUTE, daemon, fleet, json, moved, number, waves},
+    small, until_within,
+};
 
 #[tokio::test]
 async fn what_a_killed_daemon_had_is_taken_over_and_everybody_is_moved_once() {
@@ -149,14 +59,6 @@ async fn what_a_killed_daemon_had_is_taken_over_and_everybody_is_moved_once() {
         .collect();
     assert_eq!(kinds, [("canary", 10), ("wave", 90), ("wave", 900)]);
     assert_eq!(moved(&small).await, BTreeMap::from([(1, 1000)]));
-}
-
-/// The kinds of the waves, and a number of each.
-fn waves<'a>(shown: &'a Value, key: &str) -> Vec<(&'a str, i64)> {
-    let waves = shown["waves"].as_array().unwrap().iter();
-    waves
-        .map(|wave| (wave["kind"].as_str().unwrap(), wave[key].as_i64().unwrap()))
-        .collect()
 }
 
 /// What is left behind of daemons that have ended: rows that say that they are at work, locks and statements.
@@ -509,7 +411,7 @@ async fn one_at_a_time_and_only_with_the_files_that_it_was_started_with() {
     assert_eq!(json(&small, &["rollout", "show"]).1["state"], "waiting");
     small.remove("tenant/2-t2.up.sql");
     small.remove("tenant/2-t2.down.sql");
-    let _other = self::daemon(&small, &[]);
+    let _other = crate::support::rollouts::daemon(&small, &[]);
     assert_eq!(json(&small, &["rollout", "resume"]).0, 0);
     let (code, shown) = json(&small, &["rollout", "watch"]);
     assert_eq!(code, 0, "{shown}");
@@ -610,9 +512,9 @@ async fn what_is_wrong_for_all_halts_it_at_the_first_however_many_may_fail() {
     let small = fleet(40).await;
     small.write(
         "tenant/2-wrong.up.sql",
-        "create table wrong (id integerr);\nselct 1;",
+        "do $$ begin if current_schema() = 'tenant_40' then execute 'selct 1'; end if; end $$;",
     );
-    small.write("tenant/2-wrong.down.sql", "drop table wrong;");
+    small.write("tenant/2-wrong.down.sql", "select 1;");
     let _daemon = daemon(&small, &[("TENANTRY__APPLY__CONCURRENCY", "2")]);
     let start = [
         "rollout",
@@ -625,20 +527,30 @@ async fn what_is_wrong_for_all_halts_it_at_the_first_however_many_may_fail() {
     ];
     let (code, shown) = json(&small, &start);
     assert_eq!((code, &shown["state"]), (7, &"halted".into()), "{shown}");
-    assert_eq!(
-        waves(&shown, "failed"),
-        [("canary", 1), ("wave", 0), ("wave", 0)]
-    );
+    let failed: i64 = waves(&shown, "failed")
+        .iter()
+        .map(|(_, failed)| failed)
+        .sum();
+    assert_eq!(failed, 1, "{shown}");
     assert!(
         shown["why"].as_str().unwrap().contains("wrong for all"),
         "{shown}"
     );
     let (code, refused) = json(&small, &["rollout", "resume"]);
     assert_eq!(code, 1, "{refused}");
-    let (code, told) = json(&small, &["rollout", "cancel"]);
+    // What came through before goes back, whatever stopped the others.
+    let before = "select count(*) from tenantry.heads where version is not null";
+    let moved = number(&mut small.connect().await, before).await;
+    let (code, told) = json(&small, &["rollout", "rollback", "--yes"]);
     assert_eq!(code, 0, "{told}");
     let (_, shown) = json(&small, &["rollout", "watch"]);
-    assert_eq!(shown["state"], "cancelled");
+    assert_eq!(
+        (&shown["state"], &shown["back"]),
+        (&"complete".into(), &true.into()),
+        "{shown}"
+    );
+    assert!(moved > 0);
+    assert_eq!(number(&mut small.connect().await, before).await, 0);
 }
 
 #[tokio::test]

@@ -50,6 +50,9 @@ pub(in crate::cli) struct Start {
     /// What happens when more have failed
     #[arg(long, value_enum, value_name = "WHAT")]
     when_spent: Option<SpentWord>,
+    /// Move tenants outside of the maintenance windows, too: for emergencies; it is kept in the rollout's events
+    #[arg(long, visible_alias = "now")]
+    ignore_windows: bool,
     /// Why, for those who read it later
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -85,6 +88,7 @@ impl Start {
             selector: self.selector.as_deref(),
             strategy: &strategy,
             reason: self.reason.as_deref(),
+            ignores_windows: self.ignore_windows,
         };
         let mut home = fleet.home().await?;
         let id = rollout::start(&fleet, home.connection(), &ask).await?;
@@ -132,6 +136,8 @@ impl Start {
                 SpentWord::Halt => WhenSpent::Halt,
                 SpentWord::Rollback => WhenSpent::Rollback,
             }),
+            windows: set.windows,
+            time_zone: set.time_zone,
         }
     }
 }

@@ -33,6 +33,8 @@ create table tenantry.rollouts (
     goal         text,
     selector     text,
     strategy     jsonb not null,
+    -- How far it goes for now, where the next migration waits for something: the version before that.
+    reach        text,
     -- The hash of the migrations up to the goal: no daemon with other files carries this rollout.
     files        bytea not null check (octet_length(files) = 32),
     wanted       text not null default 'run' check (wanted in ('run', 'pause', 'cancel', 'back')),
@@ -43,6 +45,8 @@ create table tenantry.rollouts (
     -- Why it does not get on, where it does not.
     why          text,
     daemon       bigint references tenantry.daemons on delete set null,
+    -- Until when runs may be claimed: the end of the maintenance window. Without one, for ever.
+    open_until   timestamptz,
     -- The tenants it is about, and the hash of their names, places and OIDs; how many of them were at the goal already.
     targets      integer check (targets >= 0),
     targets_hash bytea check (octet_length(targets_hash) = 32),
@@ -75,6 +79,8 @@ create table tenantry.waves (
     -- When the last of its runs ended, and until when it is watched.
     ended_at       timestamptz,
     soaks_until    timestamptz,
+    -- Since when the health gate behind it is shut.
+    shut_since     timestamptz,
     primary key (rollout, number)
 );
 
@@ -129,6 +135,22 @@ create table tenantry.attempts (
     foreign key (rollout, wave, position) references tenantry.runs on delete cascade
 );
 
+-- The hooks that came through: no daemon runs them again.
+create table tenantry.hooks (
+    rollout  bigint not null references tenantry.rollouts on delete cascade,
+    name     text not null,
+    ended_at timestamptz not null default clock_timestamp(),
+    primary key (rollout, name)
+);
+
+-- The contract migrations of which somebody said that no application needs any more what they take away.
+create table tenantry.acks (
+    version text primary key,
+    who     text not null,
+    why     text,
+    at      timestamptz not null default clock_timestamp()
+);
+
 -- What people and daemons did, with who and why: written in the transaction of what was done, and never changed.
 create table tenantry.events (
     id      bigint generated always as identity primary key,
@@ -148,10 +170,16 @@ begin
     return null;
 end
 $$;
+-- For each row: a trigger for each statement would tell of an UPDATE that has changed nothing, too, and whoever looks because
+-- something was told, and says why it waits, would wake itself for ever. What is told twice in a transaction is told once.
 create trigger rollouts_tell after insert or update on tenantry.rollouts
-    for each statement execute function tenantry.tell();
+    for each row execute function tenantry.tell();
+create trigger hooks_tell after insert on tenantry.hooks
+    for each row execute function tenantry.tell();
+create trigger acks_tell after insert on tenantry.acks
+    for each row execute function tenantry.tell();
 create trigger waves_tell after insert or update on tenantry.waves
-    for each statement execute function tenantry.tell();
+    for each row execute function tenantry.tell();
 
 create function tenantry.keep_events() returns trigger language plpgsql as $$
 begin

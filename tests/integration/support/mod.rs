@@ -6,6 +6,7 @@ pub(crate) mod held;
 mod pages;
 pub(crate) mod pooler;
 pub(crate) mod proxy;
+pub(crate) mod rollouts;
 mod server;
 mod sets;
 pub(crate) mod several;

@@ -70,6 +70,11 @@ impl Small {
         std::fs::write(self.directory.path().join(file), text).unwrap();
     }
 
+    /// What stands in a file; nothing where there is none.
+    pub(crate) fn read(&self, file: &str) -> String {
+        std::fs::read_to_string(self.directory.path().join(file)).unwrap_or_default()
+    }
+
     /// A repeatable of the tenants' set.
     pub(crate) fn function(&self, name: &str, text: &str) {
         let directory = self.directory.path().join("tenant/functions");
