@@ -94,17 +94,7 @@ pub async fn freeze(
     if begun.rows_affected() == 0 {
         return Ok(false);
     }
-    for (number, wave) in (0..).zip(waves) {
-        put(
-            &mut transaction,
-            Of {
-                rollout,
-                wave: number,
-            },
-            wave,
-        )
-        .await?;
-    }
+    put_all(&mut transaction, rollout, 0, waves).await?;
     transaction.commit().answered(&failed).await?;
     Ok(true)
 }
@@ -146,13 +136,7 @@ pub async fn extend(
     .answered(&failed)
     .await?;
     let Some(next) = next else { return Ok(false) };
-    for (number, wave) in (next..).zip(waves) {
-        let of = Of {
-            rollout,
-            wave: number,
-        };
-        put(&mut transaction, of, wave).await?;
-    }
+    put_all(&mut transaction, rollout, next, waves).await?;
     transaction.commit().answered(&failed).await?;
     Ok(true)
 }
@@ -201,19 +185,22 @@ pub async fn turn_round(
     .answered(&failed)
     .await?;
     let Some(next) = next else { return Ok(false) };
-    for (number, wave) in (next..).zip(waves) {
-        put(
-            &mut transaction,
-            Of {
-                rollout,
-                wave: number,
-            },
-            wave,
-        )
-        .await?;
-    }
+    put_all(&mut transaction, rollout, next, waves).await?;
     transaction.commit().answered(&failed).await?;
     Ok(true)
+}
+
+/// Writes waves, numbered from `first` on.
+async fn put_all(
+    transaction: &mut sqlx::PgConnection,
+    rollout: i64,
+    first: i32,
+    waves: &[Planned],
+) -> Result<(), StoreError> {
+    for (wave, planned) in (first..).zip(waves) {
+        put(transaction, Of { rollout, wave }, planned).await?;
+    }
+    Ok(())
 }
 
 async fn put(

@@ -115,23 +115,7 @@ pub async fn get(
     connection: &mut Connection,
     schema: &Ident,
 ) -> Result<Option<Pinned>, StoreError> {
-    let row: Option<Row> = sqlx::query_as(
-        "select h.schema_oid, h.schema_name, h.version, h.digest, h.repeatables_digest, h.revision, h.fence,
-                h.dirty_version, n.nspname::text, h.running_version, h.running_direction, l.statements_done, l.note
-           from tenantry.heads h left join pg_catalog.pg_namespace n on n.oid = h.schema_oid
-           left join lateral (
-               select statements_done, note from tenantry.history
-                where h.running_version is not null
-                  and schema_oid = h.schema_oid and schema_name = h.schema_name and version = h.running_version
-                order by id desc limit 1
-           ) l on true
-          where h.schema_name = $1",
-    )
-    .bind(schema.as_str())
-    .fetch_optional(connection)
-    .answered(StoreError::query("read where a schema stands"))
-    .await?;
-    row.map(pinned).transpose()
+    Ok(of(connection, &[schema.as_str()]).await?.pop())
 }
 
 /// The heads of these schemas, by name.
@@ -150,7 +134,7 @@ pub async fn of(connection: &mut Connection, schemas: &[&str]) -> Result<Vec<Pin
     )
     .bind(schemas)
     .fetch_all(connection)
-    .answered(StoreError::query("read where these schemas stand"))
+    .answered(StoreError::query("read where a schema stands"))
     .await?;
     rows.into_iter().map(pinned).collect()
 }
