@@ -36,6 +36,7 @@ impl Part {
                 include_str!("schema/shard-005-fingerprints.sql"),
                 include_str!("schema/shard-006-built.sql"),
                 include_str!("schema/shard-007-pool.sql"),
+                include_str!("schema/shard-008-aggregates.sql"),
             ],
             Self::Home => &[
                 include_str!("schema/home-001-registry.sql"),

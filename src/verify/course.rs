@@ -13,7 +13,7 @@ use super::{
     turns::Turns,
 };
 use crate::{
-    migration::{Migration, Scope, Version},
+    migration::{Migration, MigrationSet, Scope, Version},
     plan::Goal,
 };
 
@@ -81,6 +81,31 @@ impl<'a> Course<'a> {
             !self.migrations.is_empty() || repeatables.iter().any(|r| since.is_new_repeatable(r))
         };
         self.request.since.is_none_or(is_new)
+    }
+
+    /// The set without what is judged, as it was before; none where there was nothing, or where nobody knows what was there: a
+    /// migration is changed or gone, or the shared set has something new, on which tenants build.
+    pub(super) fn older_set(&self) -> Option<MigrationSet> {
+        let since = self.request.since?;
+        let (fleet, mut set) = (
+            &self.ground.fleet,
+            self.ground.fleet.set(self.scope).clone(),
+        );
+        let is_known = since.leaves_as_they_were(&set.migrations)
+            && (self.scope == Scope::Shared
+                || !fleet.shared.migrations.iter().any(|m| since.is_new(m))
+                    && !fleet
+                        .shared
+                        .repeatables
+                        .iter()
+                        .any(|r| since.is_new_repeatable(r)));
+        set.migrations.retain(|migration| !since.is_new(migration));
+        // What one needs may be in another one that is new.
+        if set.repeatables.iter().any(|r| since.is_new_repeatable(r)) {
+            set.repeatables.clear();
+        }
+        let is_something = !set.migrations.is_empty() || !set.repeatables.is_empty();
+        (is_known && is_something).then_some(set)
     }
 
     /// Why no paths are tried, where there would be some.

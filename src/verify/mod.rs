@@ -10,6 +10,7 @@ mod error;
 mod ground;
 mod held;
 mod numbers;
+mod older;
 mod paths;
 mod reference;
 mod report;

@@ -80,6 +80,8 @@ pub struct Proof {
     pub verdict: Verdict,
     /// What was wrong, in the order in which it was met.
     pub findings: Vec<Finding>,
+    /// What is wrong without what is judged, too: an older fault, which fails nothing.
+    pub older: Vec<Finding>,
     /// Columns (`users.nickname`) that the down takes away with all that was written to them since the up. That is no fault.
     pub drops: Vec<String>,
     /// What may be written after the up and could not be before (`users.name may be NULL`): on that, the down fails. That is no
@@ -95,6 +97,8 @@ pub enum Verdict {
     Exact,
     /// Marked irreversible, so only its up was tried.
     Irreversible,
+    /// Only what is wrong without what is judged, too.
+    NotJudged,
     /// Something before it failed.
     NotTried,
     /// Rows or values that were there before the up are gone after the down.
@@ -226,6 +230,7 @@ impl Proof {
             is_path: false,
             verdict: Verdict::Exact,
             findings: Vec::new(),
+            older: Vec::new(),
             drops: Vec::new(),
             widens: Vec::new(),
         }
@@ -249,16 +254,27 @@ impl Proof {
 
     /// Whether there is nothing wrong.
     pub fn is_ok(&self) -> bool {
-        matches!(self.verdict, Verdict::Exact | Verdict::Irreversible)
+        matches!(
+            self.verdict,
+            Verdict::Exact | Verdict::Irreversible | Verdict::NotJudged
+        )
     }
 
     /// What is no fault and should be known all the same, a line each.
     pub fn notes(&self) -> impl Iterator<Item = String> {
         let drops = self.drops.iter();
         let widens = self.widens.iter();
+        let older = self
+            .older
+            .iter()
+            .map(|finding| format!("an older fault, not judged: {finding}"));
+        let older: Vec<_> = older
+            .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+            .collect();
         drops
             .map(|column| format!("down drops data: {column}"))
             .chain(widens.map(|what| format!("down may fail once used: {what}")))
+            .chain(older)
     }
 
     pub(super) fn found(&mut self, stage: Stage, outcome: Outcome) {

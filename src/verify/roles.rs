@@ -53,13 +53,11 @@ impl Roles {
     fn read(&mut self, text: &str, depth: usize) -> bool {
         let mut speaks = false;
         for statement in statements(text) {
-            // Elsewhere a string is a value, or a comment that is stored.
-            let has_body = depth > 0
-                || ["do", "create"]
-                    .iter()
-                    .any(|word| statement.first().is_some_and(|token| token.is(word)));
+            let holder = Holder::of(&statement);
             for (place, token) in statement.iter().enumerate() {
-                if let (Some(body), true) = (token.body(), has_body && depth < DEEPEST) {
+                let last = place.checked_sub(1).and_then(|last| statement.get(last));
+                let is_code = depth > 0 || holder.is_code_after(last);
+                if let (Some(body), true) = (token.body(), is_code && depth < DEEPEST) {
                     speaks |= self.read(body, depth + 1);
                 }
                 let rest = statement.get(place + 1..).unwrap_or_default();
@@ -74,6 +72,38 @@ impl Roles {
             }
         }
         speaks
+    }
+}
+
+/// Which strings of a statement are code. Elsewhere a string is a value, or a comment that is stored.
+enum Holder {
+    /// All of them.
+    Block,
+    /// The one after `AS`.
+    Routine,
+    Other,
+}
+
+impl Holder {
+    fn of(statement: &[Word<'_>]) -> Self {
+        let are = |start: &[&str]| {
+            let mut words = statement.iter().zip(start);
+            statement.len() >= start.len() && words.all(|(token, word)| token.is(word))
+        };
+        let makes = |noun| are(&["create", noun]) || are(&["create", "or", "replace", noun]);
+        match () {
+            () if are(&["do"]) => Self::Block,
+            () if makes("function") || makes("procedure") => Self::Routine,
+            () => Self::Other,
+        }
+    }
+
+    fn is_code_after(&self, last: Option<&Word<'_>>) -> bool {
+        match self {
+            Self::Block => true,
+            Self::Routine => last.is_some_and(|word| word.is("as")),
+            Self::Other => false,
+        }
     }
 }
 
@@ -173,6 +203,15 @@ mod tests {
             ),
             ("alter role postgres set work_mem = '1MB'", &[]),
             ("drop role r4", &[]),
+            (
+                "create or replace procedure p() language sql as 'create role r5'",
+                &["r5"],
+            ),
+            (
+                "create function f() returns void language plpgsql as $$ begin create role r6; end $$",
+                &["r6"],
+            ),
+            ("do language plpgsql 'begin create role r7; end'", &["r7"]),
             ("create tablespace fast location '/x'", &[]),
         ] {
             assert_eq!(made(text).unwrap(), names, "{text}");
@@ -188,6 +227,9 @@ mod tests {
             "insert into log values ('create role r')",
             "create user mapping for me server there",
             "create table roles (role text)",
+            "create table notes (note text default 'create user bob')",
+            "create or replace function f(a text default 'drop role x') returns text language sql as 'select a'",
+            "create view v as select 'alter user a'",
             "grant all on s to r",
         ] {
             assert_eq!(made(text), None, "{text}");

@@ -6,6 +6,7 @@ use std::{
     collections::BTreeSet,
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tokio::process::Command;
@@ -26,6 +27,8 @@ pub enum Since {
 pub struct Changed {
     /// New or changed, with their whole paths.
     pub files: BTreeSet<PathBuf>,
+    /// Those of them that the revision has, too.
+    pub edited: BTreeSet<PathBuf>,
     /// Gone.
     pub deleted: BTreeSet<PathBuf>,
 }
@@ -109,6 +112,19 @@ impl Since {
         }
     }
 
+    /// Whether the migrations that are not new are, with the same texts, what was there before.
+    pub(super) fn leaves_as_they_were(&self, migrations: &[Arc<Migration>]) -> bool {
+        let Self::Changed(changed) = self else {
+            return true;
+        };
+        let mut files = migrations
+            .iter()
+            .flat_map(|m| [Some(&m.up), m.down.as_ref()])
+            .flatten()
+            .map(|script| whole(&script.path));
+        changed.deleted.is_empty() && !files.any(|file| changed.edited.contains(&file))
+    }
+
     /// Above a version nobody can say it: then it counts as new.
     pub(super) fn is_new_repeatable(&self, repeatable: &Repeatable) -> bool {
         match self {
@@ -187,9 +203,12 @@ impl Git<'_> {
             let file = root.join(file);
             if state == "D" {
                 changed.deleted.insert(file);
-            } else {
-                changed.files.insert(file);
+                continue;
             }
+            if state != "A" {
+                changed.edited.insert(file.clone());
+            }
+            changed.files.insert(file);
         }
         let others = [
             "ls-files",

@@ -1,8 +1,10 @@
 //! The whole set: repeatables, all the way back and up again, and a second tenant beside the first.
 
-use super::{Proof, Stage, VerifyError, course::Course, paths::Known, trial::Trial};
+use std::sync::Arc;
+
+use super::{Proof, Stage, VerifyError, course::Course, older, paths::Known, trial::Trial};
 use crate::{
-    migration::{Scope, Version},
+    migration::{Repeatable, Scope, Version},
     plan::Goal,
     structure::{Change, Detail, Snapshot, diff},
 };
@@ -21,14 +23,32 @@ pub(super) struct Whole {
 /// Takes a schema at the last version back and up again; its turn is `turn`, that of the second tenant the next one.
 pub(super) async fn whole<'a>(
     course: &Course<'a>,
-    mut trial: Trial<'a>,
+    trial: Trial<'a>,
     known: &Known<'_>,
     turn: usize,
 ) -> Result<Whole, VerifyError> {
     let repeatables = course.ground.fleet.set(course.scope).repeatables.clone();
+    let mut whole = walk(course, trial, repeatables, Some(known)).await?;
+    let proofs = [Some(&mut whole.proof), whole.second_tenant.as_mut()];
+    older::take_out(course, proofs.into_iter().flatten().collect()).await?;
+    course.turns.tell(turn, course.scope, &whole.proof);
+    match &whole.second_tenant {
+        Some(proof) => course.turns.tell(turn + 1, course.scope, proof),
+        None => course.turns.pass(turn + 1),
+    }
+    Ok(whole)
+}
+
+/// The same, and nothing is told. Where nothing is known of the migrations, there is no way back.
+pub(super) async fn walk<'a>(
+    course: &Course<'a>,
+    mut trial: Trial<'a>,
+    repeatables: Vec<Arc<Repeatable>>,
+    known: Option<&Known<'_>>,
+) -> Result<Whole, VerifyError> {
     let mut whole = Whole {
         proof: Proof::named("the whole set"),
-        back_to: known.floor,
+        back_to: known.and_then(|known| known.floor),
         left_in_place: repeatables.len(),
         second_tenant: None,
     };
@@ -44,19 +64,14 @@ pub(super) async fn whole<'a>(
     if let Some(top) = &top {
         whole.repeat(&mut trial, top).await?;
         let floor = whole.back_to.or(course.base);
-        if let Some(stood) = known.stands.at(floor) {
+        if let Some(stood) = known.and_then(|known| known.stands.at(floor)) {
             whole
                 .there_and_back(&mut trial, floor, &stood, (&bare, top))
                 .await?;
         }
     }
-    course.turns.tell(turn, course.scope, &whole.proof);
     if let (Scope::Tenant, Some(top)) = (course.scope, &top) {
-        let proof = second_tenant(course, &mut trial, top).await?;
-        course.turns.tell(turn + 1, course.scope, &proof);
-        whole.second_tenant = Some(proof);
-    } else {
-        course.turns.pass(turn + 1);
+        whole.second_tenant = Some(second_tenant(course, &mut trial, top).await?);
     }
     trial.close().await?;
     Ok(whole)

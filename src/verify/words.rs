@@ -10,6 +10,7 @@ impl fmt::Display for Verdict {
         f.pad(match self {
             Self::Exact => "exact",
             Self::Irreversible => "irreversible",
+            Self::NotJudged => "not judged",
             Self::NotTried => "not tried",
             Self::LosesRows => "loses rows",
             Self::FailsOnRows => "fails where tables have rows",

@@ -11,7 +11,7 @@ use tenantry::{
     travel::Why,
 };
 
-use crate::support::{Small, small};
+use crate::support::{Small, Written, small};
 
 fn name(text: &str) -> TenantName {
     TenantName::new(text).unwrap()
@@ -375,4 +375,20 @@ async fn a_tenant_whose_tables_are_in_use_is_said_to_be_and_not_retired() {
     provision::retire(&small.fleet, &name("acme"))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn an_aggregate_is_in_the_way_of_no_repeatable_and_no_tenant() {
+    let set = Written::new(&[(
+        "mysum",
+        "create aggregate mysum(int) (sfunc = int4pl, stype = int, initcond = '0');",
+        Some("drop aggregate mysum(int);"),
+    )]);
+    set.write(
+        "tenant/functions/f.sql",
+        "create or replace function f() returns int language sql as 'select 1';",
+    );
+    let scope = set.verify().await;
+    assert!(scope.is_ok(), "{scope:#?}");
+    assert!(scope.second_tenant.is_some());
 }

@@ -150,7 +150,7 @@ async fn a_role_that_is_made_for_good_is_tried_with_rows_too() {
 }
 
 #[tokio::test]
-async fn a_comment_about_users_switches_no_path_off() {
+async fn a_comment_or_a_value_about_users_switches_no_path_off() {
     let set = Written::new(&[
         (
             "users",
@@ -159,7 +159,7 @@ async fn a_comment_about_users_switches_no_path_off() {
         ),
         (
             "teams",
-            "create table teams (id int);",
+            "create table teams (id int, note text default 'create user bob');",
             Some("drop table teams;"),
         ),
     ]);

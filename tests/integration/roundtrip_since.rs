@@ -33,7 +33,11 @@ async fn judged(set: &Written, since: &str) -> String {
     let root = set.path().canonicalize().unwrap().display().to_string();
     let deleted = scope.deleted.join(" ").replace(&root, "");
     let deleted = if deleted.is_empty() { "none" } else { &deleted };
-    let told = words(scope.proofs()).replace(&set.path().display().to_string(), "");
+    let mut told = words(scope.proofs());
+    for finding in scope.proofs().flat_map(|proof| &proof.older) {
+        told += &format!("older: {finding}\n");
+    }
+    let told = told.replace(&set.path().display().to_string(), "");
     format!(
         "{} taken for granted; deleted: {deleted}\n{told}",
         scope.taken_for_granted
@@ -149,6 +153,148 @@ async fn what_is_not_judged_is_not_blamed_on_what_is() {
         (older, scope.back_to),
         (vec!["3".to_owned()], scope.older_faults.first().copied())
     );
+}
+
+/// A migration that makes a table in the first tenant alone, as it asks for the table in all schemas.
+const ONCE: &str = "do $$ begin if not exists (select from pg_tables where tablename = 'b') then create table b (id int); \
+                    end if; end $$;";
+
+/// A set in a repository, with nothing new.
+fn committed(migrations: &[(&str, &str, Option<&str>)], files: &[(&str, &str)]) -> Written {
+    let set = Written::new(migrations);
+    for (file, text) in files {
+        set.write(file, text);
+    }
+    git(&set, &["init", "--quiet", "--initial-branch", "main"]);
+    git(&set, &["add", "."]);
+    git(&set, &["commit", "--quiet", "--message", "a"]);
+    set
+}
+
+#[tokio::test]
+async fn what_a_second_tenant_lacked_before_is_told_and_fails_nothing() {
+    let set = committed(
+        &[
+            ("a", "create table a (i int);", Some("drop table a;")),
+            ("b", ONCE, Some("drop table b;")),
+        ],
+        &[],
+    );
+    set.write("tenant/3-d.up.sql", "create table d (i int);");
+    set.write("tenant/3-d.down.sql", "drop table d;");
+    insta::assert_snapshot!(judged(&set, "main").await, @r#"
+    2 taken for granted; deleted: none
+    d: exact
+    the whole set: exact
+    a second tenant: not judged
+    older: the up of a second tenant leaves another structure than the first up left:
+      table b: missing
+    "#);
+    insta::assert_snapshot!(judged(&set, "2").await, @r#"
+    2 taken for granted; deleted: none
+    d: exact
+    the whole set: exact
+    a second tenant: not judged
+    older: the up of a second tenant leaves another structure than the first up left:
+      table b: missing
+    "#);
+    let mut command = crate::support::tenantry();
+    command
+        .args([
+            "verify",
+            "--since",
+            "main",
+            "--server",
+            server().await.url(),
+        ])
+        .current_dir(set.path())
+        .envs(set.environment());
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let told = "– a second tenant: not judged\n      an older fault, not judged: the up of a second tenant leaves another \
+                structure than the first up left:\n        table b: missing\n";
+    assert!(text.contains(told), "{text}");
+    // What is new is judged all the same.
+    set.write(
+        "tenant/3-d.up.sql",
+        &ONCE.replace("'b'", "'d'").replace(" b ", " d "),
+    );
+    insta::assert_snapshot!(judged(&set, "main").await, @r#"
+    2 taken for granted; deleted: none
+    d: exact
+    the whole set: exact
+    a second tenant: differs
+    the up of a second tenant leaves another structure than the first up left:
+      table d: missing
+    older: the up of a second tenant leaves another structure than the first up left:
+      table b: missing
+    "#);
+    // Where an old one is changed, nobody knows what was wrong before.
+    set.write("tenant/2-b.up.sql", &format!("-- The second.\n{ONCE}"));
+    insta::assert_snapshot!(judged(&set, "main").await, @r#"
+    1 taken for granted; deleted: none
+    b: exact
+    d: exact
+    from 1 to 3 at once: exact
+    the whole set: exact
+    a second tenant: differs
+    the up of a second tenant leaves another structure than the first up left:
+      table b: missing
+      table d: missing
+    "#);
+}
+
+#[tokio::test]
+async fn a_repeatable_that_failed_before_is_told_and_fails_nothing() {
+    let set = committed(
+        &[("a", "create table a (i int);", Some("drop table a;"))],
+        &[(
+            "tenant/functions/f.sql",
+            "create or replace view f as select missing from a;",
+        )],
+    );
+    set.write("tenant/2-d.up.sql", "create table d (i int);");
+    set.write("tenant/2-d.down.sql", "drop table d;");
+    insta::assert_snapshot!(judged(&set, "main").await, @r#"
+    1 taken for granted; deleted: none
+    d: exact
+    the whole set: not judged
+    older: the repeatables fail:
+      /tenant/functions/f.sql:1:36: column "missing" does not exist (SQLSTATE 42703)
+    "#);
+    // One that is new is judged.
+    set.write(
+        "tenant/functions/e.sql",
+        "create or replace view e as select lacking from a;",
+    );
+    insta::assert_snapshot!(judged(&set, "main").await, @r#"
+    1 taken for granted; deleted: none
+    d: exact
+    the whole set: fails
+    the repeatables fail:
+      /tenant/functions/e.sql:1:36: column "lacking" does not exist (SQLSTATE 42703)
+    "#);
+}
+
+#[tokio::test]
+async fn a_repeatable_that_something_new_breaks_is_judged() {
+    let set = committed(
+        &[("a", "create table a (i int);", Some("drop table a;"))],
+        &[(
+            "tenant/functions/f.sql",
+            "drop view if exists f; create view f as select i from a;",
+        )],
+    );
+    set.write("tenant/2-d.up.sql", "alter table a rename i to j;");
+    set.write("tenant/2-d.down.sql", "alter table a rename j to i;");
+    insta::assert_snapshot!(judged(&set, "main").await, @r#"
+    1 taken for granted; deleted: none
+    d: exact
+    the whole set: fails
+    the repeatables fail:
+      /tenant/functions/f.sql:1:48: column "i" does not exist (SQLSTATE 42703)
+    "#);
 }
 
 #[tokio::test]

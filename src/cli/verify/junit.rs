@@ -99,7 +99,10 @@ fn is_failure(proof: &Proof) -> bool {
 }
 
 fn is_skipped(proof: &Proof) -> bool {
-    matches!(proof.verdict, Verdict::Irreversible | Verdict::NotTried)
+    matches!(
+        proof.verdict,
+        Verdict::Irreversible | Verdict::NotJudged | Verdict::NotTried
+    )
 }
 
 /// XML has no way to write most control characters.

@@ -17,6 +17,7 @@ pub(super) fn proof(heading: Option<Scope>, proof: &Proof, paint: Paint) -> Stri
     lines.push(match proof.verdict {
         Verdict::Exact => format!("  {} {name}", paint.good("✓")),
         Verdict::Irreversible => format!("  {} {name}: irreversible, up only", paint.faint("–")),
+        Verdict::NotJudged => format!("  {} {name}: not judged", paint.faint("–")),
         Verdict::NotTried => format!("  {} {name}: not tried", paint.caution("?")),
         verdict => format!("  {} {name}: {verdict}", paint.bad("✗")),
     });

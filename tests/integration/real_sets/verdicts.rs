@@ -74,7 +74,7 @@ impl Line {
 pub(crate) fn ways(proof: &Proof) -> Option<[Way; 2]> {
     match proof.verdict {
         Verdict::Irreversible => return Some([Way::None, Way::None]),
-        Verdict::NotTried | Verdict::Refused => return None,
+        Verdict::NotJudged | Verdict::NotTried | Verdict::Refused => return None,
         Verdict::Exact
         | Verdict::Differs
         | Verdict::Fails
