@@ -9,7 +9,7 @@ use crate::{
     apply::Limits,
     config::{Load, Portion, Provision, Settings, SettingsError},
     migration::{MigrationSet, Problems, Scope, Version, read},
-    plan::Blueprint,
+    plan::{Beside, Blueprint},
     postgres::{Session, SessionError, Shard, Shards},
     sql::Ident,
     store::{Part, StoreError, install, tenants::Tenant},
@@ -162,6 +162,16 @@ impl Fleet {
         Self {
             structure: Some(Arc::new(structure)),
             ..self
+        }
+    }
+
+    /// What counts beside the tenants' set for what that makes.
+    pub fn beside_tenants(&self) -> Beside<'_> {
+        Beside {
+            shared: &self.shared,
+            shared_schema: &self.shared_schema,
+            extra_search_path: &self.limits.extra_search_path,
+            also_writes: &self.limits.also_writes,
         }
     }
 

@@ -23,6 +23,11 @@ impl Checksum {
         Self(Sha256::digest(text.replace("\r\n", "\n")).into())
     }
 
+    /// The checksum of a text as it is, line ends and all.
+    pub fn of_bytes(text: &str) -> Self {
+        Self(Sha256::digest(text).into())
+    }
+
     /// The 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -84,6 +89,7 @@ mod tests {
     fn line_endings_and_byte_order_mark_do_not_count() {
         assert_eq!(Checksum::of("a\nb"), Checksum::of("\u{feff}a\r\nb"));
         assert_ne!(Checksum::of("a\nb"), Checksum::of("a b"));
+        assert_ne!(Checksum::of_bytes("a\nb"), Checksum::of_bytes("a\r\nb"));
     }
 
     #[test]

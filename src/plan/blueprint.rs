@@ -6,15 +6,15 @@
 
 use std::{
     fmt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, OnceLock},
 };
 
-use super::{Goal, Plan, Refusal, Standing, Stored, plan};
+use super::{Goal, Plan, Refusal, Standing, Stored, Unfit, Why, plan};
 use crate::{
     history::{Applied, Digest},
     migration::{Checksum, Migration, MigrationSet, Script, Version},
-    sql::split,
+    sql::{Ident, split},
 };
 
 /// What a structure begins with for `psql`. It is not sent to a new tenant, whose settings are made by the message.
@@ -51,8 +51,23 @@ pub struct Origin {
     pub repeatables: Digest,
     /// What it knew of the shared set: a view can have its columns from there.
     pub shared: Checksum,
-    /// The checksum of what follows.
+    /// What it knew of the settings that say what names mean, and what a script may do.
+    pub settings: Checksum,
+    /// The checksum of what follows, byte by byte: a string can have line ends in it.
     pub body: Checksum,
+}
+
+/// What counts beside the set itself for what its migrations make.
+#[derive(Debug, Clone, Copy)]
+pub struct Beside<'a> {
+    /// The shared set.
+    pub shared: &'a MigrationSet,
+    /// Where it is.
+    pub shared_schema: &'a Ident,
+    /// Further schemas on the search path.
+    pub extra_search_path: &'a [Ident],
+    /// Further schemas in which a script may change something.
+    pub also_writes: &'a [Ident],
 }
 
 /// What stands in for the first migrations of a new tenant.
@@ -66,76 +81,6 @@ pub struct Built {
     pub version: Version,
     /// The digest of them.
     pub digest: Digest,
-}
-
-/// Why new tenants are not built from the file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {why}", place(.path, *.line))]
-pub struct Unfit {
-    /// The file.
-    pub path: PathBuf,
-    /// Which line of it says so; none where it is about the file as a whole.
-    pub line: Option<usize>,
-    /// Why, and what to do about it.
-    pub why: Why,
-}
-
-/// What is wrong with a file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Why {
-    /// It is not there, or cannot be read.
-    #[error("cannot be read: {0}; `tenantry dump` writes it")]
-    Unreadable(String),
-    /// Nothing says which migrations it stands for.
-    #[error(
-        "does not say which migrations it stands for: it was not written by `tenantry dump` from the tenants' migrations; \
-         `tenantry dump` writes it"
-    )]
-    NoOrigin,
-    /// That is said in a way that cannot be read.
-    #[error("`{0}` cannot be read; `tenantry dump` writes the file anew")]
-    Unknown(String),
-    /// It says itself that it does not stand for them.
-    #[error("says that no tenant can be built from it; the lines before it say why")]
-    Nobody,
-    /// It was changed since it was written.
-    #[error(
-        "what follows is not what was written: it was changed by hand; `tenantry dump` writes the file anew"
-    )]
-    Edited,
-    /// The set has no such version.
-    #[error(
-        "stands at {0}, which is in no file of the tenants' migrations; `tenantry dump` writes the file anew"
-    )]
-    UnknownVersion(Version),
-    /// The migrations are others now.
-    #[error(
-        "the migrations up to {0} are not those that it was made from: one was changed, added or taken away since; \
-         `tenantry dump` writes the file anew"
-    )]
-    Changed(Version),
-    /// The repeatables are others now.
-    #[error(
-        "the repeatables were changed since it was written; `tenantry dump` writes the file anew"
-    )]
-    Repeatables,
-    /// The shared set is another one now.
-    #[error(
-        "the shared migrations were changed since it was written, and what tenants have can depend on them; `tenantry dump` \
-         writes the file anew"
-    )]
-    Shared,
-    /// The server is of another version.
-    #[error(
-        "was written on PostgreSQL {file}, and the server is PostgreSQL {server}; `tenantry dump` on a server of that \
-         version writes the file anew"
-    )]
-    Postgres {
-        /// What it was written on.
-        file: i32,
-        /// What the shard runs.
-        server: i32,
-    },
 }
 
 /// What the file holds.
@@ -159,15 +104,15 @@ impl Blueprint {
     /// The plan that builds a new tenant from it, up to the latest migration of `set`.
     ///
     /// # Errors
-    /// Where it does not fit the set, the `shared` one, or the server, whose major version is `postgres`. Within, as [`plan`] has it.
+    /// Where it does not fit the set, what is `beside` it, or the server, whose major version is `postgres`. Within, as [`plan`] has it.
     pub fn fit(
         &self,
         set: &MigrationSet,
-        shared: &MigrationSet,
+        beside: Beside<'_>,
         postgres: i32,
         out_of_order: bool,
     ) -> Result<Result<Plan, Refusal>, Unfit> {
-        let built = self.built(set, shared, postgres)?;
+        let built = self.built(set, beside, postgres)?;
         let applied: Vec<_> = built.migrations.iter().map(|m| Applied::of(m)).collect();
         let standing = Standing {
             applied: &applied,
@@ -182,12 +127,7 @@ impl Blueprint {
         }))
     }
 
-    fn built(
-        &self,
-        set: &MigrationSet,
-        shared: &MigrationSet,
-        postgres: i32,
-    ) -> Result<Built, Unfit> {
+    fn built(&self, set: &MigrationSet, beside: Beside<'_>, postgres: i32) -> Result<Built, Unfit> {
         let drawing = self.read.get_or_init(|| self.read()).as_ref();
         let Drawing {
             origin,
@@ -208,8 +148,11 @@ impl Blueprint {
         if repeatables(set) != origin.repeatables {
             return unfit(Why::Repeatables);
         }
-        if both(shared) != origin.shared {
+        if both(beside.shared) != origin.shared {
             return unfit(Why::Shared);
+        }
+        if settings(beside) != origin.settings {
+            return unfit(Why::Settings);
         }
         if origin.postgres != postgres {
             return unfit(Why::Postgres {
@@ -243,7 +186,10 @@ impl Blueprint {
             return Err(unfit(Why::Nobody));
         }
         let origin = Origin::read(mark).map_err(|word| unfit(Why::Unknown(word)))?;
-        if Checksum::of(&text[end..]) != origin.body {
+        if mark.ends_with("\r\n") {
+            return Err(unfit(Why::LineEnds));
+        }
+        if Checksum::of_bytes(&text[end..]) != origin.body {
             return Err(unfit(Why::Edited));
         }
         let mut script = Script::parse(&self.path, text.clone());
@@ -277,29 +223,26 @@ fn is_preamble(script: &Script, statements: usize) -> bool {
 }
 
 impl Origin {
-    /// What is to be said of a `body` that the whole of `set` made, beside the `shared` one, on a server of the major version
+    /// What is to be said of a `body` that the whole of `set` made, with what is `beside` it, on a server of the major version
     /// `postgres`. None where the set has no migrations.
-    pub fn of(
-        set: &MigrationSet,
-        shared: &MigrationSet,
-        postgres: i32,
-        body: &str,
-    ) -> Option<Self> {
+    pub fn of(set: &MigrationSet, beside: Beside<'_>, postgres: i32, body: &str) -> Option<Self> {
         let applied: Vec<_> = set.migrations.iter().map(|m| Applied::of(m)).collect();
         Some(Self {
             version: set.latest()?.version,
             postgres,
             digest: Digest::of(&applied),
             repeatables: repeatables(set),
-            shared: both(shared),
-            body: Checksum::of(body),
+            shared: both(beside.shared),
+            settings: settings(beside),
+            body: Checksum::of_bytes(body),
         })
     }
 
     /// What stands behind the mark; an error is the word that cannot be read.
     fn read(line: &str) -> Result<Self, String> {
         let (mut version, mut postgres, mut digest) = (None, None, None);
-        let (mut repeatables, mut shared, mut body) = (None, None, None);
+        let (mut repeatables, mut shared) = (None, None);
+        let (mut settings, mut body) = (None, None);
         let words = line.strip_prefix(MARK).unwrap_or_default();
         for word in words.split_ascii_whitespace() {
             let wrong = || word.to_owned();
@@ -311,6 +254,7 @@ impl Origin {
                 "digest" => digest = Some(Digest(*hash()?.as_bytes())),
                 "repeatables" => repeatables = Some(Digest(*hash()?.as_bytes())),
                 "shared" => shared = Some(hash()?),
+                "settings" => settings = Some(hash()?),
                 "body" => body = Some(hash()?),
                 _ => return Err(wrong()),
             }
@@ -322,6 +266,7 @@ impl Origin {
             digest: digest.ok_or_else(missing)?,
             repeatables: repeatables.ok_or_else(missing)?,
             shared: shared.ok_or_else(missing)?,
+            settings: settings.ok_or_else(missing)?,
             body: body.ok_or_else(missing)?,
         })
     }
@@ -335,12 +280,13 @@ impl fmt::Display for Origin {
             digest,
             repeatables,
             shared,
+            settings,
             body,
         } = self;
         let hash = |digest: &Digest| Checksum::from(digest.0);
         writeln!(
             f,
-            "{MARK}version={version} postgres={postgres} digest={} repeatables={} shared={shared} body={body}",
+            "{MARK}version={version} postgres={postgres} digest={} repeatables={} shared={shared} settings={settings} body={body}",
             hash(digest),
             hash(repeatables)
         )
@@ -358,9 +304,9 @@ fn both(set: &MigrationSet) -> Checksum {
     Checksum::of(&format!("{} {}", both[0], both[1]))
 }
 
-fn place(path: &Path, line: Option<usize>) -> String {
-    match line {
-        Some(line) => format!("{}:{line}", path.display()),
-        None => path.display().to_string(),
-    }
+/// Of the settings that count.
+fn settings(beside: Beside<'_>) -> Checksum {
+    let names = |schemas: &[Ident]| schemas.iter().map(|s| format!("{s} ")).collect::<String>();
+    let (path, writes) = (names(beside.extra_search_path), names(beside.also_writes));
+    Checksum::of(&format!("{}\n{path}\n{writes}", beside.shared_schema))
 }

@@ -6,13 +6,15 @@ mod drift;
 mod goal;
 mod planner;
 mod refusal;
+mod unfit;
 
-pub use blueprint::{Blueprint, Built, NOBODY, Origin, PREAMBLE, Unfit, Why};
+pub use blueprint::{Beside, Blueprint, Built, NOBODY, Origin, PREAMBLE};
 pub use correct::{Amendment, Correction, correct};
 pub use drift::{Drift, drift};
 pub use goal::Goal;
 pub use planner::{Plan, Standing, Step, Stored, plan};
 pub use refusal::Refusal;
+pub use unfit::{Unfit, Why};
 
 #[cfg(test)]
 mod tests;

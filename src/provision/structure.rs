@@ -44,7 +44,8 @@ pub(super) async fn plan(
         return Ok(None);
     }
     let postgres = heads::postgres(session.connection()).await?;
-    match file.fit(&fleet.tenant, &fleet.shared, postgres, fleet.out_of_order) {
+    let beside = fleet.beside_tenants();
+    match file.fit(&fleet.tenant, beside, postgres, fleet.out_of_order) {
         Ok(plan) => Ok(Some(plan?)),
         Err(unfit) => {
             *by = instead(head, unfit.to_string());

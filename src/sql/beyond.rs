@@ -18,7 +18,8 @@ pub fn beyond_structure(statement: &str) -> Option<String> {
             (name.filter(|word| **word == ".").count() > 1).then(|| named(&words))
         }
         ["COMMENT", "ON", what, rest @ ..] if is_kind(what) => {
-            (is_qualified(rest) || is_on_another(what, rest)).then(|| named(&words))
+            (is_qualified(rest) || is_on_another(what, rest) || is_of_everybody(what, rest))
+                .then(|| named(&words))
         }
         ["GRANT" | "REVOKE", ..] => of_privileges(&words),
         ["TRUNCATE", rest @ ..] => rest.contains(&".").then(|| named(&words)),
@@ -130,6 +131,32 @@ fn is_on_another(what: &str, words: &[&str]) -> bool {
     on.is_some_and(|on| is_qualified(&words[on + 1..]))
 }
 
+/// Types of PostgreSQL itself, by the first word of their names.
+const TYPES: &str = " ANY ANYARRAY ANYELEMENT BIGINT BIT BOOL BOOLEAN BOX BPCHAR BYTEA CHAR CHARACTER CID CIDR CIRCLE CSTRING \
+    DATE DATERANGE DATEMULTIRANGE DECIMAL DOUBLE FLOAT FLOAT4 FLOAT8 INET INT INT2 INT2VECTOR INT4 INT4RANGE INT4MULTIRANGE INT8 \
+    INT8RANGE INT8MULTIRANGE INTEGER INTERVAL JSON JSONB JSONPATH LINE LSEG MACADDR MACADDR8 MONEY NAME NATIONAL NCHAR NUMERIC \
+    NUMRANGE NUMMULTIRANGE OID OIDVECTOR PATH POINT POLYGON REAL RECORD REFCURSOR REGCLASS REGCOLLATION REGCONFIG \
+    REGDICTIONARY REGNAMESPACE REGOPER REGOPERATOR REGPROC REGPROCEDURE REGROLE REGTYPE SMALLINT TEXT TID TIME TIMESTAMP \
+    TIMESTAMPTZ TIMETZ TRIGGER TSMULTIRANGE TSQUERY TSRANGE TSTZMULTIRANGE TSTZRANGE TSVECTOR UUID VARBIT VARCHAR VOID XID XID8 \
+    XML ";
+
+/// Whether it may be about what PostgreSQL has itself, for every schema: that goes before a schema's own of the same name.
+fn is_of_everybody(what: &str, rest: &[&str]) -> bool {
+    match what {
+        "CAST" | "OPERATOR" | "COLLATION" | "CONVERSION" | "TEXT" => true,
+        "TYPE" | "DOMAIN" => {
+            let mut names = rest.iter().skip_while(|word| FILLERS.contains(word));
+            names.next().is_some_and(|name| {
+                let name = name.trim_matches('"').to_ascii_uppercase();
+                name.starts_with("PG_")
+                    || name.starts_with('_')
+                    || TYPES.contains(&format!(" {name} "))
+            })
+        }
+        _ => false,
+    }
+}
+
 fn of_object(words: &[&str]) -> Option<String> {
     let kind = words.iter().skip(1).position(|w| !FILLERS.contains(w))? + 1;
     let (what, rest) = (words[kind], &words[kind + 1..]);
@@ -143,8 +170,14 @@ fn of_object(words: &[&str]) -> Option<String> {
     if !is_kind(&what) {
         return Some(named(words));
     }
-    if is_on_another(what, rest) || is_qualified(rest) && what != "OPERATOR" && what != "CAST" {
+    if what == "CAST" {
+        return Some(named(words));
+    }
+    if is_on_another(what, rest) || is_qualified(rest) && what != "OPERATOR" {
         return Some("a name with its schema".to_owned());
+    }
+    if words[0] == "ALTER" && is_of_everybody(what, rest) {
+        return Some(named(words));
     }
     if rest.contains(&"TABLESPACE") {
         return Some("TABLESPACE".to_owned());
@@ -213,6 +246,7 @@ mod tests {
             "drop operator === (int, int)",
             "comment on column t.a is 'x'",
             "comment on table t is null",
+            "comment on type mood is 'x'",
             "comment on constraint c on t is 'x'",
             "grant select, insert on t to app",
             "grant execute on function f(int) to app",
@@ -247,6 +281,21 @@ mod tests {
                 "a name with its schema",
             ),
             ("alter table t owner to app", "OWNER TO"),
+            ("create cast (a as b) without function", "CREATE CAST"),
+            ("drop cast if exists (a as b)", "DROP CAST"),
+            ("comment on cast (text as int) is 'x'", "COMMENT ON"),
+            ("comment on operator + (int, int) is 'x'", "COMMENT ON"),
+            ("comment on type text is 'x'", "COMMENT ON"),
+            ("comment on type double precision is 'x'", "COMMENT ON"),
+            ("comment on type \"char\" is 'x'", "COMMENT ON"),
+            (
+                "alter operator + (int, int) set (restrict = none)",
+                "ALTER OPERATOR",
+            ),
+            (
+                "alter text search configuration english alter mapping for word with simple",
+                "ALTER TEXT",
+            ),
             ("alter table t set schema other", "SET SCHEMA"),
             (
                 "alter default privileges grant select on tables to app",

@@ -3,6 +3,7 @@
 //! Nothing here talks to a server or to the file system.
 
 mod beyond;
+mod circumstance;
 mod ident;
 mod kind;
 mod lex;
@@ -14,6 +15,7 @@ mod statement;
 mod token;
 
 pub use beyond::beyond_structure;
+pub use circumstance::{frozen, grants, runs_code};
 pub use ident::{Ident, InvalidIdent};
 pub use kind::Kind;
 pub use lex::{Lexer, Unterminated};

@@ -3,8 +3,6 @@
 //! What a look at the schema proves is told of it; what only words hint at is told as that, and whoever knows better can say
 //! so. Looks at a scratch database only.
 
-use std::sync::Arc;
-
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{Dumped, VerifyError};
@@ -13,7 +11,8 @@ use crate::{
     migration::{Migration, Version},
     plan::{NOBODY, Origin},
     postgres::ServerError,
-    sql::{Ident, beyond_structure},
+    sql::{Ident, beyond_structure, frozen, grants, runs_code},
+    structure::unseen,
 };
 
 /// So many reasons are written into the file and told.
@@ -65,44 +64,86 @@ pub(super) async fn leftovers(
     Ok(found)
 }
 
-/// What the statements of migrations may do beside changing the structure, each with its place; not those of `trusted`.
-pub(super) fn doubts(migrations: &[Arc<Migration>], trusted: &[Version]) -> Vec<String> {
+/// Privileges that a tenant has on the scratch server. Those of another database may be others, though the same was granted.
+pub(super) async fn granted(
+    connection: &mut PgConnection,
+    schema: &Ident,
+) -> Result<Vec<String>, VerifyError> {
+    let unseen = unseen(connection, schema).await?;
+    let privileges = unseen
+        .circumstances
+        .into_iter()
+        .filter(|what| is_privileges(what));
+    Ok(privileges
+        .map(|what| {
+            format!("the migrations leave {what}; a file of the structure never stands for those")
+        })
+        .collect())
+}
+
+fn is_privileges(left_out: &str) -> bool {
+    left_out.contains("privileges")
+}
+
+/// What the statements of the tenants' migrations may do beside changing the structure, each with its place; not those of
+/// `trusted`, but for privileges, which depend on the database.
+pub(super) fn doubts(fleet: &Fleet, trusted: &[Version]) -> Vec<String> {
     let mut found = Vec::new();
-    let doubted = |m: &&Arc<Migration>| !trusted.contains(&m.version);
-    for migration in migrations.iter().filter(doubted) {
+    for migration in &fleet.tenant.migrations {
+        let is_trusted = trusted.contains(&migration.version);
         for statement in &migration.up.statements {
-            if let Some(words) = beyond_structure(migration.up.statement(statement)) {
-                let (path, at) = (
-                    migration.up.path.display(),
-                    migration.up.position(statement.span.start),
-                );
-                found.push(format!(
-                    "{path}:{}: {words} may do more than change the structure (if it leaves nothing else in a new tenant: \
-                     --trust {})",
-                    at.line, migration.version
-                ));
-            }
+            let at = migration.up.position(statement.span.start);
+            let text = migration.up.statement(statement);
+            let doubt = doubt(text, migration, !fleet.limits.also_writes.is_empty());
+            found.extend(
+                grants(text)
+                    .map(of_privileges)
+                    .or_else(|| doubt.filter(|_| !is_trusted))
+                    .map(|why| format!("{}:{}: {why}", migration.up.path.display(), at.line)),
+            );
         }
     }
     found
 }
 
+fn of_privileges(words: &str) -> String {
+    format!(
+        "{words}: what it leaves depends on the default privileges of the database, which nobody knows when the file is \
+         written"
+    )
+}
+
+/// What is to be said of a statement that only its author can answer for.
+fn doubt(statement: &str, migration: &Migration, writes_elsewhere: bool) -> Option<String> {
+    let trust = format!("--trust {}", migration.version);
+    if let Some(words) = beyond_structure(statement) {
+        return Some(format!(
+            "{words} may do more than change the structure (if it leaves nothing else in a new tenant: {trust})"
+        ));
+    }
+    if let Some(words) = frozen(statement) {
+        return Some(format!(
+            "{words} may be worked out when the file is written, not when a tenant is made (if that is the same: {trust})"
+        ));
+    }
+    let words = runs_code(statement).filter(|_| writes_elsewhere)?;
+    Some(format!(
+        "{words} may run code that writes to a schema of migrations.also_writes (if it does not: {trust})"
+    ))
+}
+
 impl Dumped {
     /// Writes into the file what it stands for, or why nobody can be built from it.
     pub(super) fn stands_for(&mut self, fleet: &Fleet, mut why_not: Vec<String>) {
-        let privileges = self.left_out.iter();
-        why_not.extend(
-            privileges.map(|left_out| match left_out.contains("privileges") {
-                true => format!("{left_out} are not in it (see --privileges)"),
-                false => format!("{left_out} is not in it"),
-            }),
-        );
+        // Of privileges it was told already, whether they are in it or not.
+        let left_out = self.left_out.iter().filter(|what| !is_privileges(what));
+        why_not.extend(left_out.map(|what| format!("{what} is not in it")));
         let reworded = self.reworded.iter();
         why_not.extend(reworded.map(|what| {
             format!("PostgreSQL says {what} in other words once it was built from here")
         }));
         let (head, body) = self.text.split_at(self.body);
-        let origin = Origin::of(&fleet.tenant, &fleet.shared, self.postgres, body);
+        let origin = Origin::of(&fleet.tenant, fleet.beside_tenants(), self.postgres, body);
         if origin.is_none() {
             why_not.push("there are no migrations".to_owned());
         }

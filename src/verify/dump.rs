@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use super::{
     Outcome, VerifyError,
-    builds::{doubts, leftovers},
+    builds::{doubts, granted, leftovers},
     ground::Ground,
     scratch::Server,
     trial::Trial,
@@ -115,8 +115,9 @@ pub async fn dump(server: &Server, request: &DumpRequest<'_>) -> Result<Dumped, 
                 up(&mut trial, Scope::Tenant).await?;
                 let schema = trial.schema().clone();
                 let left = leftovers(trial.session().await?.connection(), &schema).await?;
-                let doubts = doubts(&ground.fleet.tenant.migrations, request.trusted);
-                why_not = Some([left, doubts].concat());
+                let granted = granted(trial.session().await?.connection(), &schema).await?;
+                let doubts = doubts(&ground.fleet, request.trusted);
+                why_not = Some([left, granted, doubts].concat());
             }
             subject(&mut trial, request).await?
         }

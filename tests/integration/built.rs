@@ -358,13 +358,38 @@ async fn a_file_that_does_not_fit_is_told_with_its_line_and_the_migrations_do_it
             added.screen()
         );
     }
-    // Line ends are git's business.
-    shop.write(FILE, &text.replace('\n', "\r\n"));
-    assert_eq!(
-        add(&built_fleet(&shop), "windows").await.built,
-        By::Structure
+}
+
+#[tokio::test]
+async fn a_file_with_other_line_ends_builds_nobody() {
+    let shop = shop().await;
+    shop.migration(
+        6,
+        "lines",
+        "ALTER TABLE orders ADD text text DEFAULT 'one\ntwo';\n",
+        "ALTER TABLE orders DROP text;\n",
     );
-    assert_same(&fleet, "plain", "windows").await;
+    assert_eq!(dump(&shop, &[]).await.code, 0);
+    let text = fs::read_to_string(shop.path().join(FILE)).unwrap();
+    let (number, _) = mark(&text);
+    let fleet = built_fleet(&shop);
+    add(&plain(&fleet), "plain").await;
+    let (head, body) = text.split_once("\nCREATE ").unwrap();
+    let body = format!("{head}\nCREATE {}", body.replace('\n', "\r\n"));
+    let all = text.replace('\n', "\r\n");
+    for (name, text, words) in [
+        ("all", all, "`*.sql text eol=lf` in .gitattributes"),
+        ("body", body, "was changed by hand"),
+    ] {
+        shop.write(FILE, &text);
+        let By::MigrationsInstead(why) = add(&built_fleet(&shop), name).await.built else {
+            panic!("{name}");
+        };
+        assert!(why.starts_with(&format!("{FILE}:{number}: ")), "{why}");
+        assert!(why.contains(words), "{why}");
+        assert_same(&fleet, "plain", name).await;
+    }
+    assert_eq!(dump(&shop, &["--check"]).await.code, 6);
 }
 
 #[tokio::test]
@@ -482,7 +507,8 @@ async fn migrations_that_leave_more_than_structure_are_named_by_dump() {
         "6-seed.up.sql:2: INSERT INTO may do more than change the structure",
         "7-more.up.sql:1: DO may do more than change the structure",
         "--trust 7)",
-        "privileges on users are not in it (see --privileges)",
+        "the migrations leave privileges on users; a file of the structure never stands for those",
+        "7-more.up.sql:3: GRANT: what it leaves depends on the default privileges of the database",
     ];
     let written = dump(&shop, &[]).await;
     assert_eq!(written.code, 0, "{}", written.screen());
@@ -527,11 +553,9 @@ async fn migrations_that_leave_more_than_structure_are_named_by_dump() {
         "{}",
         trusted.screen()
     );
-    assert!(
-        !trusted.stderr.contains("privileges"),
-        "{}",
-        trusted.screen()
-    );
+    for reason in &reasons[5..] {
+        assert!(trusted.stderr.contains(reason), "{}", trusted.screen());
+    }
 }
 
 #[tokio::test]
@@ -562,21 +586,160 @@ async fn somebody_who_knows_better_can_say_so() {
     assert_same(&fleet, "acme", "blue").await;
 }
 
+/// Lets a role of every server read the tables that are made, and nobody run the functions.
+async fn set_default_privileges(shop: &Shop) {
+    let mut connection = shop.database.connect().await;
+    for statement in [
+        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO pg_monitor",
+        "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
+    ] {
+        sqlx::query(statement)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+}
+
+async fn can_read(shop: &Shop, table: &str) -> bool {
+    sqlx::query_scalar("select has_table_privilege('pg_monitor', $1, 'select')")
+        .bind(table)
+        .fetch_one(&mut shop.database.connect().await)
+        .await
+        .unwrap()
+}
+
+/// Why nobody is built from what is dumped; it is written as well.
+async fn why_not(shop: &Shop, arguments: &[&str]) -> Vec<String> {
+    let dumped = dump(shop, &[arguments, &["--output", "json"]].concat()).await;
+    assert_eq!(dumped.code, 0, "{}", dumped.screen());
+    let list = dumped.json()["builds_no_tenant"].clone();
+    serde_json::from_value(list).unwrap()
+}
+
 #[tokio::test]
-async fn privileges_come_along_where_they_are_dumped() {
+async fn privileges_are_never_left_to_the_file() {
     let shop = shop().await;
+    // On the scratch server this changes nothing, and nothing shows it.
     shop.migration(
         6,
-        "grants",
-        "GRANT SELECT ON users TO PUBLIC; GRANT INSERT ON orders TO pg_monitor;\n",
-        "REVOKE SELECT ON users FROM PUBLIC; REVOKE INSERT ON orders FROM pg_monitor;\n",
+        "secret",
+        "SELECT 1;\nREVOKE ALL ON orders FROM pg_monitor;\n",
+        "SELECT 1;\n",
     );
-    let written = dump(&shop, &["--privileges"]).await;
-    assert_eq!((written.code, written.stderr.as_str()), (0, ""));
+    shop.migration(
+        7,
+        "hidden",
+        "DO $$ begin execute 'revoke all on users from pg_monitor'; end $$;\n",
+        "SELECT 1;\n",
+    );
+    set_default_privileges(&shop).await;
+    let reasons = [
+        "6-secret.up.sql:2: REVOKE: what it leaves depends on the default privileges of the database",
+        "7-hidden.up.sql:1: a block with REVOKE: what it leaves depends on the default privileges",
+    ];
+    for more in [&[][..], &["--privileges"]] {
+        let found = why_not(&shop, &[&["--trust", "6", "--trust", "7"], more].concat()).await;
+        for reason in reasons {
+            assert!(found.iter().any(|why| why.contains(reason)), "{found:?}");
+        }
+    }
+    let fleet = built_fleet(&shop);
+    add(&plain(&fleet), "acme").await;
+    let By::MigrationsInstead(_) = add(&fleet, "blue").await.built else {
+        panic!("it was built from the file");
+    };
+    assert_same(&fleet, "acme", "blue").await;
+    assert!(!can_read(&shop, "blue.orders").await);
+    assert!(!can_read(&shop, "blue.users").await);
+    assert!(can_read(&shop, "blue.good_orders").await);
+}
+
+#[tokio::test]
+async fn default_privileges_of_the_database_are_the_same_either_way() {
+    let shop = dumped().await;
+    set_default_privileges(&shop).await;
     let fleet = built_fleet(&shop);
     add(&plain(&fleet), "acme").await;
     assert_eq!(add(&fleet, "blue").await.built, By::Structure);
     assert_same(&fleet, "acme", "blue").await;
+    assert!(can_read(&shop, "blue.orders").await);
+}
+
+#[tokio::test]
+async fn changed_rows_are_doubted_where_a_script_may_write_elsewhere() {
+    let shop = shop().await;
+    let settings = format!("[migrations]\nstructure = \"{FILE}\"\n");
+    shop.write(
+        "tenantry.toml",
+        &format!("{settings}also_writes = [\"public\"]\n"),
+    );
+    shop.migration(
+        6,
+        "more",
+        "CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1';\n\
+         ALTER TABLE orders ADD one int DEFAULT one();\nTRUNCATE orders;\n",
+        "ALTER TABLE orders DROP one; DROP FUNCTION one;\n",
+    );
+    let found = why_not(&shop, &[]).await;
+    let words = [
+        "5-names.up.sql:1: UPDATE may run code that writes to a schema of migrations.also_writes",
+        "6-more.up.sql:2: a function in DEFAULT may run code",
+        "6-more.up.sql:3: TRUNCATE may run code",
+    ];
+    assert_eq!(found.len(), words.len(), "{found:?}");
+    for (found, words) in found.iter().zip(words) {
+        assert!(found.contains(words), "{found}");
+    }
+    let trusted = why_not(&shop, &["--trust", "5", "--trust", "6"]).await;
+    assert_eq!(trusted, Vec::<String>::new());
+    let added = shop.run(&["tenant", "add", "acme", "--output", "json"]);
+    assert_eq!(added.json()["built_by"], "structure", "{}", added.screen());
+}
+
+#[tokio::test]
+async fn settings_that_were_changed_after_the_dump_are_found() {
+    let shop = dumped().await;
+    let settings = format!("[migrations]\nstructure = \"{FILE}\"\n");
+    for (name, setting) in [
+        ("path", "extra_search_path = [\"public\"]"),
+        ("writes", "also_writes = [\"public\"]"),
+    ] {
+        shop.write("tenantry.toml", &format!("{settings}{setting}\n"));
+        let added = shop.run(&["tenant", "add", name, "--output", "json"]);
+        let json = added.json();
+        assert_eq!(json["built_by"], "migrations", "{}", added.screen());
+        let why = json["not_built_from_structure"].as_str().unwrap();
+        assert!(why.contains("was changed since it was written"), "{why}");
+        assert!(why.contains("extra_search_path"), "{why}");
+        assert_eq!(dump(&shop, &["--check"]).await.code, 6);
+    }
+    shop.write("tenantry.toml", &settings);
+    assert_eq!(add(&built_fleet(&shop), "same").await.built, By::Structure);
+}
+
+#[tokio::test]
+async fn what_is_of_its_day_or_of_everybody_is_named() {
+    let shop = shop().await;
+    shop.migration(
+        6,
+        "days",
+        "CREATE TABLE days (at timestamptz DEFAULT 'now') PARTITION BY RANGE (at);\n\
+         CREATE TABLE first PARTITION OF days FOR VALUES FROM (MINVALUE) TO (now());\n\
+         CREATE TABLE last PARTITION OF days FOR VALUES FROM ('9000-01-01') TO (MAXVALUE);\n\
+         COMMENT ON TYPE mood IS 'how';\n\
+         COMMENT ON TYPE text IS 'words';\n",
+        "DROP TABLE days;\n",
+    );
+    let found = why_not(&shop, &[]).await;
+    let words = [
+        "6-days.up.sql:1: the string 'now' may be worked out when the file is written",
+        "6-days.up.sql:2: a function in FOR VALUES may be worked out when the file is written",
+        "6-days.up.sql:5: COMMENT ON may do more than change the structure",
+    ];
+    assert_eq!(found.len(), words.len(), "{found:?}");
+    for (found, words) in found.iter().zip(words) {
+        assert!(found.contains(words), "{found}");
+    }
 }
 
 #[tokio::test]
