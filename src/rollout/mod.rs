@@ -2,7 +2,7 @@
 //!
 //! All that is known of a rollout stands in the home database, so that it outlives whoever began it. One daemon at a time
 //! conducts: it plans, begins waves and ends them. All of them claim runs and carry them. People say what they want, by
-//! [`want`] and its kin, and a daemon sees to it.
+//! `want` and its kin, and a daemon sees to it.
 
 mod ask;
 mod command;
