@@ -26,16 +26,12 @@ use sqlx::{Connection, PgConnection};
 use support::{
     Bench,
     fleet::{fleet, settings, sign_up},
-    median,
+    median, rollout,
 };
 use tenantry::{
-    Fleet,
     config::Portion,
-    daemon,
     migration::Scope,
     plan::Goal,
-    rollout::{self, Ask},
-    store::{daemons, rollouts},
     travel::{Request, Standing, travel},
 };
 use tokio_util::sync::CancellationToken;
@@ -268,42 +264,10 @@ impl Contest<'_> {
     async fn daemon(&mut self, work: &Work) -> f64 {
         self.write(work);
         let settings = settings(self.bench.url(), self.files, self.options.connections);
-        let fleet = Fleet::open(&settings).unwrap();
-        let built = daemon::build(settings.clone()).await.unwrap();
-        let stop = CancellationToken::new();
-        let run = built.run(stop.clone().cancelled_owned());
-        let roll = async {
-            let mut home = fleet.home().await.unwrap();
-            while daemons::living(home.connection()).await.unwrap() == 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            let ask = Ask {
-                ignores_windows: false,
-                goal: Goal::Latest,
-                selector: (work.tenants < self.options.tenants).then_some("label:heavy=yes"),
-                strategy: &settings.rollout,
-                reason: None,
-            };
-            let id = rollout::start(&fleet, home.connection(), &ask)
-                .await
-                .unwrap();
-            let row = loop {
-                let row = rollouts::get(home.connection(), id).await.unwrap().unwrap();
-                if row.ended_at.is_some() {
-                    break row;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            };
-            home.close().await;
-            stop.cancel();
-            row
-        };
-        let (ended, row) = futures::join!(run, roll);
-        ended.unwrap();
-        assert_eq!(row.state, "complete");
-        let took = row.ended_at.unwrap().to_jiff() - row.created_at.to_jiff();
+        let selector = (work.tenants < self.options.tenants).then_some("label:heavy=yes");
+        let took = rollout::carry(&settings, selector, 1).await;
         self.clear(work).await;
-        work.tenants as f64 / took.total(jiff::Unit::Second).unwrap()
+        work.tenants as f64 / took[0]
     }
 
     /// Tenants a second, from the first message to the last, connecting included.

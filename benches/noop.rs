@@ -25,15 +25,8 @@ use sqlx::{Connection, PgConnection};
 use support::{
     Bench,
     fleet::{fleet, settings, sign_up},
-    median,
+    median, rollout,
 };
-use tenantry::{
-    Fleet, daemon,
-    plan::Goal,
-    rollout::{self, Ask},
-    store::{daemons, rollouts},
-};
-use tokio_util::sync::CancellationToken;
 
 #[derive(Parser)]
 struct Options {
@@ -86,7 +79,7 @@ async fn main() {
             median(&times)
         );
         measured.push((queries, median(&times)));
-        rollouts.push(rollout(&mut connection, &url, files.path(), options.rounds).await);
+        rollouts.push(carried(&mut connection, &url, files.path(), options.rounds).await);
     }
     println!(
         "{}",
@@ -107,55 +100,19 @@ async fn main() {
 }
 
 /// How long a rollout takes that finds nothing to do, by the server's clock, and how many statements set a search path.
-async fn rollout(
+async fn carried(
     connection: &mut PgConnection,
     url: &str,
     files: &Path,
     rounds: usize,
 ) -> (f64, i64) {
     let settings = settings(url, files, 4);
-    let fleet = Fleet::open(&settings).unwrap();
-    let stop = CancellationToken::new();
-    let built = daemon::build(settings.clone()).await.unwrap();
-    let run = built.run(stop.clone().cancelled_owned());
-    let roll = async {
-        let mut home = fleet.home().await.unwrap();
-        while daemons::living(home.connection()).await.unwrap() == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        let mut times = Vec::new();
-        for _ in 0..rounds {
-            let ask = Ask {
-                ignores_windows: false,
-                goal: Goal::Latest,
-                selector: None,
-                strategy: &settings.rollout,
-                reason: None,
-            };
-            let id = rollout::start(&fleet, home.connection(), &ask)
-                .await
-                .unwrap();
-            let row = loop {
-                let row = rollouts::get(home.connection(), id).await.unwrap().unwrap();
-                if row.ended_at.is_some() {
-                    break row;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            };
-            assert_eq!(row.state, "complete");
-            let took = row.ended_at.unwrap().to_jiff() - row.created_at.to_jiff();
-            times.push(took.total(jiff::Unit::Millisecond).unwrap());
-        }
-        home.close().await;
-        stop.cancel();
-        times
-    };
     sqlx::query("select pg_stat_statements_reset()")
         .execute(&mut *connection)
         .await
         .unwrap();
-    let (ended, times) = futures::join!(run, roll);
-    ended.unwrap();
+    let took = rollout::carry(&settings, None, rounds).await;
+    let times: Vec<f64> = took.iter().map(|seconds| seconds * 1000.0).collect();
     let paths: i64 = sqlx::query_scalar(
         "select coalesce(sum(calls), 0)::bigint from pg_stat_statements
           where dbid = (select oid from pg_database where datname = current_database())

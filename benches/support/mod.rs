@@ -5,6 +5,7 @@
 )]
 
 pub(crate) mod fleet;
+pub(crate) mod rollout;
 
 use std::path::PathBuf;
 

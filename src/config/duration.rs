@@ -13,6 +13,20 @@ pub(super) fn friendly<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
     deserializer.deserialize_any(Friendly)
 }
 
+/// Reads `2s` or `1h 30min`; none where the text is no such time.
+pub(crate) fn read(text: &str) -> Option<Duration> {
+    Duration::try_from(text.parse::<SignedDuration>().ok()?).ok()
+}
+
+/// The same, and `7d`, a day having 24 hours.
+pub(crate) fn read_with_days(text: &str) -> Option<Duration> {
+    let days = || {
+        let span: Span = text.parse().ok()?;
+        Duration::try_from(span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?).ok()
+    };
+    read(text).or_else(days)
+}
+
 /// Writes what [`friendly`] reads.
 pub(super) fn write<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     let time = SignedDuration::try_from(*time).unwrap_or(SignedDuration::MAX);
@@ -29,16 +43,11 @@ impl Visitor<'_> for Friendly {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
-        let days = SpanRelativeTo::days_are_24_hours();
-        let span = || text.parse::<Span>().ok()?.to_duration(days).ok();
-        let signed = text.parse::<SignedDuration>().ok().or_else(span);
-        signed
-            .and_then(|signed| Duration::try_from(signed).ok())
-            .ok_or_else(|| {
-                E::custom(format!(
-                    "{text:?} is no duration: write \"500ms\", \"2s\", \"15min\" or \"1h 30min\""
-                ))
-            })
+        read_with_days(text).ok_or_else(|| {
+            E::custom(format!(
+                "{text:?} is no duration: write \"500ms\", \"2s\", \"15min\" or \"1h 30min\""
+            ))
+        })
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<Duration, E> {
@@ -53,22 +62,22 @@ mod tests {
     use super::*;
     use serde::de::value::{Error, I64Deserializer, StrDeserializer};
 
-    fn read(text: &str) -> Result<Duration, String> {
+    fn setting(text: &str) -> Result<Duration, String> {
         friendly(StrDeserializer::<Error>::new(text)).map_err(|e| e.to_string())
     }
 
     #[test]
     fn reads_what_people_write() {
-        assert_eq!(read("2s"), Ok(Duration::from_secs(2)));
-        assert_eq!(read("15min"), Ok(Duration::from_secs(900)));
-        assert_eq!(read("1h 30min"), Ok(Duration::from_secs(5400)));
-        assert_eq!(read("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(setting("2s"), Ok(Duration::from_secs(2)));
+        assert_eq!(setting("15min"), Ok(Duration::from_secs(900)));
+        assert_eq!(setting("1h 30min"), Ok(Duration::from_secs(5400)));
+        assert_eq!(setting("500ms"), Ok(Duration::from_millis(500)));
     }
 
     #[test]
     fn refuses_what_is_ambiguous_or_negative() {
         for text in ["", "2", "2 parsecs", "-2s", "2s ago"] {
-            assert!(read(text).is_err(), "{text:?} was taken");
+            assert!(setting(text).is_err(), "{text:?} was taken");
         }
         assert_eq!(
             friendly(I64Deserializer::<Error>::new(30))

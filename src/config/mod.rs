@@ -7,7 +7,7 @@ mod backfill;
 mod checks;
 mod daemon;
 mod drift;
-mod duration;
+pub(crate) mod duration;
 mod error;
 mod gate;
 mod home;

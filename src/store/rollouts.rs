@@ -104,44 +104,41 @@ pub async fn start(connection: &mut Connection, new: &New<'_>) -> Result<Option<
         .await
 }
 
-/// One rollout.
-pub async fn get(connection: &mut Connection, id: i64) -> Result<Option<Row>, StoreError> {
-    sqlx::query_as(
+/// What [`Row`] is read from; which rows, stands behind it.
+macro_rules! rows {
+    () => {
         "select id, goal, reach, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
                 created_at, begun_at, ended_at, open_until, coalesce(open_until > clock_timestamp(), true) as is_open,
                 clock_timestamp() as now
-           from tenantry.rollouts where id = $1",
-    )
-    .bind(id)
-    .fetch_optional(connection)
-    .answered(StoreError::query("read a rollout"))
-    .await
+           from tenantry.rollouts"
+    };
+}
+
+/// One rollout.
+pub async fn get(connection: &mut Connection, id: i64) -> Result<Option<Row>, StoreError> {
+    sqlx::query_as(concat!(rows!(), " where id = $1"))
+        .bind(id)
+        .fetch_optional(connection)
+        .answered(StoreError::query("read a rollout"))
+        .await
 }
 
 /// The last ones, the latest first.
 pub async fn list(connection: &mut Connection, most: i64) -> Result<Vec<Row>, StoreError> {
-    sqlx::query_as(
-        "select id, goal, reach, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
-                created_at, begun_at, ended_at, open_until, coalesce(open_until > clock_timestamp(), true) as is_open,
-                clock_timestamp() as now
-           from tenantry.rollouts order by id desc limit $1",
-    )
-    .bind(most)
-    .fetch_all(connection)
-    .answered(StoreError::query("read the rollouts"))
-    .await
+    sqlx::query_as(concat!(rows!(), " order by id desc limit $1"))
+        .bind(most)
+        .fetch_all(connection)
+        .answered(StoreError::query("read the rollouts"))
+        .await
 }
 
 /// The one that is not over, or that is over and wanted back.
 pub async fn active(connection: &mut Connection) -> Result<Option<Row>, StoreError> {
-    sqlx::query_as(
-        "select id, goal, reach, selector, strategy, files, wanted, state, back, why, targets, current, budget, forgiven, who, reason,
-                created_at, begun_at, ended_at, open_until, coalesce(open_until > clock_timestamp(), true) as is_open,
-                clock_timestamp() as now
-           from tenantry.rollouts
-          where state not in ('complete', 'cancelled') or (wanted = 'back' and not back)
+    sqlx::query_as(concat!(
+        rows!(),
+        " where state not in ('complete', 'cancelled') or (wanted = 'back' and not back)
           order by id limit 1",
-    )
+    ))
     .fetch_optional(connection)
     .answered(StoreError::query("read the rollout that is under way"))
     .await

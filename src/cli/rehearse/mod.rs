@@ -6,7 +6,6 @@ mod text;
 use std::time::Duration;
 
 use clap::Args;
-use jiff::SignedDuration;
 
 use self::size::Size;
 use super::{
@@ -197,9 +196,8 @@ fn code(rehearsal: &Rehearsal) -> ExitCode {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let signed = text.parse::<SignedDuration>().ok();
-    let duration = signed.and_then(|signed| Duration::try_from(signed).ok());
-    duration.ok_or_else(|| "write \"500ms\", \"2s\" or \"1min\"".to_owned())
+    crate::config::duration::read(text)
+        .ok_or_else(|| "write \"500ms\", \"2s\" or \"1min\"".to_owned())
 }
 
 impl From<RehearseError> for CliError {

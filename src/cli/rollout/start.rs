@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use super::{json, text, view::View, watch::watch};
 use crate::{
@@ -142,14 +141,8 @@ impl Start {
     }
 }
 
-/// Reads `30s` or `1h 30min`.
 /// A time as people write it, such as `30s` or `7d`.
 pub(in crate::cli) fn duration(text: &str) -> Result<Duration, String> {
-    let days = SpanRelativeTo::days_are_24_hours();
-    let span = || text.parse::<Span>().ok()?.to_duration(days).ok();
-    text.parse::<SignedDuration>()
-        .ok()
-        .or_else(span)
-        .and_then(|signed| Duration::try_from(signed).ok())
+    crate::config::duration::read_with_days(text)
         .ok_or_else(|| "write a time with its unit, such as 500ms, 30s or 1h 30min".to_owned())
 }

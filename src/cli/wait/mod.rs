@@ -5,7 +5,6 @@ mod look;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use jiff::SignedDuration;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -186,8 +185,6 @@ impl Arrival {
 
 /// Reads `30s` or `1h 30min`.
 fn duration(text: &str) -> Result<Duration, String> {
-    text.parse::<SignedDuration>()
-        .ok()
-        .and_then(|signed| Duration::try_from(signed).ok())
+    crate::config::duration::read(text)
         .ok_or_else(|| "write a time with its unit, such as 500ms, 30s or 1h 30min".to_owned())
 }

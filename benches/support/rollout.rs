@@ -1,0 +1,60 @@
+//! Rollouts carried by a daemon of this process.
+
+use std::time::Duration;
+
+use tenantry::{
+    Fleet,
+    config::Settings,
+    daemon,
+    plan::Goal,
+    rollout::{self, Ask},
+    store::{daemons, rollouts},
+};
+use tokio_util::sync::CancellationToken;
+
+/// How often it is looked how far it is; what counts is by the server's clock.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Starts so many rollouts to all that the files have, one after the other; gives how many seconds each took, from the moment
+/// in which it was asked for to its end.
+pub(crate) async fn carry(settings: &Settings, selector: Option<&str>, times: usize) -> Vec<f64> {
+    let fleet = Fleet::open(settings).unwrap();
+    let stop = CancellationToken::new();
+    let built = daemon::build(settings.clone()).await.unwrap();
+    let run = built.run(stop.clone().cancelled_owned());
+    let roll = async {
+        let mut home = fleet.home().await.unwrap();
+        while daemons::living(home.connection()).await.unwrap() == 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+        let mut took = Vec::new();
+        for _ in 0..times {
+            let ask = Ask {
+                ignores_windows: false,
+                goal: Goal::Latest,
+                selector,
+                strategy: &settings.rollout,
+                reason: None,
+            };
+            let id = rollout::start(&fleet, home.connection(), &ask)
+                .await
+                .unwrap();
+            let row = loop {
+                let row = rollouts::get(home.connection(), id).await.unwrap().unwrap();
+                if row.ended_at.is_some() {
+                    break row;
+                }
+                tokio::time::sleep(LOOK).await;
+            };
+            assert_eq!(row.state, "complete");
+            let span = row.ended_at.unwrap().to_jiff() - row.created_at.to_jiff();
+            took.push(span.total(jiff::Unit::Second).unwrap());
+        }
+        home.close().await;
+        stop.cancel();
+        took
+    };
+    let (ended, took) = futures::join!(run, roll);
+    ended.unwrap();
+    took
+}
