@@ -124,7 +124,7 @@ pub async fn claim(
                 and (select count(*) from tenantry.runs f where f.rollout = $1 and f.wave = $2 and f.state = 'failed')
                     - w.forgiven <= w.budget
          ), chosen as materialized (
-             select r.position, r.state = 'running' as is_taken_over
+             select r.ctid as place, r.state = 'running' as is_taken_over
                from tenantry.runs r
               where r.rollout = $1 and r.wave = $2 and r.shard = $3
                 and exists (select from open)
@@ -134,10 +134,11 @@ pub async fn claim(
               order by r.position limit $5
                 for update skip locked
          )
+         -- By the places of the locked rows: what the planner knows of a table just filled may be anything.
          update tenantry.runs r
             set state = 'running', daemon = $4, attempts = r.attempts + 1, begun_at = coalesce(r.begun_at, clock_timestamp())
            from chosen c
-          where r.rollout = $1 and r.wave = $2 and r.position = c.position
+          where r.ctid = c.place
          returning r.position, r.schema_name, r.met, r.keep_applied, r.keep_digest, c.is_taken_over",
     )
     .bind(of.rollout)

@@ -2,12 +2,20 @@
 
 use std::{fs, time::Duration};
 
-use tenantry::{fleet::Fleet, plan::Goal};
+use tenantry::{
+    fleet::Fleet,
+    plan::Goal,
+    postgres::Connection,
+    store::runs::{self, Of},
+    tenant::ShardName,
+};
 
 use crate::support::{
     database,
     fleet::{UP, empty_tenants, go, with_sets},
     proxy::Proxy,
+    rollouts::number,
+    small,
 };
 
 /// A set of one migration, which is one transaction.
@@ -109,4 +117,36 @@ fn digest_of_all(fleet: &Fleet) -> Vec<u8> {
         .map(|m| Applied::of(m))
         .collect();
     Digest::of(&all).0.to_vec()
+}
+
+#[tokio::test]
+async fn a_claim_reads_little_more_than_what_it_claims() {
+    let small = small(1).await;
+    small.tenantry(&["tenant", "list"]).assert().success();
+    small
+        .run(
+            "insert into tenantry.daemons (name, expires_at) values ('d', now() + interval '1 h');
+             insert into tenantry.rollouts (strategy, files, state, targets, targets_hash, who, begun_at)
+             select '{}', hash, 'running', 5000, hash, 'test', now() from sha256('') as hash;
+             insert into tenantry.waves (rollout, number, kind, targets, budget, state)
+             select id, 0, 'wave', 5000, 0, 'running' from tenantry.rollouts;
+             insert into tenantry.runs (rollout, wave, position, shard, schema_name, from_digest, from_applied)
+             select id, 0, n, 'main', 't' || n, targets_hash, 0 from tenantry.rollouts, generate_series(1, 5000) as n",
+        )
+        .await;
+    let mut connection = small.connect().await;
+    let daemon = number(&mut connection, "select id from tenantry.daemons").await;
+    let rollout = number(&mut connection, "select id from tenantry.rollouts").await;
+    let mut connection: Connection = connection.into();
+    sqlx::raw_sql("begin")
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+    let of = Of { rollout, wave: 0 };
+    let claimed = runs::claim(&mut connection, of, &ShardName::new("main"), daemon, 100).await;
+    assert_eq!(claimed.unwrap().len(), 100);
+    let read = "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables
+                 where schemaname = 'tenantry' and relname = 'runs'";
+    let read = number(&mut connection, read).await;
+    assert!(read <= 500, "{read} rows were read");
 }
