@@ -161,7 +161,10 @@ impl Conductor<'_> {
             Move::Resume if rollout.state == State::Halted => (Event::Retry, None),
             Move::Resume => (Event::Resume, None),
             Move::Cancel => (Event::Cancel, None),
-            Move::Complete => (Event::Complete, None),
+            Move::Complete => (
+                Event::Complete,
+                left(rollout, &waves::list(home, id).await?),
+            ),
             Move::Fatal(why) => (Event::Halt, Some(why)),
             Move::Spent(why) => match when_spent(&rollout.strategy, rollout.row.back) {
                 WhenSpent::Pause => (Event::Pause, Some(why)),
@@ -268,6 +271,16 @@ impl Rollout {
         let stands = matches!(self.state, State::Paused | State::Halted) || self.state.is_over();
         self.row.why.as_deref().filter(|_| stands)
     }
+}
+
+/// What a way back has left as it is, for a person to look at.
+fn left(rollout: &Rollout, all: &[waves::Wave]) -> Option<String> {
+    let is_back = |wave: &&waves::Wave| matches!(wave.kind.as_str(), "back" | "shared back");
+    let back = all.iter().filter(is_back);
+    let left: i64 = back.map(|wave| wave.skipped + wave.failed).sum();
+    (rollout.row.back && left > 0).then(|| {
+        format!("{left} schemas are left as they are: `tenantry rollout show` says why of each, and what to do")
+    })
 }
 
 async fn begin(

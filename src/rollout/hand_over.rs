@@ -21,7 +21,9 @@ pub(super) async fn turn_round(
     why: Option<&str>,
 ) -> Result<bool, RolloutError> {
     let id = rollout.row.id;
-    let changed = runs::changed(home, id).await?;
+    let mut changed = runs::changed(home, id).await?;
+    // Seen by whoever gets there: what is half done, or was done by one that could not tell.
+    changed.extend(runs::tried(home, id).await?);
     let (shared, tenants): (Vec<_>, Vec<_>) =
         changed.iter().partition(|changed| changed.kind == "shared");
     let wave = |kind, changed: Vec<&Changed>| Planned {
@@ -47,16 +49,17 @@ pub(super) async fn turn_round(
 /// Where a schema stands that goes back. Its name was written by ourselves.
 fn start(changed: &Changed) -> Option<Start> {
     let count = |number: i32| usize::try_from(number).unwrap_or_default();
-    let digest = <[u8; 32]>::try_from(changed.from_digest.as_slice()).ok()?;
+    let digest = |digest: &[u8]| <[u8; 32]>::try_from(digest).ok().map(Digest);
+    let left = changed.to_digest.as_deref().and_then(digest);
     Some(Start {
         target: Target {
             shard: ShardName::new(changed.shard.clone()),
             schema: Ident::new(changed.schema_name.clone()).ok()?,
         },
         version: changed.to_version.clone(),
-        digest: Digest::EMPTY,
+        digest: left.unwrap_or(Digest::EMPTY),
         applied: count(changed.to_applied),
         blocked: None,
-        keep: Some((count(changed.from_applied), Digest(digest))),
+        keep: Some((count(changed.from_applied), digest(&changed.from_digest)?)),
     })
 }

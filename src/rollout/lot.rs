@@ -57,6 +57,7 @@ pub(super) fn outcome(state: Now) -> &'static str {
     match state {
         Now::Done => "done",
         Now::Failed => "failed",
+        Now::Skipped => "skipped",
         Now::Later(..) => "again",
         Now::Untouched(_) => "untouched",
     }

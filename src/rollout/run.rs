@@ -9,6 +9,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
+    due::Since,
     gauge::Gauge,
     lot::{by_aim, later, outcome, trouble},
     work::Wave,
@@ -16,13 +17,14 @@ use super::{
 use crate::{
     apply::{Failure, pause},
     config::Portion,
+    history::Head,
     migration::Scope,
     postgres::{Fault, Shard},
     provision,
     sql::Ident,
     store::{
         heads,
-        runs::{self, Claimed, Now, Outcome, Trouble},
+        runs::{self, Claimed, Now, Outcome, Place},
         tenants::{Labels, Tenant},
     },
     telemetry::metrics,
@@ -41,7 +43,7 @@ const LOT_TIME: Duration = Duration::from_millis(200);
 const GROWTH: usize = 8;
 
 /// How long to leave a schema alone at which somebody else is at work.
-const BUSY: Duration = Duration::from_millis(500);
+pub(super) const BUSY: Duration = Duration::from_millis(500);
 
 /// How long until it is looked again whose turn it is.
 const TURN: Duration = Duration::from_millis(500);
@@ -86,6 +88,14 @@ impl Pace {
             self.most = (count / 2).max(1);
         }
     }
+}
+
+/// A run that is to be carried.
+struct Due {
+    run: Claimed,
+    target: Target,
+    head: Head,
+    since: Since,
 }
 
 /// One connection on one shard.
@@ -163,8 +173,8 @@ impl Worker<'_> {
         self.wave.desk.put(Outcome {
             position: run.position,
             state: Now::Untouched(Duration::ZERO),
-            version: None,
-            applied: None,
+            found: None,
+            left: None,
             trouble: None,
         });
     }
@@ -240,7 +250,7 @@ impl Worker<'_> {
         Ok(claimed.iter().filter_map(standing).collect())
     }
 
-    /// As the registry had it when the rollout was planned.
+    /// As the registry had it when the rollout was planned: what it has now is looked at before anybody is moved.
     fn tenant(&self, name: &str) -> Option<Tenant> {
         let name = TenantName::new(name)
             .ok()
@@ -262,29 +272,40 @@ impl Worker<'_> {
         mut runs: HashMap<String, Claimed>,
         found: Vec<Found>,
     ) -> bool {
-        let mut lots: Vec<(Arc<Known>, Vec<_>)> = Vec::new();
+        let own = match self.own(hand, aim, &runs, &found).await {
+            Ok(own) => own,
+            Err(error) => {
+                for run in runs.values() {
+                    self.tell(run, later(UNWELL), "connection", error.clone());
+                }
+                return false;
+            }
+        };
+        let mut lots: Vec<(Arc<Known>, Vec<Due>)> = Vec::new();
         for Found { target, known } in found {
             let Some(run) = runs.remove(target.schema.as_str()) else {
                 continue;
             };
-            match known {
-                Err(why) => self.tell(&run, Now::Failed, "blocked", why.to_string()),
-                Ok((head, known)) => match &known.plan {
-                    Err(refusal) => self.tell(&run, Now::Failed, "refused", refusal.clone()),
-                    Ok(None) => self.wave.desk.put(Outcome {
-                        position: run.position,
-                        state: Now::Done,
-                        version: head.version.map(|version| version.to_string()),
-                        applied: Some(known.applied),
-                        trouble: None,
-                    }),
-                    Ok(Some(_)) => {
-                        match lots.iter_mut().find(|(lot, _)| Arc::ptr_eq(lot, &known)) {
-                            Some((_, lot)) => lot.push((run, target, head)),
-                            None => lots.push((known, vec![(run, target, head)])),
-                        }
-                    }
-                },
+            let (head, known) = match known {
+                Err(why) => {
+                    self.blocked(&run, &why);
+                    continue;
+                }
+                Ok(found) => found,
+            };
+            let own = own.get(target.schema.as_str()).copied().unwrap_or_default();
+            let Some(since) = self.since(aim, &run, &head, &known, own) else {
+                continue;
+            };
+            let due = Due {
+                run,
+                target,
+                head,
+                since,
+            };
+            match lots.iter_mut().find(|(lot, _)| Arc::ptr_eq(lot, &known)) {
+                Some((_, lot)) => lot.push(due),
+                None => lots.push((known, vec![due])),
             }
         }
         // Whoever was moved while we looked.
@@ -305,13 +326,7 @@ impl Worker<'_> {
     }
 
     /// Carries targets that share a plan.
-    async fn together(
-        &self,
-        hand: &mut Hand<'_>,
-        aim: Aim,
-        known: &Known,
-        lot: &[(Claimed, Target, crate::history::Head)],
-    ) -> bool {
+    async fn together(&self, hand: &mut Hand<'_>, aim: Aim, known: &Known, lot: &[Due]) -> bool {
         let Ok(Some(prepared)) = &known.plan else {
             return true;
         };
@@ -319,7 +334,7 @@ impl Worker<'_> {
             return self.carry_lot(hand, aim, known, prepared, lot).await;
         }
         let Some(turn) = self.wave.turn(self.shard).await else {
-            for (run, ..) in lot {
+            for Due { run, .. } in lot {
                 let later = Now::Untouched(TURN);
                 let why =
                     "indexes are built one after the other on a database: it waits for its turn";
@@ -338,13 +353,13 @@ impl Worker<'_> {
         aim: Aim,
         known: &Known,
         prepared: &Prepared,
-        lot: &[(Claimed, Target, crate::history::Head)],
+        lot: &[Due],
     ) -> bool {
-        let works = lot.iter().map(|(run, target, head)| Work {
+        let works = lot.iter().map(|due| Work {
             prepared,
-            target,
-            head,
-            met: Some(usize::try_from(run.met).unwrap_or_default()),
+            target: &due.target,
+            head: &due.head,
+            met: Some(usize::try_from(due.run.met).unwrap_or_default()),
         });
         let lot_of = Lot {
             works: works.collect(),
@@ -353,7 +368,7 @@ impl Worker<'_> {
         };
         let store = hand.store(&lot_of);
         if let Err(failure) = known.stored.get_or_try_init(|| store).await {
-            for (run, ..) in lot {
+            for Due { run, .. } in lot {
                 self.tell(run, later(UNWELL), "connection", failure.to_string());
             }
             return false;
@@ -365,11 +380,11 @@ impl Worker<'_> {
         let budget = Budget::new(Portion::Count(usize::MAX), lot.len());
         let positions: HashMap<_, _> = lot
             .iter()
-            .map(|(run, target, _)| (target.schema.as_str(), run))
+            .map(|due| (due.target.schema.as_str(), due))
             .collect();
         let observe = |run: &Run| {
-            if let Some(claimed) = positions.get(run.target.schema.as_str()) {
-                self.ended(aim, known, claimed, run);
+            if let Some(due) = positions.get(run.target.schema.as_str()) {
+                self.ended(aim, known, due, run);
             }
         };
         let learnt = hand.carry(lot_of, &budget, &observe).await;
@@ -380,11 +395,19 @@ impl Worker<'_> {
     }
 
     /// Tells how a run ended.
-    fn ended(&self, aim: Aim, known: &Known, claimed: &Claimed, run: &Run) {
+    fn ended(&self, aim: Aim, known: &Known, due: &Due, run: &Run) {
+        let claimed = &due.run;
         let applied = match aim {
             Aim::Forth => known.applied + run.migrations,
             Aim::Keep(..) => known.applied.saturating_sub(run.migrations),
         };
+        let prepared = known.plan.as_ref().ok().and_then(Option::as_ref);
+        let left = prepared.and_then(|prepared| prepared.after(run.migrations));
+        let left = left.map(|(version, digest)| Place {
+            version: version.map(|version| version.to_string()),
+            applied,
+            digest,
+        });
         let (state, trouble) = match &run.ended {
             travel::Ended::Done => (Now::Done, None),
             travel::Ended::NotStarted => (Now::Untouched(Duration::ZERO), None),
@@ -402,8 +425,8 @@ impl Worker<'_> {
         self.wave.desk.put(Outcome {
             position: claimed.position,
             state,
-            version: run.to.map(|version| version.to_string()),
-            applied: (run.migrations > 0 || run.ended == travel::Ended::Done).then_some(applied),
+            found: due.since.found.clone(),
+            left: left.or_else(|| due.since.left.clone()),
             trouble,
         });
     }
@@ -431,21 +454,7 @@ impl Worker<'_> {
         }
     }
 
-    fn tell(&self, run: &Claimed, state: Now, fault: &str, error: String) {
-        if state == Now::Failed {
-            self.wave.spend();
-            tracing::error!(shard = %self.shard.name, schema = run.schema_name, "failed: {error}");
-        }
-        self.wave.desk.put(Outcome {
-            position: run.position,
-            state,
-            version: None,
-            applied: None,
-            trouble: Some(Trouble {
-                fault: fault.to_owned(),
-                error,
-                blocker: None,
-            }),
-        });
+    pub(super) fn tell(&self, run: &Claimed, state: Now, fault: &'static str, error: String) {
+        self.tell_since(run, state, Since::default(), Some((fault, error)));
     }
 }

@@ -85,7 +85,7 @@ pub async fn work(
         return Ok((home, None));
     };
     let fleet = Fleet {
-        limits: limits(&crew.fleet.limits, open.is_canary),
+        limits: limits(&crew.fleet.limits, &open),
         ..crew.fleet.clone()
     };
     let halt = crew.stop.child_token();
@@ -147,15 +147,16 @@ async fn open(crew: &Crew<'_>, home: &mut Session) -> Result<Option<Open>, Rollo
     }))
 }
 
-/// Canaries are moved one by one.
-fn limits(limits: &Limits, is_canary: bool) -> Limits {
-    let group_time = if is_canary {
+/// Canaries are moved one by one; and the histories tell which rollout it was.
+fn limits(limits: &Limits, open: &Open) -> Limits {
+    let group_time = if open.is_canary {
         Duration::ZERO
     } else {
         limits.group_time
     };
     Limits {
         group_time,
+        who: format!("{}, rollout {}", limits.who, open.of.rollout),
         ..limits.clone()
     }
 }

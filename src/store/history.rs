@@ -114,6 +114,35 @@ pub async fn applied(connection: &mut Connection, head: &Head) -> Result<Vec<App
     Ok(applied)
 }
 
+/// Of these schemas, those to which `who` has done the last thing, and how many things in a row.
+pub async fn last_by(
+    connection: &mut Connection,
+    schemas: &[&str],
+    who: &str,
+) -> Result<Vec<(String, i64)>, StoreError> {
+    sqlx::query_as(
+        "select h.schema_name, own.many
+           from tenantry.heads h
+           left join lateral (
+               select l.id from tenantry.history l
+                where l.schema_oid = h.schema_oid and l.schema_name = h.schema_name and l.state in ('applied', 'reverted')
+                  and l.who <> $2
+                order by l.id desc limit 1
+           ) other on true
+          cross join lateral (
+               select count(*) as many from tenantry.history l
+                where l.schema_oid = h.schema_oid and l.schema_name = h.schema_name and l.state in ('applied', 'reverted')
+                  and l.who = $2 and l.id > coalesce(other.id, 0)
+           ) own
+          where h.schema_name = any($1) and own.many > 0",
+    )
+    .bind(schemas)
+    .bind(who)
+    .fetch_all(connection)
+    .answered(StoreError::query("read who was at schemas last"))
+    .await
+}
+
 /// The newest `limit` rows of one schema's log, newest first.
 pub async fn entries(
     connection: &mut Connection,

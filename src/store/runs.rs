@@ -9,6 +9,7 @@ use sqlx::FromRow;
 
 use super::{StoreError, daemons::interval, freeze::number, rollouts::Told};
 use crate::{
+    history::Digest,
     postgres::{Answered, Connection},
     tenant::ShardName,
 };
@@ -37,6 +38,18 @@ pub struct Claimed {
     pub keep_digest: Option<Vec<u8>>,
     /// Whether a daemon had it that is dead.
     pub is_taken_over: bool,
+    /// Where the schema was expected to stand before this run: the version, how many migrations, and their hash.
+    pub from_version: Option<String>,
+    /// See `from_version`.
+    pub from_applied: i32,
+    /// See `from_version`.
+    pub from_digest: Vec<u8>,
+    /// The hash of what an earlier try has left.
+    pub to_digest: Option<Vec<u8>>,
+    /// What the try before met, in a word.
+    pub fault: Option<String>,
+    /// The state of the tenant of that name in the registry; none where there is no such on the shard.
+    pub tenant: Option<String>,
 }
 
 /// How a run ended, or what became of the try.
@@ -46,12 +59,23 @@ pub struct Outcome {
     pub position: i32,
     /// What it is now.
     pub state: Now,
-    /// The version it was left at.
-    pub version: Option<String>,
-    /// How many migrations are applied.
-    pub applied: Option<usize>,
+    /// Where the schema was found, where somebody else had moved it since it was planned or tried.
+    pub found: Option<Place>,
+    /// Where the rollout has left the schema; none where it has done nothing to it.
+    pub left: Option<Place>,
     /// What went wrong.
     pub trouble: Option<Trouble>,
+}
+
+/// Where a schema stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The version.
+    pub version: Option<String>,
+    /// How many migrations are applied.
+    pub applied: usize,
+    /// The hash of these.
+    pub digest: Digest,
 }
 
 /// What went wrong with a run.
@@ -72,6 +96,8 @@ pub enum Now {
     Done,
     /// It did not, and is not tried again.
     Failed,
+    /// It is left alone: there is a reason not to begin it, and nothing went wrong.
+    Skipped,
     /// Somebody may try again after this time; whether the try met a lock.
     Later(Duration, bool),
     /// It was not begun, and is to be after so long.
@@ -84,6 +110,7 @@ impl Now {
         match self {
             Self::Done => "done",
             Self::Failed => "failed",
+            Self::Skipped => "skipped",
             Self::Later(..) | Self::Untouched(_) => "pending",
         }
     }
@@ -143,7 +170,9 @@ pub async fn claim(
             set daemon = $4, attempts = r.attempts + 1, begun_at = coalesce(r.begun_at, clock_timestamp())
            from chosen c
           where r.ctid = c.place
-         returning r.position, r.schema_name, r.met, r.keep_applied, r.keep_digest, c.is_taken_over",
+         returning r.position, r.schema_name, r.met, r.keep_applied, r.keep_digest, c.is_taken_over, r.from_version,
+                   r.from_applied, r.from_digest, r.to_digest, r.fault,
+                   (select t.state from tenantry.tenants t where t.name = r.schema_name and t.shard = r.shard) as tenant",
     )
     .bind(of.rollout)
     .bind(of.wave)
@@ -170,6 +199,23 @@ pub async fn report(
         let troubles = outcomes.iter().map(|outcome| outcome.trouble.as_ref());
         troubles.map(|trouble| trouble.and_then(of)).collect()
     };
+    let place = |of: fn(&Outcome) -> Option<&Place>| {
+        let places: Vec<_> = outcomes.iter().map(of).collect();
+        let each = || places.iter().copied();
+        (
+            each()
+                .map(|place| place?.version.clone())
+                .collect::<Vec<_>>(),
+            each()
+                .map(|place| Some(number(place?.applied)))
+                .collect::<Vec<_>>(),
+            each()
+                .map(|place| Some(place?.digest.0.to_vec()))
+                .collect::<Vec<_>>(),
+        )
+    };
+    let found = place(|outcome| outcome.found.as_ref());
+    let left = place(|outcome| outcome.left.as_ref());
     let pauses = outcomes.iter().map(|outcome| match outcome.state {
         Now::Later(pause, _) | Now::Untouched(pause) => interval(pause),
         _ => interval(Duration::ZERO),
@@ -183,13 +229,18 @@ pub async fn report(
     sqlx::query(
         "with e as materialized (
              select * from unnest($4::integer[], $5::text[], $6::text[], $7::integer[], $8::text[], $9::text[], $10::text[],
-                                  $11::interval[], $12::boolean[], $13::boolean[])
-                  as e (position, state, version, applied, fault, error, blocker, pause, met, untouched)
+                                  $11::interval[], $12::boolean[], $13::boolean[], $14::bytea[], $15::text[],
+                                  $16::integer[], $17::bytea[])
+                  as e (position, state, version, applied, fault, error, blocker, pause, met, untouched, digest,
+                        found_version, found_applied, found_digest)
          ), ended as (
              update tenantry.runs r
                 set state = e.state, daemon = null,
                     to_version = case when e.applied is null then r.to_version else e.version end,
-                    to_applied = coalesce(e.applied, r.to_applied),
+                    to_applied = coalesce(e.applied, r.to_applied), to_digest = coalesce(e.digest, r.to_digest),
+                    from_version = case when e.found_applied is null then r.from_version else e.found_version end,
+                    from_applied = coalesce(e.found_applied, r.from_applied),
+                    from_digest = coalesce(e.found_digest, r.from_digest),
                     fault = e.fault, error = e.error, blocker = e.blocker,
                     not_before = clock_timestamp() + e.pause, met = r.met + e.met::integer,
                     attempts = r.attempts - e.untouched::integer,
@@ -214,14 +265,18 @@ pub async fn report(
     .bind(daemon)
     .bind(outcomes.iter().map(|outcome| outcome.position).collect::<Vec<_>>())
     .bind(outcomes.iter().map(|outcome| outcome.state.word()).collect::<Vec<_>>())
-    .bind(outcomes.iter().map(|outcome| outcome.version.clone()).collect::<Vec<_>>())
-    .bind(outcomes.iter().map(|outcome| outcome.applied.map(number)).collect::<Vec<_>>())
+    .bind(left.0)
+    .bind(left.1)
     .bind(trouble(|trouble| Some(trouble.fault.clone())))
     .bind(trouble(|trouble| Some(trouble.error.clone())))
     .bind(trouble(|trouble| trouble.blocker.clone()))
     .bind(pauses.collect::<Vec<_>>())
     .bind(met.collect::<Vec<_>>())
     .bind(untouched.collect::<Vec<_>>())
+    .bind(left.2)
+    .bind(found.0)
+    .bind(found.1)
+    .bind(found.2)
     .execute(connection)
     .answered(StoreError::query("write how runs ended"))
     .await?;
@@ -242,7 +297,7 @@ pub async fn next_try(connection: &mut Connection, of: Of) -> Result<Option<Dura
     Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
 }
 
-/// What a rollout has changed: the schemas whose applied set is another one than before, those first that were changed last.
+/// What a rollout has done to a schema since somebody else was at it.
 #[derive(Debug, Clone, FromRow)]
 pub struct Changed {
     /// The wave that changed it.
@@ -253,6 +308,8 @@ pub struct Changed {
     pub schema_name: String,
     /// The version it was left at.
     pub to_version: Option<String>,
+    /// The hash of what was applied then; none where a tenantry of before has not noted it.
+    pub to_digest: Option<Vec<u8>>,
     /// How many migrations were applied before, and their hash.
     pub from_applied: i32,
     /// The hash of what was applied before.
@@ -261,27 +318,102 @@ pub struct Changed {
     pub to_applied: i32,
 }
 
-/// See [`Changed`].
+/// What a rollout has changed: those schemas first that were changed last.
 pub async fn changed(
     connection: &mut Connection,
     rollout: i64,
 ) -> Result<Vec<Changed>, StoreError> {
     sqlx::query_as(
-        "select kind, shard, schema_name, to_version, from_applied, from_digest, to_applied
-           from (select w.kind, r.shard, r.schema_name, r.to_version, r.to_applied, r.ended_at, r.wave, r.position,
+        "with moves as (
+             select w.kind, r.*,
+                    -- Where a wave did not find a schema as the one before had left it, somebody else was at it.
+                    case when lag(r.to_digest) over forth is not null then lag(r.to_digest) over forth <> r.from_digest
+                         else coalesce(lag(r.to_applied) over forth <> r.from_applied, false)
+                    end as is_apart
+               from tenantry.runs r join tenantry.waves w on w.rollout = r.rollout and w.number = r.wave
+              where r.rollout = $1 and w.kind in ('shared', 'canary', 'wave')
+                and (r.to_digest <> r.from_digest or r.to_applied <> r.from_applied)
+             window forth as (partition by r.shard, r.schema_name order by r.wave)
+         ), parts as (
+             select m.*, count(*) filter (where is_apart) over (partition by m.shard, m.schema_name order by m.wave) as part
+               from moves m
+         )
+         select kind, shard, schema_name, to_version, to_applied, to_digest, from_applied, from_digest
+           from (select p.kind, p.shard, p.schema_name, p.to_version, p.to_applied, p.to_digest, p.ended_at, p.wave, p.position,
                         -- A schema may have been moved in several waves: back to where the first found it.
-                        first_value(r.from_applied) over forth as from_applied,
-                        first_value(r.from_digest) over forth as from_digest,
-                        row_number() over (partition by r.shard, r.schema_name order by r.wave desc) as newest
-                   from tenantry.runs r join tenantry.waves w on w.rollout = r.rollout and w.number = r.wave
-                  where r.rollout = $1 and w.kind in ('shared', 'canary', 'wave') and r.to_applied <> r.from_applied
-                 window forth as (partition by r.shard, r.schema_name order by r.wave)) r
+                        first_value(p.from_applied) over forth as from_applied,
+                        first_value(p.from_digest) over forth as from_digest,
+                        row_number() over (partition by p.shard, p.schema_name order by p.wave desc) as newest
+                   from parts p
+                 window forth as (partition by p.shard, p.schema_name, p.part order by p.wave)) p
           where newest = 1
           order by ended_at desc nulls first, wave desc, position desc",
     )
     .bind(rollout)
     .fetch_all(connection)
     .answered(StoreError::query("read what a rollout has changed"))
+    .await
+}
+
+/// The schemas at which a rollout was and has finished nothing that it knows of: what it has left half done there, nobody has
+/// told it.
+pub async fn tried(connection: &mut Connection, rollout: i64) -> Result<Vec<Changed>, StoreError> {
+    sqlx::query_as(
+        "select distinct on (r.shard, r.schema_name)
+                w.kind, r.shard, r.schema_name, r.from_version as to_version, r.from_applied as to_applied,
+                r.from_digest as to_digest, r.from_applied, r.from_digest
+           from tenantry.runs r join tenantry.waves w on w.rollout = r.rollout and w.number = r.wave
+          where r.rollout = $1 and w.kind in ('shared', 'canary', 'wave')
+            and r.attempts > 0 and r.state in ('failed', 'pending') and r.to_applied is null
+            and not exists (select from tenantry.runs o
+                             where o.rollout = $1 and o.shard = r.shard and o.schema_name = r.schema_name
+                               and o.to_applied is not null)
+          order by r.shard, r.schema_name, r.wave",
+    )
+    .bind(rollout)
+    .fetch_all(connection)
+    .answered(StoreError::query("read what a rollout has tried"))
+    .await
+}
+
+/// How many tenants a rollout is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromRow)]
+pub struct Tally {
+    /// How many are in its waves, each counted once.
+    pub planned: i64,
+    /// How many stand where it has left them: moved, and not taken back.
+    pub moved: i64,
+    /// How many failed, on the way on which it is.
+    pub failed: i64,
+    /// How many were left alone on that way.
+    pub skipped: i64,
+    /// How many it has taken back.
+    pub taken_back: i64,
+}
+
+/// Counts the tenants of a rollout, each once however many waves it was in.
+pub async fn tally(connection: &mut Connection, rollout: i64) -> Result<Tally, StoreError> {
+    sqlx::query_as(
+        "with tenants as (
+             select bool_or(kind <> 'back') as planned,
+                    bool_or(kind <> 'back' and to_applied is not null and to_applied <> from_applied) as moved,
+                    bool_or(kind = 'back' and r.state = 'done' and to_applied is not null) as taken_back,
+                    bool_or(r.state = 'failed' and (kind = 'back') = o.back) as failed,
+                    bool_or(r.state = 'skipped' and (kind = 'back') = o.back) as skipped
+               from tenantry.rollouts o
+               join (select r.rollout, w.kind, r.shard, r.schema_name, r.state, r.from_applied, r.to_applied
+                       from tenantry.runs r join tenantry.waves w on w.rollout = r.rollout and w.number = r.wave
+                      where r.rollout = $1 and w.kind in ('canary', 'wave', 'back')) r on r.rollout = o.id
+              group by r.shard, r.schema_name
+         )
+         select count(*) filter (where planned) as planned, count(*) filter (where moved and not taken_back) as moved,
+                count(*) filter (where failed) as failed, count(*) filter (where skipped) as skipped,
+                count(*) filter (where taken_back) as taken_back
+           from tenants",
+    )
+    .bind(rollout)
+    .fetch_one(connection)
+    .answered(StoreError::query("count what a rollout has moved"))
     .await
 }
 
@@ -294,7 +426,9 @@ pub async fn retry(
     let again: i64 = sqlx::query_scalar(
         "with again as (
              update tenantry.runs r
-                set state = 'pending', not_before = '-infinity', met = 0, ended_at = null, fault = null, blocker = null
+                set state = 'pending', not_before = '-infinity', met = 0, ended_at = null, blocker = null,
+                    -- What has failed here may be why it cannot be begun now.
+                    fault = case when r.state = 'failed' then r.fault end
                from tenantry.rollouts o, tenantry.waves w
               where r.rollout = $1 and o.id = $1 and w.rollout = $1 and w.number = r.wave
                 and o.back = (w.kind in ('back', 'shared back'))

@@ -228,23 +228,35 @@ pub async fn promised_to(
         .await
 }
 
-/// Gives a tenant its new name, and the state that it had before. False when it is not being renamed to that.
+/// Gives a tenant its new name, and the state that it had before; rollouts that are about it know it by that name then. False
+/// when it is not being renamed to that.
 pub async fn end_rename(
     connection: &mut Connection,
     name: &TenantName,
     new: &TenantName,
 ) -> Result<bool, StoreError> {
-    let ended = sqlx::query(
-        "update tenantry.tenants
-            set name = new_name, state = after, new_name = null, after = null, updated_at = clock_timestamp()
-          where name = $1 and new_name = $2",
+    let ended: i64 = sqlx::query_scalar(
+        "with ended as (
+             update tenantry.tenants
+                set name = new_name, state = after, new_name = null, after = null, updated_at = clock_timestamp()
+              where name = $1 and new_name = $2
+             returning shard, created_at
+         ), followed as (
+             update tenantry.runs r set schema_name = $2
+               from ended e join tenantry.rollouts o on o.begun_at > e.created_at
+              where r.rollout = o.id and r.shard = e.shard and r.schema_name = $1
+                and not exists (select from tenantry.runs other
+                                 where other.rollout = r.rollout and other.wave = r.wave and other.shard = r.shard
+                                   and other.schema_name = $2)
+         )
+         select count(*) from ended",
     )
     .bind(name.as_str())
     .bind(new.as_str())
-    .execute(connection)
+    .fetch_one(connection)
     .answered(StoreError::query("rename a tenant"))
     .await?;
-    Ok(ended.rows_affected() == 1)
+    Ok(ended == 1)
 }
 
 /// Takes back what [`begin_rename`] has noted. False when it is not being renamed to that.

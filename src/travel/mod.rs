@@ -30,7 +30,7 @@ pub(crate) use journey::plan_all;
 pub use journey::{Request, travel};
 pub use notices::NoticeGroup;
 pub use observer::Observer;
-pub(crate) use plans::{Aim, Found, Known, Plans};
+pub(crate) use plans::{Aim, Found, Known, NoPlan, Plans};
 pub(crate) use queue::{Learnt, Prepared};
 pub use record::{Corrected, record};
 pub use report::{FailureGroup, Report, ScopeReport};

@@ -45,11 +45,20 @@ pub(crate) struct Known {
     /// How many migrations are applied there.
     pub(crate) applied: usize,
     /// What is to be done: nothing where there is no plan, and nothing can be where there is a reason.
-    pub(crate) plan: Result<Option<Prepared>, String>,
+    pub(crate) plan: Result<Option<Prepared>, NoPlan>,
     /// Whether the texts of the plan are where its record will refer to them.
     pub(crate) stored: OnceCell<()>,
     /// What those that were moved have taught.
     pub(crate) learnt: Mutex<Option<Learnt>>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NoPlan {
+    /// What is to be left is not what was applied first.
+    Moved,
+    /// The files or the history are in the way; how.
+    Refused(String),
 }
 
 /// One target, and what is to be done with it.
@@ -151,11 +160,11 @@ impl<'a> Plans<'a> {
         applied: &[Applied],
         place: Place,
         stored: &Stored,
-    ) -> Result<Option<Prepared>, String> {
+    ) -> Result<Option<Prepared>, NoPlan> {
         if let Aim::Keep(keep, digest) = aim {
             let left = applied.get(..keep);
             if left.is_none_or(|left| Digest::of(left) != digest) {
-                return Err("somebody has moved it since, and what the rollout did is not what was applied last".to_owned());
+                return Err(NoPlan::Moved);
             }
         }
         let standing = crate::plan::Standing {
@@ -165,7 +174,7 @@ impl<'a> Plans<'a> {
         };
         let set = self.fleet.set(self.scope);
         match plan(set, standing, goal, stored, self.fleet.out_of_order) {
-            Err(refusal) => Err(refusal.to_string()),
+            Err(refusal) => Err(NoPlan::Refused(refusal.to_string())),
             Ok(plan) if plan.is_empty() => Ok(None),
             Ok(plan) => Ok(Some(Prepared::new(
                 Arc::new(plan),

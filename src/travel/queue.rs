@@ -15,7 +15,8 @@ use tokio::sync::Notify;
 use super::conduct::Work;
 use crate::{
     apply::{Audit, Compiled, Cut, Group, Limits, compile},
-    migration::Scope,
+    history::Digest,
+    migration::{Scope, Version},
     plan::Plan,
 };
 
@@ -32,6 +33,17 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    /// How many migrations it has, repeatables aside.
+    pub(crate) fn steps(&self) -> usize {
+        self.plan.steps.len()
+    }
+
+    /// The version and the digest that so many of its migrations leave; none where they are none.
+    pub(crate) fn after(&self, migrations: usize) -> Option<(Option<Version>, Digest)> {
+        let step = self.plan.steps.get(migrations.checked_sub(1)?)?;
+        Some((step.version, step.digest))
+    }
+
     /// Whether several of these at once on a database would only wait for each other.
     pub(crate) fn waits_for_all(&self) -> bool {
         self.others.waits_for_all()

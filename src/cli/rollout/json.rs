@@ -37,6 +37,8 @@ pub(super) struct ViewJson<'a> {
     strategy: &'a Value,
     daemons: i64,
     holds: Vec<HoldJson<'a>>,
+    /// Tenants, each counted once: moved and not taken back, failed, left alone, taken back.
+    tally: TallyJson,
     waves: Vec<WaveJson<'a>>,
     troubles: Vec<TroubleJson<'a>>,
     events: Vec<EventJson<'a>>,
@@ -48,6 +50,14 @@ pub(super) struct ViewJson<'a> {
 struct HoldJson<'a> {
     shard: &'a str,
     why: &'a str,
+}
+
+#[derive(Serialize)]
+struct TallyJson {
+    moved: i64,
+    failed: i64,
+    skipped: i64,
+    taken_back: i64,
 }
 
 #[derive(Serialize)]
@@ -117,8 +127,20 @@ pub(super) fn rollout(rollout: &Rollout) -> RolloutJson<'_> {
 }
 
 pub(super) fn view(view: &View) -> ViewJson<'_> {
+    let tally = view.tally;
     ViewJson {
-        rollout: rollout(&view.rollout),
+        rollout: RolloutJson {
+            current: view
+                .current()
+                .and_then(|current| i32::try_from(current).ok()),
+            ..rollout(&view.rollout)
+        },
+        tally: TallyJson {
+            moved: tally.moved,
+            failed: tally.failed,
+            skipped: tally.skipped,
+            taken_back: tally.taken_back,
+        },
         strategy: &view.rollout.row.strategy.0,
         daemons: view.daemons,
         holds: view

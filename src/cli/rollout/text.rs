@@ -93,16 +93,8 @@ pub(super) fn head(view: &View, paint: Paint) -> String {
         None => format!("started by {}", row.who),
     };
     lines.push(paint.faint(format!("{asked} {}", ago(row.created_at.to_jiff()))));
-    if let (Some(targets), Some(current)) = (row.targets, row.current) {
-        let count = |number: i32| human::number(usize::try_from(number).unwrap_or_default());
-        let (done, failed) = (view.count(|wave| wave.done), view.count(|wave| wave.failed));
-        lines.push(format!(
-            "{} tenants, {} at the goal before; {} moved, {} failed",
-            count(targets),
-            count(current),
-            human::number(done),
-            human::number(failed)
-        ));
+    if let (Some(targets), Some(current)) = (row.targets, view.current()) {
+        lines.push(tally(view, targets, current));
     }
     if let Some(why) = &row.why {
         lines.push(paint.labelled("because:", why));
@@ -115,6 +107,28 @@ pub(super) fn head(view: &View, paint: Paint) -> String {
         lines.push(paint.labelled("warning:", nobody));
     }
     lines.join("\n")
+}
+
+/// How many tenants it is about, and what has become of them.
+fn tally(view: &View, targets: i32, current: i64) -> String {
+    let count = |number: i64| human::number(usize::try_from(number).unwrap_or_default());
+    let tally = view.tally;
+    let mut parts = vec![
+        format!("{} moved", count(tally.moved)),
+        format!("{} failed", count(tally.failed)),
+    ];
+    if view.rollout.row.back {
+        parts.insert(0, format!("{} taken back", count(tally.taken_back)));
+    }
+    if tally.skipped > 0 {
+        parts.push(format!("{} left alone", count(tally.skipped)));
+    }
+    format!(
+        "{} tenants, {} at the goal before; {}",
+        count(targets.into()),
+        count(current),
+        parts.join(", ")
+    )
 }
 
 fn waves(waves: &[Wave], paint: Paint) -> String {

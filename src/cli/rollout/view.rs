@@ -9,7 +9,7 @@ use crate::{
         daemons,
         events::{self, Event},
         rollouts,
-        runs::{self, Shown},
+        runs::{self, Shown, Tally},
         tenants::{self, Tenant},
         waves::{self, Wave},
     },
@@ -22,6 +22,8 @@ const MOST: (i64, i64) = (1000, 20);
 pub(super) struct View {
     pub(super) rollout: Rollout,
     pub(super) waves: Vec<Wave>,
+    /// How many tenants it is about, each counted once.
+    pub(super) tally: Tally,
     pub(super) troubles: Vec<Shown>,
     pub(super) events: Vec<Event>,
     /// Who was registered since it was planned, as long as it was under way: built up to its goal, and in none of its waves.
@@ -69,12 +71,19 @@ impl View {
         Ok(Self {
             joined,
             waves: waves::list(home, id).await?,
+            tally: runs::tally(home, id).await?,
             troubles: runs::troubles(home, id, MOST.0).await?,
             events: events::of_rollout(home, id, MOST.1).await?,
             daemons: daemons::living(home).await?,
             holds: daemons::holds(home).await?,
             rollout,
         })
+    }
+
+    /// How many of its tenants were at the goal already: those that are in none of its waves.
+    pub(super) fn current(&self) -> Option<i64> {
+        let targets = i64::from(self.rollout.row.targets?);
+        Some((targets - self.tally.planned).max(0))
     }
 
     /// How many runs ended in this way.
