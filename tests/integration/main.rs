@@ -30,6 +30,7 @@ mod fingerprint;
 mod fixtures;
 mod fleet;
 mod groups;
+mod joining;
 mod killed;
 mod kinds;
 mod library;
