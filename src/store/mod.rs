@@ -4,6 +4,7 @@
 //! `apply` and `backfill` call inside the transaction that they guard.
 
 pub mod acks;
+pub mod attempts;
 pub mod cursors;
 pub mod daemons;
 pub mod drifted;

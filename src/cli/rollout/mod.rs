@@ -7,6 +7,7 @@ mod list;
 mod show;
 mod start;
 mod text;
+mod tries;
 mod view;
 mod watch;
 mod wish;
