@@ -37,6 +37,7 @@ mod kinds;
 mod library;
 mod locks;
 mod notices;
+mod paced;
 mod pool;
 mod pooler;
 mod protocol;
