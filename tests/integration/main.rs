@@ -22,6 +22,7 @@ mod connections;
 mod daemon;
 mod docs;
 mod doctor;
+mod down_rollout;
 mod drift;
 mod drift_daemon;
 mod dump;

@@ -13,6 +13,7 @@ mod watch;
 mod wish;
 
 pub(super) use start::duration;
+pub(super) use view::find;
 
 use clap::Subcommand;
 
