@@ -112,7 +112,7 @@ async fn carried(
         .await
         .unwrap();
     let took = rollout::carry(&settings, None, rounds).await;
-    let times: Vec<f64> = took.iter().map(|seconds| seconds * 1000.0).collect();
+    let times: Vec<f64> = took.iter().map(|took| took.all * 1000.0).collect();
     let paths: i64 = sqlx::query_scalar(
         "select coalesce(sum(calls), 0)::bigint from pg_stat_statements
           where dbid = (select oid from pg_database where datname = current_database())

@@ -28,6 +28,12 @@ impl Applied {
             down: migration.down.as_ref().map(|down| down.checksum),
         }
     }
+
+    fn add_to(&self, hash: &mut Sha256) {
+        hash.update(self.version.number().to_be_bytes());
+        hash.update(self.up.as_bytes());
+        hash.update(self.down.map_or([0; 32], |down| *down.as_bytes()));
+    }
 }
 
 /// The hash of what a schema stands at: equal digests, equal applied sets with equal stored downs.
@@ -46,15 +52,24 @@ impl Digest {
         let mut any = false;
         for entry in applied {
             any = true;
-            hash.update(entry.version.number().to_be_bytes());
-            hash.update(entry.up.as_bytes());
-            hash.update(entry.down.map_or([0; 32], |down| *down.as_bytes()));
+            entry.add_to(&mut hash);
         }
         if any {
             Self(hash.finalize().into())
         } else {
             Self::EMPTY
         }
+    }
+
+    /// The digests of the first one, the first two, and so on up to all of these, as [`Digest::of`] gives each.
+    pub fn of_each_beginning<'a>(
+        applied: impl IntoIterator<Item = &'a Applied>,
+    ) -> impl Iterator<Item = Self> {
+        let applied = applied.into_iter();
+        applied.scan(Sha256::new(), |hash, entry| {
+            entry.add_to(hash);
+            Some(Self(hash.clone().finalize().into()))
+        })
     }
 
     /// The digest of several digests, in this order.

@@ -2,22 +2,30 @@
 
 use std::time::Duration;
 
+use jiff_sqlx::Timestamp;
 use tenantry::{
     Fleet,
     config::Settings,
     daemon,
     plan::Goal,
     rollout::{self, Ask},
-    store::{daemons, rollouts},
+    store::{daemons, rollouts, waves},
 };
 use tokio_util::sync::CancellationToken;
 
 /// How often it is looked how far it is; what counts is by the server's clock.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Starts so many rollouts to all that the files have, one after the other; gives how many seconds each took, from the moment
-/// in which it was asked for to its end.
-pub(crate) async fn carry(settings: &Settings, selector: Option<&str>, times: usize) -> Vec<f64> {
+/// How many seconds a rollout took, by the server's clock.
+pub(crate) struct Took {
+    /// From the moment in which it was asked for to its end.
+    pub(crate) all: f64,
+    /// From the beginning of its first wave to the end of its last: all but the planning.
+    pub(crate) waves: f64,
+}
+
+/// Starts so many rollouts to all that the files have, one after the other.
+pub(crate) async fn carry(settings: &Settings, selector: Option<&str>, times: usize) -> Vec<Took> {
     let fleet = Fleet::open(settings).unwrap();
     let stop = CancellationToken::new();
     let built = daemon::build(settings.clone()).await.unwrap();
@@ -47,8 +55,13 @@ pub(crate) async fn carry(settings: &Settings, selector: Option<&str>, times: us
                 tokio::time::sleep(LOOK).await;
             };
             assert_eq!(row.state, "complete");
-            let span = row.ended_at.unwrap().to_jiff() - row.created_at.to_jiff();
-            took.push(span.total(jiff::Unit::Second).unwrap());
+            let waves = waves::list(home.connection(), id).await.unwrap();
+            let begun = waves.iter().filter_map(|wave| wave.begun_at).min();
+            let ended = waves.iter().filter_map(|wave| wave.ended_at).max();
+            took.push(Took {
+                all: seconds(row.created_at, row.ended_at.unwrap()),
+                waves: seconds(begun.unwrap(), ended.unwrap()),
+            });
         }
         home.close().await;
         stop.cancel();
@@ -57,4 +70,9 @@ pub(crate) async fn carry(settings: &Settings, selector: Option<&str>, times: us
     let (ended, took) = futures::join!(run, roll);
     ended.unwrap();
     took
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+    let span = to.to_jiff() - from.to_jiff();
+    span.total(jiff::Unit::Second).unwrap()
 }

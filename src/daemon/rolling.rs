@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -20,12 +20,34 @@ use crate::{
     rollout::{Conductor, Crew, Errands, Look, conduct, work},
 };
 
+/// The session that one look has left for the next: none after one that ended badly.
+#[derive(Default)]
+pub(super) struct Kept(Mutex<Option<Session>>);
+
+impl Kept {
+    async fn take(&self, fleet: &Fleet) -> anyhow::Result<Session> {
+        let kept = self.kept().take();
+        match kept {
+            Some(session) => Ok(session),
+            None => fleet.home().await.context("cannot look for rollouts"),
+        }
+    }
+
+    fn keep(&self, session: Session) {
+        *self.kept() = Some(session);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Session>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Conducts the rollout that is under way.
 pub(super) struct Conducting {
     pub(super) fleet: Arc<Fleet>,
     pub(super) term: watch::Receiver<Option<Arc<Term>>>,
     /// The session of the last look.
-    pub(super) home: Mutex<Option<Session>>,
+    pub(super) home: Kept,
     /// The rollout of which was said that it has other files.
     pub(super) told: AtomicI64,
     /// What is done beside.
@@ -38,19 +60,7 @@ impl Conducting {
             self.errands.give_up();
             return Ok(Next::Later);
         };
-        let home = self
-            .home
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let mut home = match home {
-            Some(home) => home,
-            None => self
-                .fleet
-                .home()
-                .await
-                .context("cannot look for rollouts")?,
-        };
+        let mut home = self.home.take(&self.fleet).await?;
         let by = Conductor {
             fleet: &self.fleet,
             me: &term.me,
@@ -58,7 +68,7 @@ impl Conducting {
         };
         let looked = conduct(by, home.connection()).await;
         let looked = looked.context("cannot conduct the rollout")?;
-        *self.home.lock().unwrap_or_else(PoisonError::into_inner) = Some(home);
+        self.home.keep(home);
         if let Look::OtherFiles(rollout) = looked
             && self.told.swap(rollout, Ordering::Relaxed) != rollout
         {
@@ -92,6 +102,8 @@ pub(super) struct Working {
     pub(super) fleet: Arc<Fleet>,
     pub(super) term: watch::Receiver<Option<Arc<Term>>>,
     pub(super) news: watch::Sender<u64>,
+    /// The session of the last look.
+    pub(super) home: Kept,
 }
 
 impl Working {
@@ -107,7 +119,10 @@ impl Working {
             stop: stop.clone(),
             over: term.over.clone(),
         };
-        let next = work(&crew).await.context("cannot work on the rollout")?;
+        let home = self.home.take(&self.fleet).await?;
+        let worked = work(&crew, home).await;
+        let (home, next) = worked.context("cannot work on the rollout")?;
+        self.home.keep(home);
         Ok(next.map_or(Next::Later, |next| Next::In(next.min(LOOK))))
     }
 }

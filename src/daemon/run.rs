@@ -1,7 +1,7 @@
 //! The daemon's life: everything starts, everything runs, everything ends.
 
 use std::{
-    sync::{Arc, Mutex, atomic::AtomicI64},
+    sync::{Arc, atomic::AtomicI64},
     time::Duration,
 };
 
@@ -18,7 +18,7 @@ use super::{
     pooling::Pooling,
     provisioning::Provisioning,
     retiring::Retiring,
-    rolling::{Conducting, Working},
+    rolling::{Conducting, Kept, Working},
 };
 use crate::{
     api::{self, Figures, Readiness},
@@ -212,7 +212,7 @@ impl Crew {
         let conducting = Conducting {
             fleet: fleet.clone(),
             term: others.term.clone(),
-            home: Mutex::default(),
+            home: Kept::default(),
             told: AtomicI64::new(0),
             errands,
         };
@@ -221,6 +221,7 @@ impl Crew {
             fleet,
             term: others.term.clone(),
             news: others.news.clone(),
+            home: Kept::default(),
         };
         self.start(Loop::new(working, LOOK).woken_by(others.news.subscribe()));
     }

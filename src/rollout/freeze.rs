@@ -40,13 +40,13 @@ pub(super) async fn plan(
     home: &mut Connection,
     rollout: &Rollout,
 ) -> Result<Plan, RolloutError> {
-    let survey = Survey::take(fleet).await?;
-    let chosen = chosen(&survey, rollout.row.selector.as_deref())?;
-    let canaries = match rollout.strategy.canary.as_str() {
-        "" => BTreeSet::new(),
-        selector => self::chosen(&survey, Some(selector))?,
+    let selector = rollout.row.selector.as_deref().map(selector).transpose()?;
+    let canary = Some(rollout.strategy.canary.as_str()).filter(|canary| !canary.is_empty());
+    let canary = canary.map(self::selector).transpose()?;
+    let select = |standing: &Standing| {
+        let chooses = |selector: &Selector| is_chosen(selector, standing);
+        selector.as_ref().is_none_or(chooses)
     };
-    let select = |standing: &Standing| chosen.contains(&standing.target);
     let request = Request {
         goal: rollout.goal,
         scopes: &[Scope::Shared, Scope::Tenant],
@@ -54,6 +54,11 @@ pub(super) async fn plan(
         max_failures: Portion::Count(0),
     };
     let (survey, plans, reach) = reachable(fleet, home, request).await?;
+    let canaries = survey.moving(Scope::Tenant).filter(|standing| {
+        let chooses = |selector: &Selector| is_chosen(selector, standing);
+        canary.as_ref().is_some_and(chooses)
+    });
+    let canaries = canaries.map(|standing| &standing.target).collect();
     let refusals = refusals(&plans);
     if !refusals.is_empty() {
         return Ok(Plan::Refused(refusals.join("; ")));
@@ -91,12 +96,11 @@ pub(super) async fn plan(
             }
         }
     }
-    let targets = survey
-        .moving(Scope::Tenant)
-        .filter(|standing| select(standing));
+    let chosen = survey.moving(Scope::Tenant);
+    let chosen: Vec<_> = chosen.filter(|standing| select(standing)).collect();
     let frozen = Frozen {
         targets: chosen.len(),
-        hash: hash(targets),
+        hash: hash(chosen.into_iter()),
         current,
         budget: rollout.strategy.max_failures.of(moving),
         reach,
@@ -129,24 +133,21 @@ async fn reachable(
     Ok((survey, plans, Some(held.before)))
 }
 
-/// The tenants that a selector finds, of those that are moved with the fleet.
-fn chosen(survey: &Survey, selector: Option<&str>) -> Result<BTreeSet<Target>, RolloutError> {
-    let moving = survey.moving(Scope::Tenant);
-    let Some(selector) = selector else {
-        return Ok(moving.map(|standing| standing.target.clone()).collect());
-    };
-    let selector = Selector::parse(selector, |_| {
+/// A selector as a daemon can read it.
+fn selector(text: &str) -> Result<Selector, RolloutError> {
+    Ok(Selector::parse(text, |_| {
         let where_to = "a rollout is planned by a daemon, which has not this file: use labels";
         Err(io::Error::other(where_to))
-    })?;
-    let chosen = moving.filter(|standing| {
-        let candidate = standing.candidate();
-        candidate.is_some_and(|candidate| selector.matches(&candidate))
-    });
-    Ok(chosen.map(|standing| standing.target.clone()).collect())
+    })?)
 }
 
-fn candidates(cohorts: &Cohorts, canaries: &BTreeSet<Target>) -> Vec<Candidate> {
+/// Whether a selector finds a tenant.
+fn is_chosen(selector: &Selector, standing: &Standing) -> bool {
+    let candidate = standing.candidate();
+    candidate.is_some_and(|candidate| selector.matches(&candidate))
+}
+
+fn candidates(cohorts: &Cohorts, canaries: &BTreeSet<&Target>) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     for (number, cohort) in cohorts.cohorts.iter().enumerate() {
         if cohort.plan.as_ref().is_ok_and(|plan| plan.is_empty()) {

@@ -17,6 +17,9 @@ use crate::{
 /// The pause after the home database could not be reached.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// What has ended is written so much later at most, so that few messages tell of many runs.
+const LINGER: Duration = Duration::from_millis(20);
+
 /// What has ended and is not written yet.
 #[derive(Debug, Default)]
 pub(super) struct Desk {
@@ -48,10 +51,11 @@ impl Desk {
                 if last.is_cancelled() {
                     break;
                 }
-                tokio::select! {
-                    () = self.more.notified() => {}
-                    () = last.cancelled() => {}
-                }
+                let more = async {
+                    self.more.notified().await;
+                    tokio::time::sleep(LINGER).await;
+                };
+                let _ = last.run_until_cancelled(more).await;
                 continue;
             }
             if let Err(error) = put(fleet, &mut session, of, daemon, &ended).await {

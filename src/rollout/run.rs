@@ -33,8 +33,12 @@ use crate::{
 /// How many runs are claimed at first, and at most.
 const LOT: (usize, usize) = (8, 512);
 
-/// How long a lot should take: what is claimed by one that falls silent waits for its term.
-const LOT_TIME: Duration = Duration::from_millis(400);
+/// How long a lot should take: what is claimed by one that falls silent waits for its term. Where lots are that quick, the next
+/// one is claimed meanwhile.
+const LOT_TIME: Duration = Duration::from_millis(200);
+
+/// By so much a lot may be larger than the one before it.
+const GROWTH: usize = 8;
 
 /// How long to leave a schema alone at which somebody else is at work.
 const BUSY: Duration = Duration::from_millis(500);
@@ -54,6 +58,36 @@ pub(super) enum Ended {
     Stopped,
 }
 
+/// How many runs are claimed at a time.
+struct Pace {
+    most: usize,
+    /// Whether the last lot was over so soon that the next may be claimed while it is under way.
+    is_quick: bool,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            most: LOT.0,
+            is_quick: false,
+        }
+    }
+}
+
+impl Pace {
+    /// So many took so long.
+    fn took(&mut self, count: usize, elapsed: Duration) {
+        self.is_quick = elapsed <= LOT_TIME;
+        if self.is_quick {
+            let times = LOT_TIME.as_nanos() / elapsed.as_nanos().max(1);
+            let times = usize::try_from(times).unwrap_or(GROWTH).min(GROWTH);
+            self.most = self.most.max(count * times).min(LOT.1);
+        } else {
+            self.most = (count / 2).max(1);
+        }
+    }
+}
+
 /// One connection on one shard.
 pub(super) struct Worker<'a> {
     pub(super) wave: &'a Wave<'a>,
@@ -69,34 +103,49 @@ impl Worker<'_> {
     pub(super) async fn run(&self) -> Ended {
         let wave = self.wave;
         let mut hand = Hand::new(wave.fleet, self.shard, wave.halt.clone());
-        let mut most = LOT.0;
+        let (mut pace, mut ahead) = (Pace::default(), None);
         let ended = loop {
-            if wave.halt.is_cancelled() || !wave.may_have(self.index, self.shard) {
+            if !self.goes_on().await {
                 break Ended::Stopped;
             }
-            if !self.gauge.admits().await {
-                break Ended::Stopped;
-            }
-            let claimed = self.claim(most).await;
+            let claimed = match ahead.take() {
+                Some(claimed) => Some(claimed),
+                None => self.claim(pace.most).await,
+            };
             let Some(claimed) = claimed else {
                 break Ended::Stopped;
             };
-            if claimed.is_empty() {
+            let Some(last) = claimed.last() else {
                 break Ended::Nothing;
-            }
+            };
+            let most = pace.most.min(wave.share(self.shard, last.position));
             let (start, count) = (Instant::now(), claimed.len());
-            if !self.lot(&mut hand, claimed).await {
+            let next = async {
+                match pace.is_quick {
+                    true => self.claim(most).await,
+                    false => None,
+                }
+            };
+            let goes_on;
+            (goes_on, ahead) = futures::join!(self.lot(&mut hand, claimed), next);
+            if !goes_on {
                 break Ended::Stopped;
             }
-            let took = start.elapsed();
-            if count == most && took < LOT_TIME / 2 {
-                most = (most * 2).min(LOT.1);
-            } else if took > LOT_TIME {
-                most = (most / 2).max(1);
-            }
+            pace.took(count, start.elapsed());
         };
+        for run in ahead.iter().flatten() {
+            self.leave(run);
+        }
         hand.close().await;
         ended
+    }
+
+    /// Whether another lot may be begun. Waits while the shard's load is a reason to.
+    async fn goes_on(&self) -> bool {
+        let wave = self.wave;
+        !wave.halt.is_cancelled()
+            && wave.may_have(self.index, self.shard)
+            && self.gauge.admits().await
     }
 
     async fn claim(&self, most: usize) -> Option<Vec<Claimed>> {
@@ -107,6 +156,17 @@ impl Worker<'_> {
         claimed
             .inspect_err(|error| tracing::warn!(shard = %shard, %error, "nothing could be claimed"))
             .ok()
+    }
+
+    /// Gives back what was claimed and is not begun.
+    fn leave(&self, run: &Claimed) {
+        self.wave.desk.put(Outcome {
+            position: run.position,
+            state: Now::Untouched(Duration::ZERO),
+            version: None,
+            applied: None,
+            trouble: None,
+        });
     }
 
     /// Carries what was claimed. False where the database cannot be worked on.
@@ -291,21 +351,12 @@ impl Worker<'_> {
             prepared,
             learnt: *known.learnt.lock().unwrap_or_else(PoisonError::into_inner),
         };
-        let is_stored = *known
-            .is_stored
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if !is_stored {
-            if let Err(failure) = hand.store(&lot_of).await {
-                for (run, ..) in lot {
-                    self.tell(run, later(UNWELL), "connection", failure.to_string());
-                }
-                return false;
+        let store = hand.store(&lot_of);
+        if let Err(failure) = known.stored.get_or_try_init(|| store).await {
+            for (run, ..) in lot {
+                self.tell(run, later(UNWELL), "connection", failure.to_string());
             }
-            *known
-                .is_stored
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = true;
+            return false;
         }
         if self.wave.scope == Scope::Shared {
             provision::drain(self.wave.fleet, self.shard).await;

@@ -57,27 +57,32 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How often it is looked whether another connection may be had.
 const SHARE: Duration = Duration::from_secs(1);
 
+/// So many lots each connection gets of what is left, and how small none of these is.
+const SHARES: (usize, usize) = (2, 32);
+
 /// A wave that is under way.
 struct Open {
     of: Of,
     scope: Scope,
     rollout: Rollout,
     is_canary: bool,
+    /// How many runs it has.
+    targets: i32,
     /// How many more may fail.
     left: i64,
 }
 
-/// Works until there is nothing more to claim. Gives how long until something may be tried again; none where nothing is
-/// known of.
+/// Works until there is nothing more to claim. Gives `home` back, and how long until something may be tried again; none where
+/// nothing is known of.
 ///
 /// # Errors
 /// Where the home database cannot be asked.
-pub async fn work(crew: &Crew<'_>) -> Result<Option<Duration>, RolloutError> {
-    let mut home = crew.fleet.home().await?;
-    let open = open(crew, &mut home).await?;
-    let Some(open) = open else {
-        home.close().await;
-        return Ok(None);
+pub async fn work(
+    crew: &Crew<'_>,
+    mut home: Session,
+) -> Result<(Session, Option<Duration>), RolloutError> {
+    let Some(open) = open(crew, &mut home).await? else {
+        return Ok((home, None));
     };
     let fleet = Fleet {
         limits: limits(&crew.fleet.limits, open.is_canary),
@@ -91,6 +96,7 @@ pub async fn work(crew: &Crew<'_>) -> Result<Option<Duration>, RolloutError> {
         home: Mutex::new(home),
         of: open.of,
         scope: open.scope,
+        targets: open.targets,
         left: AtomicI64::new(open.left),
         desk: &desk,
         halt: &halt,
@@ -104,9 +110,8 @@ pub async fn work(crew: &Crew<'_>) -> Result<Option<Duration>, RolloutError> {
     let writing = desk.write(crew.fleet, open.of, crew.me.id, &last, &crew.over);
     futures::join!(working, watching, writing);
     let mut home = wave.home.into_inner();
-    let next = runs::next_try(home.connection(), open.of).await;
-    home.close().await;
-    Ok(next?)
+    let next = runs::next_try(home.connection(), open.of).await?;
+    Ok((home, next))
 }
 
 /// The first wave that is under way, of a rollout that is this daemon's to carry.
@@ -136,6 +141,7 @@ async fn open(crew: &Crew<'_>, home: &mut Session) -> Result<Option<Open>, Rollo
             _ => Scope::Tenant,
         },
         is_canary: wave.kind == "canary",
+        targets: wave.targets,
         left: in_all.min(in_wave),
         rollout,
     }))
@@ -189,6 +195,8 @@ pub(super) struct Wave<'a> {
     pub(super) home: Mutex<Session>,
     pub(super) of: Of,
     pub(super) scope: Scope,
+    /// How many runs it has.
+    targets: i32,
     /// How many more may fail.
     pub(super) left: AtomicI64,
     pub(super) desk: &'a Desk,
@@ -202,6 +210,14 @@ impl Wave<'_> {
         if self.left.fetch_sub(1, Ordering::Relaxed) <= 0 {
             self.halt.cancel();
         }
+    }
+
+    /// How many runs a connection may claim once the one at `position` is claimed, so that all have something to do to the end:
+    /// its share of what is left, as if the shards had equally many.
+    pub(super) fn share(&self, shard: &Shard, position: i32) -> usize {
+        let left = usize::try_from(self.targets.saturating_sub(position)).unwrap_or_default();
+        let lots = self.fleet.shards.iter().count() * shard.concurrency * SHARES.0;
+        (left / lots.max(1)).max(SHARES.1)
     }
 
     /// Whether this daemon may have its `index`th connection on a shard, the others having theirs.

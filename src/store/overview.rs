@@ -27,7 +27,8 @@ pub async fn overview(connection: &mut Connection) -> Result<Vec<Count>, StoreEr
          union all
          select 'runs', s.state, count(r.state)
            from unnest(array['pending', 'running', 'done', 'failed', 'skipped']) as s (state)
-           left join tenantry.runs r on r.state = s.state and r.rollout = (select max(id) from tenantry.rollouts) group by s.state
+           left join tenantry.runs r on case when r.daemon is null then r.state else 'running' end = s.state
+                                    and r.rollout = (select max(id) from tenantry.rollouts) group by s.state
          union all
          select 'rollout', s.state, count(r.state)
            from unnest(array['waiting', 'running', 'paused', 'halted', 'complete', 'cancelled']) as s (state)

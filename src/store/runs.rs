@@ -93,7 +93,7 @@ impl Now {
 pub async fn are_left(connection: &mut Connection, shard: &ShardName) -> Result<bool, StoreError> {
     sqlx::query_scalar(
         "select exists (select from tenantry.runs r join tenantry.rollouts o on o.id = r.rollout
-                         where o.state = 'running' and r.shard = $1 and r.state in ('pending', 'running'))",
+                         where o.state = 'running' and r.shard = $1 and r.state = 'pending')",
     )
     .bind(shard.as_str())
     .fetch_one(connection)
@@ -103,6 +103,9 @@ pub async fn are_left(connection: &mut Connection, shard: &ShardName) -> Result<
 
 /// Claims up to `most` runs of a shard, those first that are to be begun first: none while the rollout is held up, or the
 /// failure budget is spent, or this daemon's time is over.
+///
+/// Whoever claims does not wait until that is on the disk. Should the server forget it, somebody else claims the same, and
+/// finds each schema locked, or where it was to go.
 pub async fn claim(
     connection: &mut Connection,
     of: Of,
@@ -116,6 +119,7 @@ pub async fn claim(
                join tenantry.waves w on w.rollout = r.id and w.number = $2 and w.state = 'running'
                join tenantry.daemons d on d.id = $4 and d.expires_at > clock_timestamp()
               where r.id = $1 and r.state = 'running' and r.wanted = case when r.back then 'back' else 'run' end
+                and pg_catalog.set_config('synchronous_commit', 'off', true) is not null
                 and coalesce(r.open_until > clock_timestamp(), true)
                 and not exists (select from tenantry.runs f join tenantry.waves fw on fw.rollout = $1 and fw.number = f.wave
                                  where f.rollout = $1 and f.state = 'failed' and f.fault in ('author', 'escaped', 'foreign')
@@ -124,19 +128,19 @@ pub async fn claim(
                 and (select count(*) from tenantry.runs f where f.rollout = $1 and f.wave = $2 and f.state = 'failed')
                     - w.forgiven <= w.budget
          ), chosen as materialized (
-             select r.ctid as place, r.state = 'running' as is_taken_over
+             select r.ctid as place, r.daemon is not null as is_taken_over
                from tenantry.runs r
               where r.rollout = $1 and r.wave = $2 and r.shard = $3
                 and exists (select from open)
-                and (r.state = 'pending' and r.not_before <= clock_timestamp()
-                     or r.state = 'running'
-                        and not exists (select from tenantry.daemons d where d.id = r.daemon and d.expires_at > clock_timestamp()))
+                and r.state = 'pending' and r.not_before <= clock_timestamp()
+                and (r.daemon is null
+                     or not exists (select from tenantry.daemons d where d.id = r.daemon and d.expires_at > clock_timestamp()))
               order by r.position limit $5
                 for update skip locked
          )
          -- By the places of the locked rows: what the planner knows of a table just filled may be anything.
          update tenantry.runs r
-            set state = 'running', daemon = $4, attempts = r.attempts + 1, begun_at = coalesce(r.begun_at, clock_timestamp())
+            set daemon = $4, attempts = r.attempts + 1, begun_at = coalesce(r.begun_at, clock_timestamp())
            from chosen c
           where r.ctid = c.place
          returning r.position, r.schema_name, r.met, r.keep_applied, r.keep_digest, c.is_taken_over",
@@ -191,7 +195,7 @@ pub async fn report(
                     attempts = r.attempts - e.untouched::integer,
                     ended_at = case when e.state <> 'pending' then clock_timestamp() end
                from e
-              where r.rollout = $1 and r.wave = $2 and r.position = e.position and r.state = 'running' and r.daemon = $3
+              where r.rollout = $1 and r.wave = $2 and r.position = e.position and r.daemon = $3
              returning r.position, r.attempts, e.fault, e.error, e.blocker, e.untouched
          ), tried as (
              insert into tenantry.attempts (rollout, wave, position, number, daemon, fault, error, blocker)
@@ -202,7 +206,7 @@ pub async fn report(
          select pg_notify('tenantry', 'runs')
           where exists (select from ended where fault is not null)
              or not exists (select from tenantry.runs r
-                             where r.rollout = $1 and r.wave = $2 and r.state in ('pending', 'running')
+                             where r.rollout = $1 and r.wave = $2 and r.state = 'pending'
                                and not exists (select from e where e.position = r.position and e.state <> 'pending'))",
     )
     .bind(of.rollout)
@@ -228,7 +232,7 @@ pub async fn report(
 pub async fn next_try(connection: &mut Connection, of: Of) -> Result<Option<Duration>, StoreError> {
     let seconds: Option<f64> = sqlx::query_scalar(
         "select extract(epoch from min(greatest(not_before, clock_timestamp())) - clock_timestamp())::double precision
-           from tenantry.runs where rollout = $1 and wave = $2 and state = 'pending'",
+           from tenantry.runs where rollout = $1 and wave = $2 and state = 'pending' and daemon is null",
     )
     .bind(of.rollout)
     .bind(of.wave)
@@ -378,9 +382,9 @@ pub async fn troubles(
     most: i64,
 ) -> Result<Vec<Shown>, StoreError> {
     sqlx::query_as(
-        "select wave, shard, schema_name, state, attempts, fault, error, blocker, begun_at, ended_at
+        "select wave, shard, schema_name, case when daemon is null then state else 'running' end as state, attempts, fault, error, blocker, begun_at, ended_at
            from tenantry.runs
-          where rollout = $1 and (state in ('failed', 'skipped') or (state in ('pending', 'running') and error is not null))
+          where rollout = $1 and (state in ('failed', 'skipped') or (state = 'pending' and error is not null))
           order by ended_at desc nulls first, wave, position limit $2",
     )
     .bind(rollout)

@@ -58,8 +58,8 @@ pub async fn list(connection: &mut Connection, id: i64) -> Result<Vec<Wave>, Sto
                 coalesce(r.failed, 0) as failed, coalesce(r.skipped, 0) as skipped, coalesce(r.fatal, 0) as fatal
            from tenantry.waves w
            left join (
-               select wave, count(*) filter (where state = 'pending') as pending,
-                      count(*) filter (where state = 'running') as running, count(*) filter (where state = 'done') as done,
+               select wave, count(*) filter (where state = 'pending' and daemon is null) as pending,
+                      count(daemon) as running, count(*) filter (where state = 'done') as done,
                       count(*) filter (where state = 'failed') as failed, count(*) filter (where state = 'skipped') as skipped,
                       count(*) filter (where state = 'failed' and fault in ('author', 'escaped', 'foreign')) as fatal
                  from tenantry.runs where rollout = $1 group by wave

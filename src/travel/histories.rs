@@ -29,6 +29,9 @@ const REPRESENTATIVES: usize = 3;
 pub(super) struct Histories<'a> {
     fleet: &'a Fleet,
     known: HashMap<Digest, Vec<Applied>>,
+    /// All that the files have, and by its digest how much of that each beginning of it is.
+    all: Vec<Applied>,
+    beginnings: HashMap<Digest, usize>,
     sessions: HashMap<ShardName, Session>,
     /// Shards that could not be asked, and why.
     away: BTreeMap<ShardName, Arc<str>>,
@@ -49,10 +52,12 @@ impl<'a> Histories<'a> {
             .iter()
             .map(|migration| Applied::of(migration))
             .collect();
-        let known = HashMap::from([(Digest::EMPTY, Vec::new()), (Digest::of(&all), all)]);
+        let beginnings = std::iter::once(Digest::EMPTY).chain(Digest::of_each_beginning(&all));
         Self {
             fleet,
-            known,
+            known: HashMap::new(),
+            beginnings: beginnings.zip(0..).collect(),
+            all,
             sessions: HashMap::new(),
             away: BTreeMap::new(),
         }
@@ -111,8 +116,10 @@ impl<'a> Histories<'a> {
         digest: Digest,
         targets: &[(Target, Head)],
     ) -> Result<Option<Vec<Applied>>, FleetError> {
-        if let Some(applied) = self.known.get(&digest) {
-            return Ok(Some(applied.clone()));
+        let beginning = self.beginnings.get(&digest);
+        let known = beginning.and_then(|many| self.all.get(..*many));
+        if let Some(applied) = known.or(self.known.get(&digest).map(Vec::as_slice)) {
+            return Ok(Some(applied.to_vec()));
         }
         let mut asked = 0;
         for (target, head) in targets {

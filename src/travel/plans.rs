@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::sync::OnceCell;
+
 use super::{
     Learnt, Prepared, Standing, Why,
     cohort::{Dirty, Place, ready},
@@ -33,6 +35,8 @@ pub(crate) struct Plans<'a> {
     scope: Scope,
     goal: Goal,
     known: Mutex<HashMap<(Aim, Place), Arc<Known>>>,
+    /// Held by whoever asks the shard: nobody else does so for the same meanwhile.
+    learning: tokio::sync::Mutex<()>,
 }
 
 /// What is to be done with those that stand at one place.
@@ -43,7 +47,7 @@ pub(crate) struct Known {
     /// What is to be done: nothing where there is no plan, and nothing can be where there is a reason.
     pub(crate) plan: Result<Option<Prepared>, String>,
     /// Whether the texts of the plan are where its record will refer to them.
-    pub(crate) is_stored: Mutex<bool>,
+    pub(crate) stored: OnceCell<()>,
     /// What those that were moved have taught.
     pub(crate) learnt: Mutex<Option<Learnt>>,
 }
@@ -62,6 +66,7 @@ impl<'a> Plans<'a> {
             scope,
             goal,
             known: Mutex::default(),
+            learning: tokio::sync::Mutex::default(),
         }
     }
 
@@ -71,20 +76,14 @@ impl<'a> Plans<'a> {
         aim: Aim,
         standings: &[Standing],
     ) -> Result<Vec<Found>, FleetError> {
-        let mut unknown: BTreeMap<Place, Vec<&Standing>> = BTreeMap::new();
-        for standing in standings {
-            if let Ok(head) = ready(standing, Dirty::Blocks) {
-                let place = Place::of(&head);
-                if !self.known().contains_key(&(aim, place)) {
-                    unknown.entry(place).or_default().push(standing);
-                }
-            }
-        }
-        if !unknown.is_empty() {
+        if !self.unknown(aim, standings).is_empty() {
+            let learning = self.learning.lock().await;
+            // What somebody else has learnt while this one waited is known.
+            let unknown = self.unknown(aim, standings).into_iter();
             let mut histories = Histories::new(self.fleet, self.scope);
-            let unknown = unknown.into_values().flatten();
             let made = self.learn(aim, &mut histories, unknown).await;
             histories.close().await;
+            drop(learning);
             made?;
         }
         let found = |standing: &Standing| {
@@ -99,6 +98,21 @@ impl<'a> Plans<'a> {
             })
         };
         Ok(standings.iter().filter_map(found).collect())
+    }
+
+    /// Those that stand where nothing is known of, place by place.
+    fn unknown<'s>(&self, aim: Aim, standings: &'s [Standing]) -> Vec<&'s Standing> {
+        let known = self.known();
+        let mut unknown: BTreeMap<Place, Vec<&Standing>> = BTreeMap::new();
+        for standing in standings {
+            if let Ok(head) = ready(standing, Dirty::Blocks) {
+                let place = Place::of(&head);
+                if !known.contains_key(&(aim, place)) {
+                    unknown.entry(place).or_default().push(standing);
+                }
+            }
+        }
+        unknown.into_values().flatten().collect()
     }
 
     async fn learn(
@@ -122,7 +136,7 @@ impl<'a> Plans<'a> {
             let known = Known {
                 applied: applied.len(),
                 plan: self.plan(aim, goal, applied, group.place, &stored),
-                is_stored: Mutex::default(),
+                stored: OnceCell::new(),
                 learnt: Mutex::default(),
             };
             self.known().insert((aim, group.place), Arc::new(known));
