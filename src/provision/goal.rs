@@ -14,7 +14,7 @@ use crate::{
     history::{Applied, Digest},
     migration::{MigrationSet, Scope, Version},
     postgres::{Connection, Session, Shard},
-    store::{StoreError, acks, history, rollouts, runs},
+    store::{StoreError, acks, history, rollouts, starts},
 };
 
 /// The fleet with what new tenants get now. It is another one than `fleet` only where the files have more than that: then
@@ -116,7 +116,7 @@ impl Ends {
         }
         // Where most of the fleet stands when all is taken back. Who was at the goal before stays there.
         let mut most = i64::from(row.current.unwrap_or_default());
-        for before in runs::before(home, row.id).await? {
+        for before in starts::before(home, row.id).await? {
             let end = before.version.as_deref().map_or(Ok(NOTHING), included)?;
             match before.is_shared {
                 true => ends.shared = end,

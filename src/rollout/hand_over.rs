@@ -10,6 +10,7 @@ use crate::{
         freeze::{self, Planned, Start},
         rollouts::Told,
         runs::{self, Changed},
+        starts,
     },
     tenant::{ShardName, Target},
     travel::{Back, Keep},
@@ -43,7 +44,7 @@ pub async fn changes(home: &mut Connection, rollout: &Rollout) -> Result<Back, R
         };
         Some((start.target, keep))
     });
-    let before = runs::before(home, row.id).await?;
+    let before = starts::before(home, row.id).await?;
     let shared = before.into_iter().filter(|before| before.is_shared);
     // Where one had nothing, that is the lowest.
     let floors = shared.map(|before| before.version.and_then(|version| version.parse().ok()));

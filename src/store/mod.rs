@@ -21,6 +21,7 @@ pub mod retiring;
 pub mod rollouts;
 pub mod runs;
 pub mod scripts;
+pub mod starts;
 pub mod statements;
 pub mod structures;
 pub mod sweeps;

@@ -103,8 +103,12 @@ async fn the_shared_schema_is_not_taken_from_under_who_came_since() {
         "{told}"
     );
     assert_eq!(small.tables("tenant_1").await, ["more", "t1"]);
-    let (code, report) = json(&small, &[&back[..], &["--scope", "tenant"]].concat());
+    let only = ["--scope", "tenant", "--events", "events"];
+    let (code, report) = json(&small, &[&back[..], &only].concat());
     assert_eq!(code, 0, "{report}");
+    let goal = r#""goal":{"kind":"before_rollout","rollout":1}"#;
+    let events = small.read("events");
+    assert!(events.contains(goal), "{events}");
     assert_eq!(small.tables("tenant_1").await, ["t1"]);
     assert_eq!(small.tables("late").await, ["more", "t1"]);
     assert_eq!(plans(&small).await, 1);
