@@ -5,6 +5,7 @@
 //! `want` and its kin, and a daemon sees to it.
 
 mod ask;
+mod carry;
 mod command;
 mod conduct;
 mod decide;
@@ -20,6 +21,7 @@ mod lot;
 mod release;
 mod report;
 mod run;
+mod settle;
 mod state;
 mod waves;
 mod window;

@@ -7,6 +7,7 @@ pub mod acks;
 pub mod attempts;
 pub mod cursors;
 pub mod daemons;
+pub mod dead;
 pub mod drifted;
 pub mod events;
 pub mod freeze;

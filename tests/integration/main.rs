@@ -51,6 +51,7 @@ mod refusals;
 mod rehearse;
 mod rehearse_told;
 mod retire;
+mod rollout_dead;
 mod rollout_gates;
 mod rollouts;
 mod roundtrip;
