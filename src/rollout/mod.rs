@@ -31,6 +31,7 @@ pub use ask::{Ask, Asked, Wish, approve, release, retry, start, want};
 pub use conduct::{Conductor, Look, conduct};
 pub use errands::Errands;
 pub use error::RolloutError;
+pub use hand_over::changes;
 pub use release::{Held, held};
 pub use state::{Event, IllegalTransition, State};
 pub use work::{Crew, work};
