@@ -38,6 +38,11 @@ pub(super) fn is_expected(run: &Claimed, head: &Head) -> bool {
     head.digest.0 == expected[..]
 }
 
+/// Whether all is the rollout's that is above what was planned for, so many of the last things done there being its own.
+pub(super) fn is_own(planned: usize, applied: usize, own: usize) -> bool {
+    own > 0 && applied.saturating_sub(own) <= planned
+}
+
 /// Why a tenant is not to be moved, as the registry has it; none where it is.
 pub(super) fn out_of_use(run: &Claimed) -> Option<Skip> {
     let name = &run.schema_name;
@@ -71,10 +76,8 @@ impl Seen<'_> {
             return Since::default();
         }
         let planned = usize::try_from(self.run.from_applied).unwrap_or_default();
-        // All that is above what was planned for is this rollout's.
-        let is_own = self.own > 0 && self.applied.saturating_sub(self.own) <= planned;
         let place = Some(self.place());
-        match is_own {
+        match is_own(planned, self.applied, self.own) {
             true => Since {
                 left: place,
                 ..Since::default()
@@ -118,11 +121,7 @@ impl Seen<'_> {
     }
 
     pub(super) fn place(&self) -> Place {
-        Place {
-            version: self.head.version.map(|version| version.to_string()),
-            applied: self.applied,
-            digest: self.head.digest,
-        }
+        Place::of(self.head, self.applied)
     }
 }
 

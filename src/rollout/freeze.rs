@@ -66,7 +66,7 @@ pub(super) async fn plan(
     let mut waves = Vec::new();
     let (mut current, mut moving) = (0, 0);
     for cohorts in &plans {
-        let mut skipped: Vec<_> = cohorts.blocked.iter().map(blocked).collect();
+        let skipped: Vec<_> = cohorts.blocked.iter().map(blocked).collect();
         match cohorts.scope {
             Scope::Shared => {
                 let runs = candidates(cohorts, &canaries).into_iter();
@@ -81,17 +81,7 @@ pub(super) async fn plan(
                 let all: usize = cohorts.cohorts.iter().map(|c| c.targets.len()).sum();
                 (current, moving) = (all - candidates.len(), candidates.len());
                 let mut planned = self::waves(candidates, &rollout.strategy);
-                // Whoever cannot be moved is seen in the last wave.
-                match planned.last_mut() {
-                    Some(last) => last.runs.append(&mut skipped),
-                    None if skipped.is_empty() => {}
-                    None => planned.push(Planned {
-                        kind: "wave",
-                        budget: 0,
-                        needs_approval: false,
-                        runs: skipped,
-                    }),
-                }
+                add_skipped(&mut planned, skipped);
                 waves.extend(planned);
             }
         }
@@ -106,6 +96,20 @@ pub(super) async fn plan(
         reach,
     };
     Ok(Plan::Frozen(frozen, waves))
+}
+
+/// Whoever cannot be moved is seen in the last wave.
+fn add_skipped(waves: &mut Vec<Planned>, mut skipped: Vec<Start>) {
+    match waves.last_mut() {
+        Some(last) => last.runs.append(&mut skipped),
+        None if skipped.is_empty() => {}
+        None => waves.push(Planned {
+            kind: "wave",
+            budget: 0,
+            needs_approval: false,
+            runs: skipped,
+        }),
+    }
 }
 
 fn refusals(plans: &[Cohorts]) -> Vec<String> {

@@ -1,8 +1,8 @@
 //! One connection's work: lots of runs claimed, carried and told of, until there are no more.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError},
+    collections::{BTreeSet, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -11,25 +11,21 @@ use jiff::Timestamp;
 use super::{
     due::Since,
     gauge::Gauge,
-    lot::{by_aim, later, outcome, trouble},
+    lot::{by_aim, later},
     work::Wave,
 };
 use crate::{
-    apply::{Failure, pause},
-    config::Portion,
-    history::Head,
     migration::Scope,
-    postgres::{Fault, Shard},
-    provision,
+    postgres::Shard,
     sql::Ident,
     store::{
         heads,
-        runs::{self, Claimed, Now, Outcome, Place},
+        runs::{self, Claimed, Now, Outcome},
         tenants::{Labels, Tenant},
     },
     telemetry::metrics,
     tenant::{Target, TenantName, TenantState},
-    travel::{self, Aim, Budget, Found, Hand, Known, Lot, Plans, Prepared, Run, Standing, Work},
+    travel::{Hand, Plans, Standing},
 };
 
 /// How many runs are claimed at first, and at most.
@@ -39,17 +35,17 @@ const LOT: (usize, usize) = (8, 512);
 /// one is claimed meanwhile.
 const LOT_TIME: Duration = Duration::from_millis(200);
 
+/// Where lots are quick, none is smaller than this for the sake of the other connections.
+const LEAST: usize = 32;
+
 /// By so much a lot may be larger than the one before it.
 const GROWTH: usize = 8;
 
 /// How long to leave a schema alone at which somebody else is at work.
 pub(super) const BUSY: Duration = Duration::from_millis(500);
 
-/// How long until it is looked again whose turn it is.
-const TURN: Duration = Duration::from_millis(500);
-
 /// How long to leave a database alone that is unwell.
-const UNWELL: Duration = Duration::from_secs(5);
+pub(super) const UNWELL: Duration = Duration::from_secs(5);
 
 /// Why a worker has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,15 +63,6 @@ struct Pace {
     is_quick: bool,
 }
 
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            most: LOT.0,
-            is_quick: false,
-        }
-    }
-}
-
 impl Pace {
     /// So many took so long.
     fn took(&mut self, count: usize, elapsed: Duration) {
@@ -90,14 +77,6 @@ impl Pace {
     }
 }
 
-/// A run that is to be carried.
-struct Due {
-    run: Claimed,
-    target: Target,
-    head: Head,
-    since: Since,
-}
-
 /// One connection on one shard.
 pub(super) struct Worker<'a> {
     pub(super) wave: &'a Wave<'a>,
@@ -106,6 +85,8 @@ pub(super) struct Worker<'a> {
     pub(super) gauge: &'a Gauge<'a>,
     /// Which of this daemon's connections on the shard it is.
     pub(super) index: usize,
+    /// The places of those runs of the lot at hand of which nothing is told yet.
+    pub(super) open: Mutex<BTreeSet<i32>>,
 }
 
 impl Worker<'_> {
@@ -113,7 +94,11 @@ impl Worker<'_> {
     pub(super) async fn run(&self) -> Ended {
         let wave = self.wave;
         let mut hand = Hand::new(wave.fleet, self.shard, wave.halt.clone());
-        let (mut pace, mut ahead) = (Pace::default(), None);
+        let mut pace = Pace {
+            most: wave.share(self.shard, 0).clamp(1, LOT.0),
+            is_quick: false,
+        };
+        let mut ahead = None;
         let ended = loop {
             if !self.goes_on().await {
                 break Ended::Stopped;
@@ -128,7 +113,8 @@ impl Worker<'_> {
             let Some(last) = claimed.last() else {
                 break Ended::Nothing;
             };
-            let most = pace.most.min(wave.share(self.shard, last.position));
+            let share = wave.share(self.shard, last.position).max(LEAST);
+            let most = pace.most.min(share);
             let (start, count) = (Instant::now(), claimed.len());
             let next = async {
                 match pace.is_quick {
@@ -144,7 +130,7 @@ impl Worker<'_> {
             pace.took(count, start.elapsed());
         };
         for run in ahead.iter().flatten() {
-            self.leave(run);
+            self.leave(run.position);
         }
         hand.close().await;
         ended
@@ -169,9 +155,9 @@ impl Worker<'_> {
     }
 
     /// Gives back what was claimed and is not begun.
-    fn leave(&self, run: &Claimed) {
+    fn leave(&self, position: i32) {
         self.wave.desk.put(Outcome {
-            position: run.position,
+            position,
             state: Now::Untouched(Duration::ZERO),
             found: None,
             left: None,
@@ -179,8 +165,27 @@ impl Worker<'_> {
         });
     }
 
-    /// Carries what was claimed. False where the database cannot be worked on.
-    async fn lot(&self, hand: &mut Hand<'_>, mut claimed: Vec<Claimed>) -> bool {
+    /// Carries what was claimed, and gives back what could not be begun. False where nothing more can be for now.
+    async fn lot(&self, hand: &mut Hand<'_>, claimed: Vec<Claimed>) -> bool {
+        *self.open() = claimed.iter().map(|run| run.position).collect();
+        let goes_on = self.carry_all(hand, claimed).await;
+        let left = std::mem::take(&mut *self.open());
+        left.into_iter().for_each(|position| self.leave(position));
+        goes_on
+    }
+
+    fn open(&self) -> MutexGuard<'_, BTreeSet<i32>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells what became of one.
+    pub(super) fn put(&self, outcome: Outcome) {
+        self.open().remove(&outcome.position);
+        self.wave.desk.put(outcome);
+    }
+
+    /// False where the database cannot be worked on, or where others have to be waited for.
+    async fn carry_all(&self, hand: &mut Hand<'_>, mut claimed: Vec<Claimed>) -> bool {
         let standings = match self.look(hand, &mut claimed).await {
             Ok(standings) => standings,
             Err(error) => {
@@ -264,196 +269,7 @@ impl Worker<'_> {
         })
     }
 
-    /// Carries targets that have one aim, those together that share a plan.
-    async fn carry(
-        &self,
-        hand: &mut Hand<'_>,
-        aim: Aim,
-        mut runs: HashMap<String, Claimed>,
-        found: Vec<Found>,
-    ) -> bool {
-        let own = match self.own(hand, aim, &runs, &found).await {
-            Ok(own) => own,
-            Err(error) => {
-                for run in runs.values() {
-                    self.tell(run, later(UNWELL), "connection", error.clone());
-                }
-                return false;
-            }
-        };
-        let mut lots: Vec<(Arc<Known>, Vec<Due>)> = Vec::new();
-        for Found { target, known } in found {
-            let Some(run) = runs.remove(target.schema.as_str()) else {
-                continue;
-            };
-            let (head, known) = match known {
-                Err(why) => {
-                    self.blocked(&run, &why);
-                    continue;
-                }
-                Ok(found) => found,
-            };
-            let own = own.get(target.schema.as_str()).copied().unwrap_or_default();
-            let Some(since) = self.since(aim, &run, &head, &known, own) else {
-                continue;
-            };
-            let due = Due {
-                run,
-                target,
-                head,
-                since,
-            };
-            match lots.iter_mut().find(|(lot, _)| Arc::ptr_eq(lot, &known)) {
-                Some((_, lot)) => lot.push(due),
-                None => lots.push((known, vec![due])),
-            }
-        }
-        // Whoever was moved while we looked.
-        for run in runs.values() {
-            self.tell(
-                run,
-                later(BUSY),
-                "stale",
-                "it is being moved by somebody else".to_owned(),
-            );
-        }
-        for (known, lot) in &lots {
-            if !self.together(hand, aim, known, lot).await {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Carries targets that share a plan.
-    async fn together(&self, hand: &mut Hand<'_>, aim: Aim, known: &Known, lot: &[Due]) -> bool {
-        let Ok(Some(prepared)) = &known.plan else {
-            return true;
-        };
-        if !prepared.waits_for_all() {
-            return self.carry_lot(hand, aim, known, prepared, lot).await;
-        }
-        let Some(turn) = self.wave.turn(self.shard).await else {
-            for Due { run, .. } in lot {
-                let later = Now::Untouched(TURN);
-                let why =
-                    "indexes are built one after the other on a database: it waits for its turn";
-                self.tell(run, later, "turn", why.to_owned());
-            }
-            return false;
-        };
-        let goes_on = self.carry_lot(hand, aim, known, prepared, lot).await;
-        self.wave.end_turn(self.shard, turn).await;
-        goes_on
-    }
-
-    async fn carry_lot(
-        &self,
-        hand: &mut Hand<'_>,
-        aim: Aim,
-        known: &Known,
-        prepared: &Prepared,
-        lot: &[Due],
-    ) -> bool {
-        let works = lot.iter().map(|due| Work {
-            prepared,
-            target: &due.target,
-            head: &due.head,
-            met: Some(usize::try_from(due.run.met).unwrap_or_default()),
-        });
-        let lot_of = Lot {
-            works: works.collect(),
-            prepared,
-            learnt: *known.learnt.lock().unwrap_or_else(PoisonError::into_inner),
-        };
-        let store = hand.store(&lot_of);
-        if let Err(failure) = known.stored.get_or_try_init(|| store).await {
-            for Due { run, .. } in lot {
-                self.tell(run, later(UNWELL), "connection", failure.to_string());
-            }
-            return false;
-        }
-        if self.wave.scope == Scope::Shared {
-            provision::drain(self.wave.fleet, self.shard).await;
-        }
-        // Whoever asked for the rollout says how many may fail, and others carry some of them.
-        let budget = Budget::new(Portion::Count(usize::MAX), lot.len());
-        let positions: HashMap<_, _> = lot
-            .iter()
-            .map(|due| (due.target.schema.as_str(), due))
-            .collect();
-        let observe = |run: &Run| {
-            if let Some(due) = positions.get(run.target.schema.as_str()) {
-                self.ended(aim, known, due, run);
-            }
-        };
-        let learnt = hand.carry(lot_of, &budget, &observe).await;
-        if learnt.is_some() {
-            *known.learnt.lock().unwrap_or_else(PoisonError::into_inner) = learnt;
-        }
-        true
-    }
-
-    /// Tells how a run ended.
-    fn ended(&self, aim: Aim, known: &Known, due: &Due, run: &Run) {
-        let claimed = &due.run;
-        let applied = match aim {
-            Aim::Forth => known.applied + run.migrations,
-            Aim::Keep(..) => known.applied.saturating_sub(run.migrations),
-        };
-        let prepared = known.plan.as_ref().ok().and_then(Option::as_ref);
-        let left = prepared.and_then(|prepared| prepared.after(run.migrations));
-        let left = left.map(|(version, digest)| Place {
-            version: version.map(|version| version.to_string()),
-            applied,
-            digest,
-        });
-        let (state, trouble) = match &run.ended {
-            travel::Ended::Done => (Now::Done, None),
-            travel::Ended::NotStarted => (Now::Untouched(Duration::ZERO), None),
-            travel::Ended::Failed(failure) => {
-                (self.after(claimed, failure), Some(trouble(failure)))
-            }
-        };
-        metrics::run_ended(self.shard.name.as_str(), outcome(state));
-        let target = &run.target;
-        match (&state, &trouble) {
-            (Now::Done, _) => tracing::info!(%target, migrations = run.migrations, "moved"),
-            (Now::Failed, Some(trouble)) => tracing::error!(%target, "failed: {}", trouble.error),
-            _ => {}
-        }
-        self.wave.desk.put(Outcome {
-            position: claimed.position,
-            state,
-            found: due.since.found.clone(),
-            left: left.or_else(|| due.since.left.clone()),
-            trouble,
-        });
-    }
-
-    /// What becomes of a run that did not come through.
-    fn after(&self, claimed: &Claimed, failure: &Failure) -> Now {
-        let limits = &self.wave.fleet.limits;
-        let met = usize::try_from(claimed.met).unwrap_or_default() + 1;
-        match failure.fault {
-            // Whoever is in the way delays this one only: the others go before it.
-            Fault::Retry if met < limits.lock_tries => {
-                Now::Later(pause(met, limits.lock_tries), true)
-            }
-            Fault::Busy | Fault::Stale => later(BUSY),
-            Fault::Cancelled => later(Duration::ZERO),
-            Fault::Connection | Fault::Shard => later(UNWELL),
-            fault => {
-                self.wave.spend();
-                // The others would fail alike.
-                if matches!(fault, Fault::Author | Fault::Escaped | Fault::Foreign) {
-                    self.wave.halt.cancel();
-                }
-                Now::Failed
-            }
-        }
-    }
-
+    /// Tells of a run at whose schema nothing was done.
     pub(super) fn tell(&self, run: &Claimed, state: Now, fault: &'static str, error: String) {
         self.tell_since(run, state, Since::default(), Some((fault, error)));
     }

@@ -136,7 +136,7 @@ impl Worker<'_> {
             (Now::Skipped, Some((_, why))) => tracing::warn!(%shard, schema, "left alone: {why}"),
             _ => {}
         }
-        self.wave.desk.put(Outcome {
+        self.put(Outcome {
             position: run.position,
             state,
             found: since.found,

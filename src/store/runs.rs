@@ -9,7 +9,7 @@ use sqlx::FromRow;
 
 use super::{StoreError, daemons::interval, freeze::number, rollouts::Told};
 use crate::{
-    history::Digest,
+    history::{Digest, Head},
     postgres::{Answered, Connection},
     tenant::ShardName,
 };
@@ -76,6 +76,17 @@ pub struct Place {
     pub applied: usize,
     /// The hash of these.
     pub digest: Digest,
+}
+
+impl Place {
+    /// Where the schema of a head stands, so many migrations being applied in it.
+    pub fn of(head: &Head, applied: usize) -> Self {
+        Self {
+            version: head.version.map(|version| version.to_string()),
+            applied,
+            digest: head.digest,
+        }
+    }
 }
 
 /// What went wrong with a run.

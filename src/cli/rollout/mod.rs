@@ -7,11 +7,13 @@ mod list;
 mod show;
 mod start;
 mod text;
+mod tries;
 mod view;
 mod watch;
 mod wish;
 
 pub(super) use start::duration;
+pub(super) use view::find;
 
 use clap::Subcommand;
 
