@@ -7,9 +7,9 @@ use crate::{
     postgres::Connection,
     sql::Ident,
     store::{
+        changes::{self, Changed},
         freeze::{self, Planned, Start},
         rollouts::Told,
-        runs::{self, Changed},
         starts,
     },
     tenant::{ShardName, Target},
@@ -32,7 +32,7 @@ pub async fn changes(home: &mut Connection, rollout: &Rollout) -> Result<Back, R
                      is, then try again",
         });
     }
-    let changed = runs::changed(home, row.id).await?;
+    let changed = changes::changed(home, row.id).await?;
     let starts = changed.iter().filter_map(start);
     let keep = starts.filter_map(|start| {
         let (applied, digest) = start.keep?;
@@ -60,9 +60,9 @@ pub(super) async fn turn_round(
     why: Option<&str>,
 ) -> Result<bool, RolloutError> {
     let id = rollout.row.id;
-    let mut changed = runs::changed(home, id).await?;
+    let mut changed = changes::changed(home, id).await?;
     // Seen by whoever gets there: what is half done, or was done by one that could not tell.
-    changed.extend(runs::tried(home, id).await?);
+    changed.extend(changes::tried(home, id).await?);
     let (shared, tenants): (Vec<_>, Vec<_>) =
         changed.iter().partition(|changed| changed.kind == "shared");
     let wave = |kind, changed: Vec<&Changed>| Planned {

@@ -5,6 +5,7 @@
 
 pub mod acks;
 pub mod attempts;
+pub mod changes;
 pub mod cursors;
 pub mod daemons;
 pub mod dead;
@@ -16,6 +17,7 @@ pub mod history;
 pub mod hooks;
 mod install;
 pub mod notices;
+mod outcomes;
 pub mod overview;
 pub mod pool;
 pub mod retiring;
@@ -26,6 +28,7 @@ pub mod starts;
 pub mod statements;
 pub mod structures;
 pub mod sweeps;
+pub mod tally;
 pub mod tenants;
 pub mod waves;
 

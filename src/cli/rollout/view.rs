@@ -9,7 +9,8 @@ use crate::{
         daemons,
         events::{self, Event},
         rollouts,
-        runs::{self, Shown, Tally},
+        runs::{self, Shown},
+        tally::{self, Tally},
         tenants::{self, Tenant},
         waves::{self, Wave},
     },
@@ -74,7 +75,7 @@ impl View {
         Ok(Self {
             joined,
             waves: waves::list(home, id).await?,
-            tally: runs::tally(home, id).await?,
+            tally: tally::count(home, id).await?,
             troubles: runs::troubles(home, id, MOST.0).await?,
             events: events::of_rollout(home, id, MOST.1).await?,
             daemons: daemons::living(home).await?,

@@ -8,7 +8,7 @@ use crate::{
     cli::{ask, context::Context, error::CliError, exit::ExitCode, human},
     fleet::Fleet,
     rollout::{self, Asked, Rollout, Wish},
-    store::runs,
+    store::changes,
 };
 
 /// What most of them take.
@@ -98,7 +98,7 @@ impl Back {
         let fleet = Fleet::without_files(&settings)?;
         let mut home = fleet.home().await?;
         let rollout = find(home.connection(), self.plain.id).await?;
-        let changed = runs::changed(home.connection(), rollout.row.id).await?;
+        let changed = changes::changed(home.connection(), rollout.row.id).await?;
         home.close().await;
         if !self.yes && !changed.is_empty() && !rollout.row.back {
             let schemas = human::count(changed.len(), "schema", "schemas");
