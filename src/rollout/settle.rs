@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{RolloutError, due::is_own, lot::later, work::signature};
+use super::{RolloutError, due::is_own, lot::later, work::mark};
 use crate::{
     fleet::{Fleet, FleetError},
     postgres::{Session, Shard},
@@ -71,8 +71,7 @@ async fn look(
         .into_iter()
         .map(|pinned| (pinned.head.schema.clone(), pinned.head))
         .collect();
-    let who = signature(&fleet.limits.who, of.rollout);
-    let own = history::last_by(connection, &names, &who).await?;
+    let own = history::last_by(connection, &names, &mark(of.rollout)).await?;
     let own: BTreeMap<_, _> = own.into_iter().collect();
     let mut outcomes: BTreeMap<i64, Vec<Outcome>> = BTreeMap::new();
     for run in had {

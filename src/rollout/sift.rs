@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use super::{
     due::{self, MOVED, Seen, Since, Skip},
     run::{BUSY, Worker},
+    work::mark,
 };
 use crate::{
     history::Head,
@@ -39,8 +40,8 @@ impl Worker<'_> {
         }
         let session = hand.carrier().session().await;
         let connection = session.map_err(|error| error.to_string())?.connection();
-        let who = &self.wave.fleet.limits.who;
-        let own = history::last_by(connection, &asked, who).await;
+        let mark = mark(self.wave.of.rollout);
+        let own = history::last_by(connection, &asked, &mark).await;
         let own = own.map_err(|error| error.to_string())?.into_iter();
         Ok(own
             .map(|(name, many)| (name, usize::try_from(many).unwrap_or_default()))

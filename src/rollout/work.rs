@@ -73,7 +73,7 @@ struct Open {
     left: i64,
     /// Whether nothing more of it is to be begun.
     stops: bool,
-    /// Whether this daemon may begin any of it.
+    /// Whether this daemon may begin any of it: the way back needs no files.
     is_ours: bool,
 }
 
@@ -158,7 +158,7 @@ async fn open(crew: &Crew<'_>, home: &mut Session) -> Result<Option<Open>, Rollo
         targets: wave.targets,
         left,
         stops: !rollout.is_wanted() || is_fatal || left < 0,
-        is_ours: rollout.row.is_open && rollout.is_of(crew.fleet),
+        is_ours: rollout.row.is_open && (wave.goes_back() || rollout.is_of(crew.fleet)),
         rollout,
     }))
 }
@@ -172,14 +172,15 @@ fn limits(limits: &Limits, open: &Open) -> Limits {
     };
     Limits {
         group_time,
-        who: signature(&limits.who, open.of.rollout),
+        who: format!("{}{}", limits.who, mark(open.of.rollout)),
         ..limits.clone()
     }
 }
 
-/// Who the histories say it was: they tell what a rollout did from what others did.
-pub(super) fn signature(who: &str, rollout: i64) -> String {
-    format!("{who}, rollout {rollout}")
+/// What the names end with that a rollout's daemons leave in histories, whoever and wherever they are: by that is known what it
+/// did itself.
+pub(super) fn mark(rollout: i64) -> String {
+    format!(", rollout {rollout}")
 }
 
 impl Rollout {

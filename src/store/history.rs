@@ -115,11 +115,12 @@ pub async fn applied(connection: &mut Connection, head: &Head) -> Result<Vec<App
     Ok(applied)
 }
 
-/// Of these schemas, those to which `who` has done the last thing, and how many things in a row.
+/// Of these schemas, those to which the last thing was done by somebody whose name ends with `mark`, and how many things in a
+/// row were.
 pub async fn last_by(
     connection: &mut Connection,
     schemas: &[&str],
-    who: &str,
+    mark: &str,
 ) -> Result<Vec<(String, i64)>, StoreError> {
     sqlx::query_as(
         "select h.schema_name, own.many
@@ -127,18 +128,18 @@ pub async fn last_by(
            left join lateral (
                select l.id from tenantry.history l
                 where l.schema_oid = h.schema_oid and l.schema_name = h.schema_name and l.state in ('applied', 'reverted')
-                  and l.who <> $2
+                  and not l.who like '%' || $2
                 order by l.id desc limit 1
            ) other on true
           cross join lateral (
                select count(*) as many from tenantry.history l
                 where l.schema_oid = h.schema_oid and l.schema_name = h.schema_name and l.state in ('applied', 'reverted')
-                  and l.who = $2 and l.id > coalesce(other.id, 0)
+                  and l.who like '%' || $2 and l.id > coalesce(other.id, 0)
            ) own
           where h.schema_name = any($1) and own.many > 0",
     )
     .bind(schemas)
-    .bind(who)
+    .bind(mark)
     .fetch_all(connection)
     .answered(StoreError::query("read who was at schemas last"))
     .await

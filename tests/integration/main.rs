@@ -53,6 +53,7 @@ mod rehearse_told;
 mod retire;
 mod rollout_back;
 mod rollout_dead;
+mod rollout_files;
 mod rollout_gates;
 mod rollouts;
 mod roundtrip;
