@@ -54,8 +54,7 @@ fn start(changed: &Changed) -> Option<Start> {
             schema: Ident::new(changed.schema_name.clone()).ok()?,
         },
         version: changed.to_version.clone(),
-        digest: Digest::EMPTY,
-        applied: count(changed.to_applied),
+        applied: Some((Digest::EMPTY, count(changed.to_applied))),
         blocked: None,
         keep: Some((count(changed.from_applied), Digest(digest))),
     })

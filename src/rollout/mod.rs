@@ -10,6 +10,7 @@ mod conduct;
 mod decide;
 mod errands;
 mod error;
+mod found;
 mod freeze;
 mod gate;
 mod gauge;

@@ -9,6 +9,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
+    found::Alike,
     gauge::Gauge,
     lot::{by_aim, later, outcome, trouble},
     work::Wave,
@@ -174,8 +175,9 @@ impl Worker<'_> {
         let standings = match self.look(hand, &mut claimed).await {
             Ok(standings) => standings,
             Err(error) => {
+                // Nothing was begun: a shard that is away for hours is no try.
                 for run in &claimed {
-                    self.tell(run, later(UNWELL), "connection", error.clone());
+                    self.tell(run, Now::Untouched(UNWELL), "connection", error.clone());
                 }
                 return false;
             }
@@ -262,7 +264,7 @@ impl Worker<'_> {
         mut runs: HashMap<String, Claimed>,
         found: Vec<Found>,
     ) -> bool {
-        let mut lots: Vec<(Arc<Known>, Vec<_>)> = Vec::new();
+        let mut lots: Vec<Alike> = Vec::new();
         for Found { target, known } in found {
             let Some(run) = runs.remove(target.schema.as_str()) else {
                 continue;
@@ -295,6 +297,12 @@ impl Worker<'_> {
                 "stale",
                 "it is being moved by somebody else".to_owned(),
             );
+        }
+        if let Err(error) = self.find_out(&lots).await {
+            for (run, ..) in lots.iter().flat_map(|(_, lot)| lot) {
+                self.tell(run, later(UNWELL), "connection", error.to_string());
+            }
+            return false;
         }
         for (known, lot) in &lots {
             if !self.together(hand, aim, known, lot).await {

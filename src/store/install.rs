@@ -46,6 +46,7 @@ impl Part {
                 include_str!("schema/home-005-rollouts.sql"),
                 include_str!("schema/home-006-grace.sql"),
                 include_str!("schema/home-007-claims.sql"),
+                include_str!("schema/home-008-unknown.sql"),
             ],
         }
     }

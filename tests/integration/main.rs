@@ -48,6 +48,7 @@ mod rehearse;
 mod rehearse_told;
 mod retire;
 mod rollout_gates;
+mod rollout_plans;
 mod rollouts;
 mod roundtrip;
 mod roundtrip_held;

@@ -64,6 +64,7 @@ pub(super) async fn watch(
         view = View::read(home.connection(), Some(id)).await?;
     }
     bars.into_iter().for_each(Bars::finish);
+    let view = View::all(home.connection(), Some(id)).await?;
     home.close().await;
     output.result(&json::view(&view), |paint| text::view(&view, paint));
     Ok(view.exit_code())
