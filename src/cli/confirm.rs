@@ -30,7 +30,10 @@ pub(super) async fn way_back(trip: &Trip<'_>, fleet: &Fleet) -> Result<WayBack, 
             Scope::Shared => standing.pinned.is_some(),
             Scope::Tenant => trip.selection.holds(standing),
         });
-        let cohorts = Cohorts::form(fleet, *scope, standings, trip.goal).await?;
+        let cohorts = match &trip.back {
+            Some((_, back)) => back.form(fleet, *scope, standings).await?,
+            None => Cohorts::form(fleet, *scope, standings, trip.goal).await?,
+        };
         ways.extend(lines(&cohorts));
     }
     Ok(ways)

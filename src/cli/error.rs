@@ -216,9 +216,10 @@ fn of_backfill(error: &BackfillError) -> ExitCode {
 
 fn of_rollout(error: &RolloutError) -> ExitCode {
     match error {
-        RolloutError::Unknown(_) | RolloutError::NoneActive | RolloutError::NoContract(_) => {
-            ExitCode::Usage
-        }
+        RolloutError::Unknown(_)
+        | RolloutError::NotWithin { .. }
+        | RolloutError::NoneActive
+        | RolloutError::NoContract(_) => ExitCode::Usage,
         RolloutError::Active { .. } => ExitCode::Busy,
         _ => ExitCode::Failed,
     }

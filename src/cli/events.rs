@@ -42,6 +42,8 @@ struct State {
 pub(super) struct About<'a> {
     pub(super) command: &'a str,
     pub(super) goal: Goal,
+    /// The rollout before which things are put back; none for the goal alone.
+    pub(super) rollout: Option<i64>,
     pub(super) scopes: &'a [Scope],
     pub(super) who: &'a str,
 }
@@ -65,7 +67,10 @@ impl Events {
             run: format!("{:016x}", RandomState::new().build_hasher().finish()),
             about: json!({
                 "command": about.command,
-                "goal": goal(about.goal),
+                "goal": match about.rollout {
+                    Some(rollout) => json!({ "kind": "before_rollout", "rollout": rollout }),
+                    None => goal(about.goal),
+                },
                 "scopes": about.scopes,
                 "who": about.who,
             }),

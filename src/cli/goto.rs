@@ -42,6 +42,7 @@ impl Goto {
             goal: Goal::Goto(self.version),
             scopes: &[self.options.scope.unwrap_or(Scope::Tenant)],
             selection,
+            back: None,
             options: &self.options,
             retry: Retry {
                 command: format!("goto {}", self.version),

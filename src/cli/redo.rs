@@ -38,6 +38,7 @@ impl Redo {
             goal: Goal::Redo,
             scopes: &[self.options.scope.unwrap_or(Scope::Tenant)],
             selection,
+            back: None,
             options: &self.options,
             retry: Retry {
                 command: "redo".to_owned(),

@@ -141,7 +141,11 @@ impl ScopeStatus {
     /// Whether a schema is not what the history says.
     fn is_absent(&self) -> bool {
         let absent = |why: &Why| match why {
-            Why::Dirty(..) | Why::Unfinished(..) | Why::Unmade | Why::Unreachable(_) => false,
+            Why::Dirty(..)
+            | Why::Unfinished(..)
+            | Why::MovedSince
+            | Why::Unmade
+            | Why::Unreachable(_) => false,
             Why::Unknown | Why::Gone | Why::SharedGone | Why::Renamed(_) => true,
         };
         self.blocked.iter().any(|blocked| absent(&blocked.why))

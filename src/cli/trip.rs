@@ -24,7 +24,7 @@ use crate::{
     fleet::Fleet,
     migration::Scope,
     plan::Goal,
-    travel::{Request, travel},
+    travel::{Back, Request, take_back, travel},
 };
 
 /// Options of every command that moves schemas.
@@ -54,6 +54,8 @@ pub(super) struct Trip<'a> {
     /// In the order in which they are moved.
     pub(super) scopes: &'a [Scope],
     pub(super) selection: Selection,
+    /// What is taken back, where that is what a rollout has changed: its number, and the places.
+    pub(super) back: Option<(i64, Back)>,
     pub(super) options: &'a TripOptions,
     /// How to ask for the same again.
     pub(super) retry: Retry<'a>,
@@ -87,7 +89,10 @@ impl Trip<'_> {
         let events = self.events(&fleet, context.output)?;
         let stop = context.stop(&fleet);
         let observer = (Progress::new(context.output), events);
-        let travelled = travel(&fleet, &request, &stop, &observer).await;
+        let travelled = match &self.back {
+            Some((_, back)) => take_back(&fleet, &request, back, &stop, &observer).await,
+            None => travel(&fleet, &request, &stop, &observer).await,
+        };
         let (progress, events) = observer;
         drop(progress);
         let report = travelled.map_err(|error| {
@@ -113,6 +118,7 @@ impl Trip<'_> {
         let about = About {
             command: self.retry.command.split(' ').next().unwrap_or_default(),
             goal: self.goal,
+            rollout: self.back.as_ref().map(|(rollout, _)| *rollout),
             scopes: self.scopes,
             who: &fleet.limits.who,
         };

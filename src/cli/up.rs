@@ -64,6 +64,7 @@ impl Up {
             goal,
             scopes,
             selection,
+            back: None,
             options: &self.options,
             retry,
         };

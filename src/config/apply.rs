@@ -28,7 +28,7 @@ pub struct Apply {
     pub busy_wait: Duration,
     /// How many tables, indexes and other relations one connection may touch before a new one takes its place.
     pub relations_per_connection: u32,
-    /// How many statements of scripts a second are begun on one shard; 0 for as many as can be.
+    /// How many statements of scripts a second are begun on one shard, by all daemons together; 0 for as many as can be.
     pub ddl_per_second: u32,
     /// How many tenants may fail before no further one is started.
     pub max_failures: Portion,

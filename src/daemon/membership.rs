@@ -56,9 +56,12 @@ impl Membership {
             id,
             name: self.name.clone(),
         };
+        let living = daemons::living(session.connection()).await?;
+        let living = usize::try_from(living).unwrap_or(1);
+        self.fleet.shards.share_pace(living);
         let term = Arc::new(Term {
             me,
-            living: watch::Sender::new(1),
+            living: watch::Sender::new(living),
             over: CancellationToken::new(),
         });
         tracing::info!(daemon = id, "takes part");
@@ -109,6 +112,7 @@ impl Membership {
                 Ok(Ok(Some(living))) => {
                     asked = now;
                     is_broken = false;
+                    self.fleet.shards.share_pace(living);
                     term.living
                         .send_if_modified(|was| std::mem::replace(was, living) != living);
                 }

@@ -12,7 +12,7 @@ use crate::{
     fleet::Fleet,
     migration::Scope,
     plan::Goal,
-    postgres::Fault,
+    postgres::{Fault, Shards},
     reconcile::{Next, Passing, Reconciler},
     telemetry::NoticeLevel,
     tenant::ShardName,
@@ -34,6 +34,8 @@ pub(super) struct Pending {
     settings: Settings,
     cut: CancellationToken,
     caught_up: watch::Sender<Option<Arc<Fleet>>>,
+    /// The databases as the rest of the daemon has them.
+    shards: Shards,
 }
 
 impl Pending {
@@ -42,17 +44,21 @@ impl Pending {
         settings: Settings,
         cut: CancellationToken,
         caught_up: watch::Sender<Option<Arc<Fleet>>>,
+        shards: Shards,
     ) -> Self {
         Self {
             settings,
             cut,
             caught_up,
+            shards,
         }
     }
 
     async fn apply(&self, stop: &CancellationToken) -> anyhow::Result<Next> {
         // Whoever mends the files is not asked to restart us, too.
-        let fleet = fleet(&self.settings, &self.cut).context("cannot apply what is pending")?;
+        let fleet = fleet(&self.settings, &self.cut);
+        let mut fleet = fleet.context("cannot apply what is pending")?;
+        fleet.shards = fleet.shards.at_pace_of(&self.shards);
         if !self.settings.daemon.apply_at_start {
             self.caught_up.send_replace(Some(Arc::new(fleet)));
             return Ok(Next::Never);

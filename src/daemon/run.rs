@@ -73,7 +73,7 @@ impl Built {
         let others = Others::start(&fleet, settings.daemon.term);
         let errands = Errands::new(settings.gate.clone(), settings.hooks.clone());
         crew.start_rollouts(&fleet, &others, errands);
-        let pending = Pending::new(settings, cut.clone(), caught_up);
+        let pending = Pending::new(settings, cut.clone(), caught_up, fleet.shards.clone());
         crew.start(Loop::new(pending, Duration::ZERO));
         crew.start_tenants(&fleet, &others, &is_caught_up, interval);
         let interval = drift.interval;

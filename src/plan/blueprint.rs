@@ -127,6 +127,12 @@ impl Blueprint {
         }))
     }
 
+    /// The version that it stands at; none where it cannot be read, or is no such file.
+    pub fn version(&self) -> Option<Version> {
+        let drawing = self.read.get_or_init(|| self.read()).as_ref();
+        drawing.ok().map(|drawing| drawing.origin.version)
+    }
+
     fn built(&self, set: &MigrationSet, beside: Beside<'_>, postgres: i32) -> Result<Built, Unfit> {
         let drawing = self.read.get_or_init(|| self.read()).as_ref();
         let Drawing {

@@ -10,6 +10,7 @@ mod fault;
 mod given_up;
 mod message;
 mod outcome;
+mod pace;
 mod session;
 mod settings;
 mod shards;

@@ -2,12 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    num::NonZeroU32,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sqlx::{
     ConnectOptions, PgPool,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
@@ -16,7 +14,9 @@ use sqlx::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Message, ServerError, Session, SessionError, settings,
+    Message, ServerError, Session, SessionError,
+    pace::Pace,
+    settings,
     side::{Sent, Side},
 };
 use crate::tenant::ShardName;
@@ -41,7 +41,7 @@ pub struct Shard {
     /// Whether the way there leads through a pooler, once somebody went it: of the way, and of the direct one.
     is_pooled: Arc<[OnceLock<bool>; 2]>,
     /// How many statements a second may be begun, of all who share this; none for as many as can be.
-    pace: Option<Arc<DefaultDirectRateLimiter>>,
+    pace: Option<Arc<Pace>>,
 }
 
 /// As long as a person waits.
@@ -110,21 +110,16 @@ impl Shard {
     /// So many statements of migrations may be begun a second; 0 for as many as can be.
     #[must_use]
     pub fn pace(self, statements: u32) -> Self {
-        // No burst: what has not been used of one second is not for the next.
-        let quota = |each| Quota::per_second(each).allow_burst(NonZeroU32::MIN);
-        let pace = NonZeroU32::new(statements).map(quota);
         Self {
-            pace: pace.map(|pace| Arc::new(RateLimiter::direct(pace))),
+            pace: Pace::new(statements).map(Arc::new),
             ..self
         }
     }
 
     /// Waits until so many statements more may be begun.
     pub async fn wait_for(&self, statements: u32) {
-        let Some(pace) = &self.pace else { return };
-        // One at a time: a message may have more of them than a second allows.
-        for _ in 0..statements {
-            pace.until_ready().await;
+        if let Some(pace) = &self.pace {
+            pace.wait_for(statements).await;
         }
     }
 
@@ -264,6 +259,24 @@ impl Shards {
     pub fn cut_by(mut self, cut: &CancellationToken) -> Self {
         for shard in self.shards.values_mut().chain([&mut self.home]) {
             shard.side.cut_with(cut.clone());
+        }
+        self
+    }
+
+    /// So many processes, this one among them, share what may be begun a second on each shard: each has its part of it.
+    pub fn share_pace(&self, sharers: usize) {
+        for pace in self.shards.values().filter_map(|shard| shard.pace.as_ref()) {
+            pace.share(sharers);
+        }
+    }
+
+    /// With what may be begun a second of `others`, and together with them.
+    #[must_use]
+    pub fn at_pace_of(mut self, others: &Self) -> Self {
+        for (name, shard) in &mut self.shards {
+            if let Some(other) = others.shards.get(name) {
+                shard.pace.clone_from(&other.pace);
+            }
         }
         self
     }

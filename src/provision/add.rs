@@ -40,8 +40,8 @@ struct Building {
     by: By,
 }
 
-/// Registers a tenant on `shard` and builds its schema: with all that the files have or, while a rollout is under way, up
-/// to what that goes to. One that was built ahead is taken where there is one. The registry says *provisioning* until all
+/// Registers a tenant on `shard` and builds its schema: with all that the files have but contracts that nobody has released
+/// or, while a rollout is under way, up to what that goes to. One that was built ahead is taken where there is one. The registry says *provisioning* until all
 /// of it is done.
 ///
 /// What can be refused is refused before anything is registered; what was interrupted is gone on with.
@@ -58,8 +58,8 @@ pub async fn add(
     let mut home = fleet.home().await?;
     let mut new = false;
     if tenants::get(home.connection(), name).await?.is_none() {
-        let bounded = goal::of_new(fleet, &mut home).await?;
         let mut session = fleet.shard(on).await?;
+        let bounded = goal::of_new(fleet, &mut home, (on, &mut session)).await?;
         require_shared(&bounded, &mut session, shard).await?;
         require_free(&mut session, shard, name.schema()).await?;
         let state = TenantState::Provisioning;
@@ -125,11 +125,11 @@ async fn build(
     tenant: &Tenant,
     building: &mut Building,
 ) -> Result<Tenant, ProvisionError> {
-    let mut home = fleet.home().await?;
-    let fleet = &*goal::of_new(fleet, &mut home).await?;
-    home.close().await;
     let shard = fleet.shard_of(tenant)?;
+    let mut home = fleet.home().await?;
     let mut session = fleet.shard(shard).await?;
+    let fleet = &*goal::of_new(fleet, &mut home, (shard, &mut session)).await?;
+    home.close().await;
     require_shared(fleet, &mut session, &shard.name).await?;
     if let Some(oid) = pool::hand_out(&mut session, fleet, tenant.name.schema()).await {
         building.by = By::Pool;

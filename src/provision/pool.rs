@@ -80,7 +80,9 @@ pub async fn keep(
     if runs::are_left(home.connection(), &shard.name).await? {
         return Ok(None);
     }
-    let fleet = &*goal::of_new(fleet, &mut home).await?;
+    let mut session = fleet.shard(shard).await?;
+    let fleet = &*goal::of_new(fleet, &mut home, (shard, &mut session)).await?;
+    session.close().await;
     let new = tenants::new_within(home.connection(), &shard.name, DEMAND).await?;
     home.close().await;
     let (least, most) = match is_on(fleet) {

@@ -181,8 +181,7 @@ fn outside(view: &View<'_>) -> Option<Move> {
 /// anew with other files.
 fn fatal(view: &View<'_>) -> Option<String> {
     // What failed on the way there is nothing to the way back.
-    let goes_back = |wave: &Wave| matches!(wave.kind.as_str(), "back" | "shared back");
-    let is_fatal = |wave: &&Wave| wave.fatal > 0 && goes_back(wave) == view.back;
+    let is_fatal = |wave: &&Wave| wave.fatal > 0 && wave.goes_back() == view.back;
     let wave = view.waves.iter().find(is_fatal)?;
     let number = wave.number;
     Some(format!(

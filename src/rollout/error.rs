@@ -23,6 +23,17 @@ pub enum RolloutError {
     /// None is under way, and none was named.
     #[error("no rollout is under way; name one: `tenantry rollout list` shows them")]
     NoneActive,
+    /// No run is of a schema of that name.
+    #[error(
+        "{name} is in no wave of rollout {id}: it was not selected, was at the goal before, or was added since; `tenantry \
+         tenant show {name}` shows where it stands"
+    )]
+    NotWithin {
+        /// The rollout.
+        id: i64,
+        /// The name.
+        name: String,
+    },
     /// One at a time.
     #[error(
         "rollout {id} is {state}: finish it or `tenantry rollout cancel {id}` before another one is started"

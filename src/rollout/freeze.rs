@@ -150,24 +150,14 @@ impl Draft {
         fleet: &Fleet,
         rollout: &Rollout,
         mut candidates: Vec<Candidate>,
-        mut skipped: Vec<Start>,
+        skipped: Vec<Start>,
     ) {
         if rollout.strategy.canaries.of(candidates.len()) > 0 {
             describe(fleet, &mut candidates).await;
         }
         self.moving = candidates.len();
         let mut planned = waves(candidates, &rollout.strategy);
-        // Whoever cannot be moved is seen in the last wave.
-        match planned.last_mut() {
-            Some(last) => last.runs.append(&mut skipped),
-            None if skipped.is_empty() => {}
-            None => planned.push(Planned {
-                kind: "wave",
-                budget: 0,
-                needs_approval: false,
-                runs: skipped,
-            }),
-        }
+        add_skipped(&mut planned, skipped);
         self.waves.extend(planned);
     }
 
@@ -187,6 +177,20 @@ impl Draft {
     }
 }
 
+/// Whoever cannot be moved is seen in the last wave.
+fn add_skipped(waves: &mut Vec<Planned>, mut skipped: Vec<Start>) {
+    match waves.last_mut() {
+        Some(last) => last.runs.append(&mut skipped),
+        None if skipped.is_empty() => {}
+        None => waves.push(Planned {
+            kind: "wave",
+            budget: 0,
+            needs_approval: false,
+            runs: skipped,
+        }),
+    }
+}
+
 fn refusals(plans: &[Cohorts]) -> Vec<String> {
     let refusals = plans.iter().flat_map(Cohorts::refusals);
     refusals
@@ -201,7 +205,7 @@ async fn reachable(
     request: Request<'_>,
 ) -> Result<(Survey, Vec<Cohorts>, Option<Version>), RolloutError> {
     let (survey, plans) = plan_all(fleet, &request).await?;
-    let Some(held) = release::first(fleet, home, &plans).await? else {
+    let Some(held) = release::first(fleet, home, &plans, request.goal).await? else {
         return Ok((survey, plans, None));
     };
     let request = Request {

@@ -1,4 +1,5 @@
 //! Turning a rollout round: what it has changed, and nothing else, is taken back; the last first, the shared schemas last.
+//! By the daemons; or, of one that is over, by whoever asks for it.
 
 use super::{Member, Rollout, RolloutError};
 use crate::{
@@ -9,9 +10,46 @@ use crate::{
         freeze::{self, Planned, Start},
         rollouts::Told,
         runs::{self, Changed},
+        starts,
     },
     tenant::{ShardName, Target},
+    travel::{Back, Keep},
 };
+
+/// What a rollout that is over has changed, to be taken back without daemons.
+///
+/// # Errors
+/// Among others: it is under way, and daemons are at work on it.
+pub async fn changes(home: &mut Connection, rollout: &Rollout) -> Result<Back, RolloutError> {
+    let row = &rollout.row;
+    let is_wanted_back = row.wanted == "back" && !row.back;
+    if !rollout.state.is_over() || is_wanted_back {
+        return Err(RolloutError::NotNow {
+            id: row.id,
+            state: rollout.state,
+            action: "be taken back by a single process",
+            remedy: "`tenantry rollout rollback` has the daemons take it back; or `tenantry rollout cancel` ends it where it \
+                     is, then try again",
+        });
+    }
+    let changed = runs::changed(home, row.id).await?;
+    let starts = changed.iter().filter_map(start);
+    let keep = starts.filter_map(|start| {
+        let (applied, digest) = start.keep?;
+        let (_, of) = start.applied?;
+        let keep = Keep {
+            applied,
+            digest,
+            of,
+        };
+        Some((start.target, keep))
+    });
+    let before = starts::before(home, row.id).await?;
+    let shared = before.into_iter().filter(|before| before.is_shared);
+    // Where one had nothing, that is the lowest.
+    let floors = shared.map(|before| before.version.and_then(|version| version.parse().ok()));
+    Ok(Back::new(keep.collect(), floors.min().flatten()))
+}
 
 /// Adds the waves that take back what a rollout has changed. False when it is not as it was any more.
 pub(super) async fn turn_round(

@@ -5,6 +5,7 @@
 //! `want` and its kin, and a daemon sees to it.
 
 mod ask;
+mod carry;
 mod command;
 mod conduct;
 mod decide;
@@ -21,6 +22,7 @@ mod lot;
 mod release;
 mod report;
 mod run;
+mod settle;
 mod state;
 mod waves;
 mod window;
@@ -30,6 +32,7 @@ pub use ask::{Ask, Asked, Wish, approve, release, retry, start, want};
 pub use conduct::{Conductor, Look, conduct};
 pub use errands::Errands;
 pub use error::RolloutError;
+pub use hand_over::changes;
 pub use release::{Held, held};
 pub use state::{Event, IllegalTransition, State};
 pub use work::{Crew, work};

@@ -1,25 +1,21 @@
 //! One connection's work: lots of runs claimed, carried and told of, until there are no more.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError},
+    collections::{BTreeSet, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 
 use super::{
-    found::Alike,
     gauge::Gauge,
-    lot::{by_aim, later, outcome, trouble},
+    lot::{by_aim, later},
     work::Wave,
 };
 use crate::{
-    apply::{Failure, pause},
-    config::Portion,
     migration::Scope,
-    postgres::{Fault, Shard},
-    provision,
+    postgres::Shard,
     sql::Ident,
     store::{
         heads,
@@ -28,7 +24,7 @@ use crate::{
     },
     telemetry::metrics,
     tenant::{Target, TenantName, TenantState},
-    travel::{self, Aim, Budget, Found, Hand, Known, Lot, Plans, Prepared, Run, Standing, Work},
+    travel::{Hand, Plans, Standing},
 };
 
 /// How many runs are claimed at first, and at most.
@@ -38,17 +34,17 @@ const LOT: (usize, usize) = (8, 512);
 /// one is claimed meanwhile.
 const LOT_TIME: Duration = Duration::from_millis(200);
 
+/// Where lots are quick, none is smaller than this for the sake of the other connections.
+const LEAST: usize = 32;
+
 /// By so much a lot may be larger than the one before it.
 const GROWTH: usize = 8;
 
 /// How long to leave a schema alone at which somebody else is at work.
-const BUSY: Duration = Duration::from_millis(500);
-
-/// How long until it is looked again whose turn it is.
-const TURN: Duration = Duration::from_millis(500);
+pub(super) const BUSY: Duration = Duration::from_millis(500);
 
 /// How long to leave a database alone that is unwell.
-const UNWELL: Duration = Duration::from_secs(5);
+pub(super) const UNWELL: Duration = Duration::from_secs(5);
 
 /// Why a worker has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,15 +60,6 @@ struct Pace {
     most: usize,
     /// Whether the last lot was over so soon that the next may be claimed while it is under way.
     is_quick: bool,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            most: LOT.0,
-            is_quick: false,
-        }
-    }
 }
 
 impl Pace {
@@ -97,6 +84,8 @@ pub(super) struct Worker<'a> {
     pub(super) gauge: &'a Gauge<'a>,
     /// Which of this daemon's connections on the shard it is.
     pub(super) index: usize,
+    /// The places of those runs of the lot at hand of which nothing is told yet.
+    pub(super) open: Mutex<BTreeSet<i32>>,
 }
 
 impl Worker<'_> {
@@ -104,7 +93,11 @@ impl Worker<'_> {
     pub(super) async fn run(&self) -> Ended {
         let wave = self.wave;
         let mut hand = Hand::new(wave.fleet, self.shard, wave.halt.clone());
-        let (mut pace, mut ahead) = (Pace::default(), None);
+        let mut pace = Pace {
+            most: wave.share(self.shard, 0).clamp(1, LOT.0),
+            is_quick: false,
+        };
+        let mut ahead = None;
         let ended = loop {
             if !self.goes_on().await {
                 break Ended::Stopped;
@@ -119,7 +112,8 @@ impl Worker<'_> {
             let Some(last) = claimed.last() else {
                 break Ended::Nothing;
             };
-            let most = pace.most.min(wave.share(self.shard, last.position));
+            let share = wave.share(self.shard, last.position).max(LEAST);
+            let most = pace.most.min(share);
             let (start, count) = (Instant::now(), claimed.len());
             let next = async {
                 match pace.is_quick {
@@ -135,7 +129,7 @@ impl Worker<'_> {
             pace.took(count, start.elapsed());
         };
         for run in ahead.iter().flatten() {
-            self.leave(run);
+            self.leave(run.position);
         }
         hand.close().await;
         ended
@@ -160,9 +154,9 @@ impl Worker<'_> {
     }
 
     /// Gives back what was claimed and is not begun.
-    fn leave(&self, run: &Claimed) {
+    fn leave(&self, position: i32) {
         self.wave.desk.put(Outcome {
-            position: run.position,
+            position,
             state: Now::Untouched(Duration::ZERO),
             version: None,
             applied: None,
@@ -170,8 +164,27 @@ impl Worker<'_> {
         });
     }
 
-    /// Carries what was claimed. False where the database cannot be worked on.
-    async fn lot(&self, hand: &mut Hand<'_>, mut claimed: Vec<Claimed>) -> bool {
+    /// Carries what was claimed, and gives back what could not be begun. False where nothing more can be for now.
+    async fn lot(&self, hand: &mut Hand<'_>, claimed: Vec<Claimed>) -> bool {
+        *self.open() = claimed.iter().map(|run| run.position).collect();
+        let goes_on = self.carry_all(hand, claimed).await;
+        let left = std::mem::take(&mut *self.open());
+        left.into_iter().for_each(|position| self.leave(position));
+        goes_on
+    }
+
+    fn open(&self) -> MutexGuard<'_, BTreeSet<i32>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells what became of one.
+    pub(super) fn put(&self, outcome: Outcome) {
+        self.open().remove(&outcome.position);
+        self.wave.desk.put(outcome);
+    }
+
+    /// False where the database cannot be worked on, or where others have to be waited for.
+    async fn carry_all(&self, hand: &mut Hand<'_>, mut claimed: Vec<Claimed>) -> bool {
         let standings = match self.look(hand, &mut claimed).await {
             Ok(standings) => standings,
             Err(error) => {
@@ -256,195 +269,12 @@ impl Worker<'_> {
         })
     }
 
-    /// Carries targets that have one aim, those together that share a plan.
-    async fn carry(
-        &self,
-        hand: &mut Hand<'_>,
-        aim: Aim,
-        mut runs: HashMap<String, Claimed>,
-        found: Vec<Found>,
-    ) -> bool {
-        let mut lots: Vec<Alike> = Vec::new();
-        for Found { target, known } in found {
-            let Some(run) = runs.remove(target.schema.as_str()) else {
-                continue;
-            };
-            match known {
-                Err(why) => self.tell(&run, Now::Failed, "blocked", why.to_string()),
-                Ok((head, known)) => match &known.plan {
-                    Err(refusal) => self.tell(&run, Now::Failed, "refused", refusal.clone()),
-                    Ok(None) => self.wave.desk.put(Outcome {
-                        position: run.position,
-                        state: Now::Done,
-                        version: head.version.map(|version| version.to_string()),
-                        applied: Some(known.applied),
-                        trouble: None,
-                    }),
-                    Ok(Some(_)) => {
-                        match lots.iter_mut().find(|(lot, _)| Arc::ptr_eq(lot, &known)) {
-                            Some((_, lot)) => lot.push((run, target, head)),
-                            None => lots.push((known, vec![(run, target, head)])),
-                        }
-                    }
-                },
-            }
-        }
-        // Whoever was moved while we looked.
-        for run in runs.values() {
-            self.tell(
-                run,
-                later(BUSY),
-                "stale",
-                "it is being moved by somebody else".to_owned(),
-            );
-        }
-        if let Err(error) = self.find_out(&lots).await {
-            for (run, ..) in lots.iter().flat_map(|(_, lot)| lot) {
-                self.tell(run, later(UNWELL), "connection", error.to_string());
-            }
-            return false;
-        }
-        for (known, lot) in &lots {
-            if !self.together(hand, aim, known, lot).await {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Carries targets that share a plan.
-    async fn together(
-        &self,
-        hand: &mut Hand<'_>,
-        aim: Aim,
-        known: &Known,
-        lot: &[(Claimed, Target, crate::history::Head)],
-    ) -> bool {
-        let Ok(Some(prepared)) = &known.plan else {
-            return true;
-        };
-        if !prepared.waits_for_all() {
-            return self.carry_lot(hand, aim, known, prepared, lot).await;
-        }
-        let Some(turn) = self.wave.turn(self.shard).await else {
-            for (run, ..) in lot {
-                let later = Now::Untouched(TURN);
-                let why =
-                    "indexes are built one after the other on a database: it waits for its turn";
-                self.tell(run, later, "turn", why.to_owned());
-            }
-            return false;
-        };
-        let goes_on = self.carry_lot(hand, aim, known, prepared, lot).await;
-        self.wave.end_turn(self.shard, turn).await;
-        goes_on
-    }
-
-    async fn carry_lot(
-        &self,
-        hand: &mut Hand<'_>,
-        aim: Aim,
-        known: &Known,
-        prepared: &Prepared,
-        lot: &[(Claimed, Target, crate::history::Head)],
-    ) -> bool {
-        let works = lot.iter().map(|(run, target, head)| Work {
-            prepared,
-            target,
-            head,
-            met: Some(usize::try_from(run.met).unwrap_or_default()),
-        });
-        let lot_of = Lot {
-            works: works.collect(),
-            prepared,
-            learnt: *known.learnt.lock().unwrap_or_else(PoisonError::into_inner),
-        };
-        let store = hand.store(&lot_of);
-        if let Err(failure) = known.stored.get_or_try_init(|| store).await {
-            for (run, ..) in lot {
-                self.tell(run, later(UNWELL), "connection", failure.to_string());
-            }
-            return false;
-        }
-        if self.wave.scope == Scope::Shared {
-            provision::drain(self.wave.fleet, self.shard).await;
-        }
-        // Whoever asked for the rollout says how many may fail, and others carry some of them.
-        let budget = Budget::new(Portion::Count(usize::MAX), lot.len());
-        let positions: HashMap<_, _> = lot
-            .iter()
-            .map(|(run, target, _)| (target.schema.as_str(), run))
-            .collect();
-        let observe = |run: &Run| {
-            if let Some(claimed) = positions.get(run.target.schema.as_str()) {
-                self.ended(aim, known, claimed, run);
-            }
-        };
-        let learnt = hand.carry(lot_of, &budget, &observe).await;
-        if learnt.is_some() {
-            *known.learnt.lock().unwrap_or_else(PoisonError::into_inner) = learnt;
-        }
-        true
-    }
-
-    /// Tells how a run ended.
-    fn ended(&self, aim: Aim, known: &Known, claimed: &Claimed, run: &Run) {
-        let applied = match aim {
-            Aim::Forth => known.applied + run.migrations,
-            Aim::Keep(..) => known.applied.saturating_sub(run.migrations),
-        };
-        let (state, trouble) = match &run.ended {
-            travel::Ended::Done => (Now::Done, None),
-            travel::Ended::NotStarted => (Now::Untouched(Duration::ZERO), None),
-            travel::Ended::Failed(failure) => {
-                (self.after(claimed, failure), Some(trouble(failure)))
-            }
-        };
-        metrics::run_ended(self.shard.name.as_str(), outcome(state));
-        let target = &run.target;
-        match (&state, &trouble) {
-            (Now::Done, _) => tracing::info!(%target, migrations = run.migrations, "moved"),
-            (Now::Failed, Some(trouble)) => tracing::error!(%target, "failed: {}", trouble.error),
-            _ => {}
-        }
-        self.wave.desk.put(Outcome {
-            position: claimed.position,
-            state,
-            version: run.to.map(|version| version.to_string()),
-            applied: (run.migrations > 0 || run.ended == travel::Ended::Done).then_some(applied),
-            trouble,
-        });
-    }
-
-    /// What becomes of a run that did not come through.
-    fn after(&self, claimed: &Claimed, failure: &Failure) -> Now {
-        let limits = &self.wave.fleet.limits;
-        let met = usize::try_from(claimed.met).unwrap_or_default() + 1;
-        match failure.fault {
-            // Whoever is in the way delays this one only: the others go before it.
-            Fault::Retry if met < limits.lock_tries => {
-                Now::Later(pause(met, limits.lock_tries), true)
-            }
-            Fault::Busy | Fault::Stale => later(BUSY),
-            Fault::Cancelled => later(Duration::ZERO),
-            Fault::Connection | Fault::Shard => later(UNWELL),
-            fault => {
-                self.wave.spend();
-                // The others would fail alike.
-                if matches!(fault, Fault::Author | Fault::Escaped | Fault::Foreign) {
-                    self.wave.halt.cancel();
-                }
-                Now::Failed
-            }
-        }
-    }
-
-    fn tell(&self, run: &Claimed, state: Now, fault: &str, error: String) {
+    pub(super) fn tell(&self, run: &Claimed, state: Now, fault: &str, error: String) {
         if state == Now::Failed {
             self.wave.spend();
             tracing::error!(shard = %self.shard.name, schema = run.schema_name, "failed: {error}");
         }
-        self.wave.desk.put(Outcome {
+        self.put(Outcome {
             position: run.position,
             state,
             version: None,

@@ -19,6 +19,7 @@ use super::{
     gauge::Gauge,
     report::Desk,
     run::{Ended, Worker},
+    settle::settle,
 };
 use crate::{
     apply::Limits,
@@ -28,7 +29,7 @@ use crate::{
     store::{
         daemons, rollouts,
         runs::{self, Of},
-        waves,
+        waves::{self, Wave as Row},
     },
     tenant::ShardName,
     travel::Plans,
@@ -57,8 +58,8 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How often it is looked whether another connection may be had.
 const SHARE: Duration = Duration::from_secs(1);
 
-/// So many lots each connection gets of what is left, and how small none of these is.
-const SHARES: (usize, usize) = (2, 32);
+/// So many lots each connection gets of what is left.
+const SHARES: usize = 2;
 
 /// A wave that is under way.
 struct Open {
@@ -70,6 +71,10 @@ struct Open {
     targets: i32,
     /// How many more may fail.
     left: i64,
+    /// Whether nothing more of it is to be begun.
+    stops: bool,
+    /// Whether this daemon may begin any of it.
+    is_ours: bool,
 }
 
 /// Works until there is nothing more to claim. Gives `home` back, and how long until something may be tried again; none where
@@ -84,6 +89,13 @@ pub async fn work(
     let Some(open) = open(crew, &mut home).await? else {
         return Ok((home, None));
     };
+    if open.stops {
+        let again = settle(crew.fleet, &mut home, open.of).await?;
+        return Ok((home, again));
+    }
+    if !open.is_ours {
+        return Ok((home, None));
+    }
     let fleet = Fleet {
         limits: limits(&crew.fleet.limits, open.is_canary),
         ..crew.fleet.clone()
@@ -114,23 +126,25 @@ pub async fn work(
     Ok((home, next))
 }
 
-/// The first wave that is under way, of a rollout that is this daemon's to carry.
+/// The first wave that is under way, of a rollout that runs.
 async fn open(crew: &Crew<'_>, home: &mut Session) -> Result<Option<Open>, RolloutError> {
     let Some(row) = rollouts::active(home.connection()).await? else {
         return Ok(None);
     };
     let rollout = Rollout::of(row)?;
-    let may = rollout.is_wanted() && rollout.row.is_open;
-    if rollout.state != State::Running || !may || !rollout.is_of(crew.fleet) {
+    if rollout.state != State::Running {
         return Ok(None);
     }
     let all = waves::list(home.connection(), rollout.row.id).await?;
     let failed: i64 = all.iter().map(|wave| wave.failed).sum();
+    let is_fatal = |wave: &Row| wave.fatal > 0 && wave.goes_back() == rollout.row.back;
+    let is_fatal = all.iter().any(is_fatal);
     let Some(wave) = all.into_iter().find(|wave| wave.state == "running") else {
         return Ok(None);
     };
     let in_all = i64::from(rollout.row.budget + rollout.row.forgiven) - failed;
     let in_wave = i64::from(wave.budget + wave.forgiven) - wave.failed;
+    let left = in_all.min(in_wave);
     Ok(Some(Open {
         of: Of {
             rollout: rollout.row.id,
@@ -142,7 +156,9 @@ async fn open(crew: &Crew<'_>, home: &mut Session) -> Result<Option<Open>, Rollo
         },
         is_canary: wave.kind == "canary",
         targets: wave.targets,
-        left: in_all.min(in_wave),
+        left,
+        stops: !rollout.is_wanted() || is_fatal || left < 0,
+        is_ours: rollout.row.is_open && rollout.is_of(crew.fleet),
         rollout,
     }))
 }
@@ -216,8 +232,8 @@ impl Wave<'_> {
     /// its share of what is left, as if the shards had equally many.
     pub(super) fn share(&self, shard: &Shard, position: i32) -> usize {
         let left = usize::try_from(self.targets.saturating_sub(position)).unwrap_or_default();
-        let lots = self.fleet.shards.iter().count() * shard.concurrency * SHARES.0;
-        (left / lots.max(1)).max(SHARES.1)
+        let lots = self.fleet.shards.iter().count() * shard.concurrency * SHARES;
+        left.div_ceil(lots.max(1))
     }
 
     /// Whether this daemon may have its `index`th connection on a shard, the others having theirs.
@@ -282,6 +298,7 @@ impl Wave<'_> {
                         plans: &plans,
                         gauge,
                         index,
+                        open: std::sync::Mutex::default(),
                     };
                     tasks.push(Box::pin(self.worker(worker, slot)));
                 }

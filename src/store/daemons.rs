@@ -85,14 +85,14 @@ pub async fn take_slot(
     .answered(&failed)
     .await?;
     sqlx::query_scalar(
-        "update tenantry.slots set daemon = $1
-          where (shard, number) in (
-              select shard, number from tenantry.slots s
-               where shard = $2 and number <= $3
-                 and not exists (select from tenantry.daemons d where d.id = s.daemon and d.expires_at > clock_timestamp())
-               order by number limit 1 for update skip locked
-          )
-         returning number",
+        "with free as materialized (
+             select s.ctid as place from tenantry.slots s
+              where s.shard = $2 and s.number <= $3
+                and not exists (select from tenantry.daemons d where d.id = s.daemon and d.expires_at > clock_timestamp())
+              order by s.number limit 1 for update skip locked
+         )
+         update tenantry.slots s set daemon = $1 from free f where s.ctid = f.place
+         returning s.number",
     )
     .bind(daemon)
     .bind(shard.as_str())

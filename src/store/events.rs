@@ -3,7 +3,7 @@
 use jiff_sqlx::Timestamp;
 use sqlx::FromRow;
 
-use super::StoreError;
+use super::{StoreError, rollouts::Told};
 use crate::postgres::{Answered, Connection};
 
 /// One thing that was done.
@@ -35,6 +35,23 @@ pub async fn first_end(
     .answered(StoreError::query("see when a rollout was over"))
     .await?;
     Ok(at.map(Timestamp::to_jiff))
+}
+
+/// Tells what somebody does with a rollout that changes nothing of it.
+pub async fn tell(
+    connection: &mut Connection,
+    rollout: i64,
+    told: &Told<'_>,
+) -> Result<(), StoreError> {
+    sqlx::query("insert into tenantry.events (who, action, rollout, why) values ($1, $2, $3, $4)")
+        .bind(told.who)
+        .bind(told.action)
+        .bind(rollout)
+        .bind(told.why)
+        .execute(connection)
+        .answered(StoreError::query("tell what is done with a rollout"))
+        .await?;
+    Ok(())
 }
 
 /// The last things that were done with a rollout, the first of them first.

@@ -10,8 +10,9 @@ use super::{
 };
 use crate::{
     history::{Applied, Digest, Head},
-    migration::{Direction, Version},
+    migration::{Direction, Scope, Version},
     postgres::{Answered, Connection},
+    sql::Ident,
 };
 
 /// One row of the log, for people.
@@ -112,6 +113,38 @@ pub async fn applied(connection: &mut Connection, head: &Head) -> Result<Vec<App
         .collect::<Result<Vec<_>, StoreError>>()?;
     applied.sort_by_key(|entry| entry.version);
     Ok(applied)
+}
+
+/// Whether a migration of a scope is not applied in a schema of it on this shard; none where there is no such schema in which
+/// anything is applied. Those whose digest is `latest` have it.
+pub async fn is_lacking(
+    connection: &mut Connection,
+    shared: &Ident,
+    scope: Scope,
+    version: Version,
+    latest: Digest,
+) -> Result<Option<bool>, StoreError> {
+    sqlx::query_scalar(
+        "with schemas as not materialized (
+             select schema_oid, schema_name, digest from tenantry.heads
+              where (schema_name = $1) = $2 and not starts_with(schema_name, 'tenantry_pool_') and digest <> $3
+         )
+         select case when exists (select from schemas) then exists (
+             select from schemas s
+              where s.digest <> $4
+                and not coalesce((select h.state = 'applied' from tenantry.history h
+                                   where h.schema_oid = s.schema_oid and h.schema_name = s.schema_name and h.version = $5
+                                     and h.state in ('applied', 'reverted')
+                                   order by h.id desc limit 1), false)) end",
+    )
+    .bind(shared.as_str())
+    .bind(scope == Scope::Shared)
+    .bind(Digest::EMPTY.0.as_slice())
+    .bind(latest.0.as_slice())
+    .bind(version.to_string())
+    .fetch_one(connection)
+    .answered(StoreError::query("see who lacks a migration"))
+    .await
 }
 
 /// The newest `limit` rows of one schema's log, newest first.

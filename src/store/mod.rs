@@ -4,8 +4,10 @@
 //! `apply` and `backfill` call inside the transaction that they guard.
 
 pub mod acks;
+pub mod attempts;
 pub mod cursors;
 pub mod daemons;
+pub mod dead;
 pub mod drifted;
 pub mod events;
 pub mod freeze;
@@ -20,6 +22,7 @@ pub mod retiring;
 pub mod rollouts;
 pub mod runs;
 pub mod scripts;
+pub mod starts;
 pub mod statements;
 pub mod structures;
 pub mod sweeps;

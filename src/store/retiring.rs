@@ -93,16 +93,16 @@ pub async fn claim(
     daemon: i64,
 ) -> Result<Vec<TenantName>, StoreError> {
     let names: Vec<String> = sqlx::query_scalar(
-        "update tenantry.tenants set dropper = $1
-          where name in (
-              select t.name from tenantry.tenants t
-               where t.drop_after <= clock_timestamp()
-                 and exists (select from tenantry.daemons d where d.id = $1 and d.expires_at > clock_timestamp())
-                 and not exists (select from tenantry.daemons d
-                                  where d.id = t.dropper and d.id <> $1 and d.expires_at > clock_timestamp())
-                 for update of t skip locked
-          )
-         returning name",
+        "with due as materialized (
+             select t.ctid as place from tenantry.tenants t
+              where t.drop_after <= clock_timestamp()
+                and exists (select from tenantry.daemons d where d.id = $1 and d.expires_at > clock_timestamp())
+                and not exists (select from tenantry.daemons d
+                                 where d.id = t.dropper and d.id <> $1 and d.expires_at > clock_timestamp())
+                for update of t skip locked
+         )
+         update tenantry.tenants t set dropper = $1 from due d where t.ctid = d.place
+         returning t.name",
     )
     .bind(daemon)
     .fetch_all(connection)

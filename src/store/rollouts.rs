@@ -239,10 +239,6 @@ pub async fn advance(
     let moved = sqlx::query(
         "with failed as (
              select wave, count(*)::integer as failed from tenantry.runs where rollout = $1 and state = 'failed' group by wave
-         ), forgiven as (
-             update tenantry.waves w
-                set forgiven = coalesce((select f.failed from failed f where f.wave = w.number), w.forgiven), shut_since = null
-              where w.rollout = $1 and $6
          ), moved as (
              update tenantry.rollouts r
                 set state = $4,
@@ -253,6 +249,10 @@ pub async fn advance(
               where r.id = $1 and r.daemon = $2 and r.state = $3
                 and exists (select from tenantry.daemons d where d.id = $2 and d.expires_at > clock_timestamp())
              returning r.id
+         ), forgiven as (
+             update tenantry.waves w
+                set forgiven = coalesce((select f.failed from failed f where f.wave = w.number), w.forgiven), shut_since = null
+              where $6 and w.rollout in (select id from moved)
          )
          insert into tenantry.events (who, action, rollout, why) select $7, $8, id, $9 from moved",
     )

@@ -49,6 +49,13 @@ pub struct Wave {
     pub fatal: i64,
 }
 
+impl Wave {
+    /// Whether it takes back what others did.
+    pub fn goes_back(&self) -> bool {
+        matches!(self.kind.as_str(), "back" | "shared back")
+    }
+}
+
 /// The waves of a rollout, in order, each with how its runs are.
 pub async fn list(connection: &mut Connection, id: i64) -> Result<Vec<Wave>, StoreError> {
     sqlx::query_as(

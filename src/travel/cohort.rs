@@ -33,6 +33,11 @@ impl Cohort {
     pub fn version(&self) -> Option<Version> {
         self.applied.last().map(|applied| applied.version)
     }
+
+    /// Whether there is nothing to do.
+    pub(super) fn stands_still(&self) -> bool {
+        self.plan.as_ref().is_ok_and(Plan::is_empty)
+    }
 }
 
 /// A target for which there can be no plan.
@@ -62,6 +67,8 @@ pub enum Why {
     Unknown,
     /// The same, of a shared schema.
     Unmade,
+    /// What is applied below what is to be taken back is not what was there before.
+    MovedSince,
     /// Its shard cannot be worked on; what the server or the driver said.
     Unreachable(Arc<str>),
 }
@@ -83,6 +90,10 @@ impl Why {
             Self::Renamed(name) => format!("its schema was renamed to {name}"),
             Self::Unknown => "its shard knows nothing of it".to_owned(),
             Self::Unmade => "it is not there yet".to_owned(),
+            Self::MovedSince => {
+                "somebody has moved it since, and what is to be taken back is not what was applied last"
+                    .to_owned()
+            }
             Self::Unreachable(why) => format!("its shard cannot be worked on: {why}"),
         }
     }
@@ -116,6 +127,11 @@ impl Why {
                 "rename {name} back, or take another schema of that name with `tenantry tenant import TENANT`"
             ),
             Self::Unmade => "`tenantry up` makes it".to_owned(),
+            Self::MovedSince => {
+                "`tenantry tenant show TENANT` tells what was applied when, `tenantry down TENANT --to VERSION` takes it \
+                 back all the same"
+                    .to_owned()
+            }
             Self::Unknown => "`tenantry tenant import TENANT` takes the schema as it is".to_owned(),
             Self::Unreachable(_) => "mend that, then try again".to_owned(),
         }
@@ -145,8 +161,18 @@ impl Cohorts {
         standings: impl IntoIterator<Item = &'a Standing>,
         goal: Goal,
     ) -> Result<Self, FleetError> {
+        Self::form_by(fleet, scope, standings, |_| Some(goal)).await
+    }
+
+    /// The same, each to the goal that follows from what is applied; those without one are blocked.
+    pub(super) async fn form_by<'a>(
+        fleet: &Fleet,
+        scope: Scope,
+        standings: impl IntoIterator<Item = &'a Standing>,
+        goal: impl Fn(&[Applied]) -> Option<Goal>,
+    ) -> Result<Self, FleetError> {
         let mut histories = Histories::new(fleet, scope);
-        let (groups, blocked) = histories.groups(standings, Dirty::Blocks).await?;
+        let (groups, mut blocked) = histories.groups(standings, Dirty::Blocks).await?;
         let mut cohorts = Vec::new();
         for Group {
             place,
@@ -154,6 +180,14 @@ impl Cohorts {
             targets,
         } in groups
         {
+            let Some(goal) = goal(&applied) else {
+                let why = Why::MovedSince;
+                blocked.extend(targets.into_iter().map(|(target, _)| Blocked {
+                    target,
+                    why: why.clone(),
+                }));
+                continue;
+            };
             let head = applied.last().map(|applied| applied.version);
             let stored = match goal.direction(head) {
                 Direction::Up => Stored::new(),

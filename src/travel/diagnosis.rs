@@ -53,6 +53,7 @@ impl Wrong {
             Self::Blocked(Why::Renamed(_)) => "renamed",
             Self::Blocked(Why::Unknown) => "unknown",
             Self::Blocked(Why::Unmade) => "unmade",
+            Self::Blocked(Why::MovedSince) => "moved_since",
             Self::Blocked(Why::Unreachable(_)) => "unreachable",
             Self::Unfinished => "unfinished",
             Self::Renaming => "renaming",

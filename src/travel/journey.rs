@@ -9,7 +9,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Budget, Cohort, Cohorts, Ended, Observer, Report, Run, ScopeReport, Standing, Survey,
+    Back, Budget, Cohort, Cohorts, Ended, Observer, Report, Run, ScopeReport, Standing, Survey,
     conduct::{Conductor, Work},
     dependence::{refuse_shared_behind, refuse_tenants_left_behind},
     queue::Prepared,
@@ -48,6 +48,7 @@ pub(crate) async fn plan_all(
     let journey = Journey {
         fleet,
         request,
+        back: None,
         stop: &CancellationToken::new(),
         observer: &(),
     };
@@ -64,61 +65,71 @@ pub async fn travel(
     let journey = Journey {
         fleet,
         request,
+        back: None,
         stop,
         observer,
     };
-    let (survey, plans) = journey.plans().await?;
-    observer.planned(&plans);
-    let mut report = Report {
-        suspended: journey.suspended(&survey),
-        ..Report::default()
-    };
-    if plans
-        .iter()
-        .any(|cohorts| cohorts.refusals().next().is_some())
-    {
-        report.scopes = plans.iter().map(refused).collect();
-        return Ok(report);
-    }
-    let mut unwell = Unwell::new();
-    for mut cohorts in plans {
-        cohorts.leave_out(&unwell);
-        let scope = journey.scope(cohorts).await?;
-        // A shared schema holds up everybody on the way up, and on the way back every tenant holds up the shared schema;
-        // a database that cannot be worked on holds up its own.
-        let ends = !scope.is_complete_elsewhere();
-        let found = scope.unwell().into_iter();
-        unwell.extend(found.map(|(shard, why)| (shard.clone(), why)));
-        report.scopes.push(scope);
-        if ends || unwell.len() == fleet.shards.iter().count() {
-            break;
-        }
-    }
-    // Whoever asks to stop when the last one has ended has stopped nobody.
-    let is_cancelled = |run: &Run| matches!(&run.ended, Ended::Failed(failure) if failure.fault == Fault::Cancelled);
-    let cut_short =
-        |run: &Run| run.ended == Ended::NotStarted || is_cancelled(run) || journey.is_stale(run);
-    let mut runs = report.scopes.iter().flat_map(|scope| &scope.runs);
-    let is_short = report.scopes.len() < request.scopes.len() || runs.any(cut_short);
-    report.stopped = stop.is_cancelled() && is_short;
-    Ok(report)
+    journey.travel().await
 }
 
-struct Journey<'a> {
-    fleet: &'a Fleet,
-    request: &'a Request<'a>,
-    stop: &'a CancellationToken,
-    observer: &'a dyn Observer,
+/// One run, as it was asked for.
+pub(super) struct Journey<'a> {
+    pub(super) fleet: &'a Fleet,
+    pub(super) request: &'a Request<'a>,
+    /// Where each target goes, where that is not the goal of the request.
+    pub(super) back: Option<&'a Back>,
+    pub(super) stop: &'a CancellationToken,
+    pub(super) observer: &'a dyn Observer,
 }
 
 impl Journey<'_> {
+    pub(super) async fn travel(&self) -> Result<Report, FleetError> {
+        let (survey, plans) = self.plans().await?;
+        self.observer.planned(&plans);
+        let mut report = Report {
+            suspended: self.suspended(&survey),
+            ..Report::default()
+        };
+        if plans
+            .iter()
+            .any(|cohorts| cohorts.refusals().next().is_some())
+        {
+            report.scopes = plans.iter().map(ScopeReport::refused).collect();
+            return Ok(report);
+        }
+        let mut unwell = Unwell::new();
+        for mut cohorts in plans {
+            cohorts.leave_out(&unwell);
+            let scope = self.scope(cohorts).await?;
+            // A shared schema holds up everybody on the way up, and on the way back every tenant holds up the shared schema;
+            // a database that cannot be worked on holds up its own.
+            let ends = !scope.is_complete_elsewhere();
+            let found = scope.unwell().into_iter();
+            unwell.extend(found.map(|(shard, why)| (shard.clone(), why)));
+            report.scopes.push(scope);
+            if ends || unwell.len() == self.fleet.shards.iter().count() {
+                break;
+            }
+        }
+        // Whoever asks to stop when the last one has ended has stopped nobody.
+        let is_cancelled = |run: &Run| matches!(&run.ended, Ended::Failed(failure) if failure.fault == Fault::Cancelled);
+        let cut_short =
+            |run: &Run| run.ended == Ended::NotStarted || is_cancelled(run) || self.is_stale(run);
+        let mut runs = report.scopes.iter().flat_map(|scope| &scope.runs);
+        let is_short = report.scopes.len() < self.request.scopes.len() || runs.any(cut_short);
+        report.stopped = self.stop.is_cancelled() && is_short;
+        Ok(report)
+    }
+
     async fn plans(&self) -> Result<(Survey, Vec<Cohorts>), FleetError> {
         let survey = self.survey().await?;
         let mut plans = Vec::new();
         for scope in self.request.scopes {
             plans.push(self.plan(&survey, *scope, None).await?);
         }
-        self.check_version(&plans)?;
+        if self.back.is_none() {
+            self.check_version(&plans)?;
+        }
         refuse_tenants_left_behind(self.request, &survey, &plans)?;
         refuse_shared_behind(self.fleet, self.request, &survey, &plans).await?;
         Ok((survey, plans))
@@ -178,7 +189,10 @@ impl Journey<'_> {
         });
         let chosen =
             chosen.filter(|standing| only.is_none_or(|only| only.contains(&standing.target)));
-        Cohorts::form(self.fleet, scope, chosen, self.request.goal).await
+        match self.back {
+            Some(back) => back.form(self.fleet, scope, chosen).await,
+            None => Cohorts::form(self.fleet, scope, chosen, self.request.goal).await,
+        }
     }
 
     /// A version that was named must be known to somebody, else it is a slip of the keyboard.
@@ -201,7 +215,7 @@ impl Journey<'_> {
     /// Moves one scope.
     async fn scope(&self, mut cohorts: Cohorts) -> Result<ScopeReport, FleetError> {
         let start = Instant::now();
-        let mut report = refused(&cohorts);
+        let mut report = ScopeReport::refused(&cohorts);
         let targets: usize = cohorts
             .cohorts
             .iter()
@@ -285,7 +299,7 @@ impl Journey<'_> {
             let targets = cohorts.flat_map(|cohort| &cohort.targets);
             targets.map(|(target, _)| target).collect()
         };
-        let (open, current) = (targets(has_work), targets(stands_still));
+        let (open, current) = (targets(has_work), targets(Cohort::stands_still));
         for run in earlier.values().filter(|run| !open.contains(&run.target)) {
             let mut run = run.clone();
             if current.contains(&run.target) {
@@ -360,29 +374,4 @@ fn with(earlier: &Earlier, run: Run) -> Run {
 
 fn has_work(cohort: &Cohort) -> bool {
     cohort.plan.as_ref().is_ok_and(|plan| !plan.is_empty())
-}
-
-fn stands_still(cohort: &Cohort) -> bool {
-    cohort.plan.as_ref().is_ok_and(Plan::is_empty)
-}
-
-/// The report of a scope in which nothing was begun.
-fn refused(cohorts: &Cohorts) -> ScopeReport {
-    let plans = cohorts
-        .cohorts
-        .iter()
-        .filter_map(|cohort| cohort.plan.as_ref().ok());
-    let still = cohorts.cohorts.iter().filter(|cohort| stands_still(cohort));
-    ScopeReport {
-        scope: cohorts.scope,
-        current: still.map(|cohort| cohort.targets.len()).sum(),
-        runs: Vec::new(),
-        refusals: cohorts
-            .refusals()
-            .map(|(refusal, count)| (refusal.clone(), count))
-            .collect(),
-        blocked: cohorts.blocked.clone(),
-        left_in_place: plans.map(|plan| plan.left_in_place).max().unwrap_or(0),
-        elapsed: std::time::Duration::ZERO,
-    }
 }

@@ -1,5 +1,6 @@
 //! Taking the fleet to a goal: where everything stands, which plans follow from it, and carrying them out.
 
+mod back;
 mod breaker;
 mod budget;
 mod cohort;
@@ -18,6 +19,7 @@ mod report;
 mod restore;
 mod survey;
 
+pub use back::{Back, Keep, take_back};
 pub use breaker::Breaker;
 pub use budget::Budget;
 pub use cohort::{Blocked, Cohort, Cohorts, Why};

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Blocked, Breaker, Ended, Run, Why};
+use super::{Blocked, Breaker, Cohorts, Ended, Run, Why};
 use crate::{
     apply::Failure,
     migration::Scope,
@@ -78,6 +78,30 @@ impl<'a> FailureGroup<'a> {
 }
 
 impl ScopeReport {
+    /// The report of a scope in which nothing was begun.
+    pub(super) fn refused(cohorts: &Cohorts) -> Self {
+        let plans = cohorts
+            .cohorts
+            .iter()
+            .filter_map(|cohort| cohort.plan.as_ref().ok());
+        let still = cohorts
+            .cohorts
+            .iter()
+            .filter(|cohort| cohort.stands_still());
+        Self {
+            scope: cohorts.scope,
+            current: still.map(|cohort| cohort.targets.len()).sum(),
+            runs: Vec::new(),
+            refusals: cohorts
+                .refusals()
+                .map(|(refusal, count)| (refusal.clone(), count))
+                .collect(),
+            blocked: cohorts.blocked.clone(),
+            left_in_place: plans.map(|plan| plan.left_in_place).max().unwrap_or(0),
+            elapsed: Duration::ZERO,
+        }
+    }
+
     /// Targets that came to the goal.
     pub fn done(&self) -> usize {
         self.runs

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod attacks;
+mod attempts;
 mod audit;
 mod backfill;
 mod built;
@@ -21,6 +22,7 @@ mod connections;
 mod daemon;
 mod docs;
 mod doctor;
+mod down_rollout;
 mod drift;
 mod drift_daemon;
 mod dump;
@@ -30,11 +32,13 @@ mod fingerprint;
 mod fixtures;
 mod fleet;
 mod groups;
+mod joining;
 mod killed;
 mod kinds;
 mod library;
 mod locks;
 mod notices;
+mod paced;
 mod pool;
 mod pooler;
 mod protocol;
@@ -47,6 +51,7 @@ mod refusals;
 mod rehearse;
 mod rehearse_told;
 mod retire;
+mod rollout_dead;
 mod rollout_gates;
 mod rollout_plans;
 mod rollouts;

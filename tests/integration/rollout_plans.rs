@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use tenantry::store::overview::overview;
+
 use crate::support::{
     Several, Small,
     rollouts::{Daemon, MINUTE, daemon, fleet, json, number, waves},
@@ -224,6 +226,12 @@ async fn all_of_it_is_told_and_nobody_joins_what_is_over() {
     let events = shown["events"].as_array().unwrap();
     assert!(events.len() > 30, "{shown}");
     assert_eq!(events[0]["action"], "start");
+    let mut home = small.fleet.home().await.unwrap();
+    let counts = overview(home.connection()).await.unwrap();
+    let now = counts
+        .iter()
+        .find(|count| count.what == "rollout" && count.count == 1);
+    assert_eq!(now.unwrap().state, "rolled_back");
     let text = small.text(&["rollout", "show"]);
     let more = format!("{} earlier events", events.len() - 20);
     assert!(text.contains(&more), "{text}");

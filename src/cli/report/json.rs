@@ -229,6 +229,7 @@ pub(in crate::cli) fn blocked(blocked: &Blocked) -> BlockedJson<'_> {
             Why::Renamed(_) => "renamed",
             Why::Unknown => "unknown",
             Why::Unmade => "unmade",
+            Why::MovedSince => "moved_since",
             Why::Unreachable(_) => "unreachable",
         },
         message: blocked.why.to_string(),

@@ -40,7 +40,8 @@ pub(super) struct ViewJson<'a> {
     waves: Vec<WaveJson<'a>>,
     troubles: Vec<TroubleJson<'a>>,
     events: Vec<EventJson<'a>>,
-    /// Tenants that were registered since it was planned: built up to its goal, and in none of its waves.
+    /// Tenants that were registered since it was planned: built up to where it goes (or, since it is taken back, to where
+    /// the fleet stood before), and in none of its waves.
     joined: Vec<JoinedJson<'a>>,
 }
 

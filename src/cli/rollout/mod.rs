@@ -8,11 +8,13 @@ mod pace;
 mod show;
 mod start;
 mod text;
+mod tries;
 mod view;
 mod watch;
 mod wish;
 
 pub(super) use start::duration;
+pub(super) use view::find;
 
 use clap::Subcommand;
 

@@ -69,7 +69,7 @@ pub(super) fn view(view: &View, paint: Paint) -> String {
 fn joined(tenants: &[Tenant]) -> String {
     let names = tenants.iter().take(SHOWN).map(|t| t.name.as_str());
     let mut text = format!(
-        "built up to its goal since it was planned: {}",
+        "in none of its waves, as added since it was planned: {}",
         names.collect::<Vec<_>>().join(", ")
     );
     if tenants.len() > SHOWN {

@@ -33,7 +33,10 @@ pub(super) struct View {
 }
 
 /// The rollout that was named; else the one that is under way, else the last one.
-pub(super) async fn find(home: &mut Connection, id: Option<i64>) -> Result<Rollout, CliError> {
+pub(in crate::cli) async fn find(
+    home: &mut Connection,
+    id: Option<i64>,
+) -> Result<Rollout, CliError> {
     let row = match id {
         Some(id) => rollouts::get(home, id).await?,
         None => match rollouts::active(home).await? {

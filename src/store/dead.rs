@@ -1,0 +1,33 @@
+//! Runs that a daemon had whose time is over: they are at work as far as `tenantry.runs` tells, and nobody sees to them.
+
+use sqlx::FromRow;
+
+use super::{StoreError, runs::Of};
+use crate::postgres::{Answered, Connection};
+
+/// Such a run.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Dead {
+    /// Its place in the wave.
+    pub position: i32,
+    /// The database.
+    pub shard: String,
+    /// The schema.
+    pub schema_name: String,
+    /// Who had it.
+    pub daemon: i64,
+}
+
+/// Those of one wave.
+pub async fn list(connection: &mut Connection, of: Of) -> Result<Vec<Dead>, StoreError> {
+    sqlx::query_as(
+        "select r.position, r.shard, r.schema_name, r.daemon from tenantry.runs r
+          where r.rollout = $1 and r.wave = $2 and r.state = 'pending' and r.daemon is not null
+            and not exists (select from tenantry.daemons d where d.id = r.daemon and d.expires_at > clock_timestamp())",
+    )
+    .bind(of.rollout)
+    .bind(of.wave)
+    .fetch_all(connection)
+    .answered(StoreError::query("read what dead daemons had"))
+    .await
+}

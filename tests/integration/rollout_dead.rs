@@ -1,0 +1,149 @@
+//! Runs that nobody sees to any more: a rollout stands still, turns round and ends all the same, and knows what became of each.
+
+use crate::support::{
+    Small,
+    rollouts::{MINUTE, daemon, fleet, json, moved, number, waves},
+    until_within,
+};
+
+const AT_WORK: &str = "select count(*) from tenantry.runs where daemon is not null";
+
+/// Adds a migration that waits for whoever holds a lock of its own, as long as that takes.
+fn add_gated(small: &Small) {
+    small.write(
+        "tenant/2-gated.up.sql",
+        "create table gated (); select pg_advisory_xact_lock_shared(4242);",
+    );
+    small.write("tenant/2-gated.down.sql", "drop table gated;");
+}
+
+const PATIENT: [(&str, &str); 2] = [
+    ("TENANTRY__APPLY__LOCK_TIMEOUT", "60s"),
+    ("TENANTRY__APPLY__GROUP_TIME", "0s"),
+];
+
+#[tokio::test]
+async fn what_a_dead_daemon_had_keeps_nobody_from_pausing_it() {
+    let small = fleet(20).await;
+    add_gated(&small);
+    let mut gate = small.connect().await;
+    number(&mut gate, "select 1::bigint from pg_advisory_lock(4242)").await;
+    let mut first = daemon(&small, &PATIENT);
+    let start = ["rollout", "start", "--canaries", "0", "--waves", "100%"];
+    let (code, started) = json(&small, &start);
+    assert_eq!(code, 0, "{started}");
+    let mut connection = small.connect().await;
+    until_within(MINUTE, "it is at work", async || {
+        number(&mut connection, AT_WORK).await > 0
+    })
+    .await;
+    first.kill();
+    let _second = daemon(&small, &PATIENT);
+    assert_eq!(json(&small, &["rollout", "pause"]).0, 0);
+    number(&mut gate, "select pg_advisory_unlock(4242)::int::bigint").await;
+    let (code, shown) = json(&small, &["rollout", "watch"]);
+    assert_eq!((code, &shown["state"]), (7, &"paused".into()), "{shown}");
+    assert_eq!(number(&mut connection, AT_WORK).await, 0);
+
+    assert_eq!(json(&small, &["rollout", "resume"]).0, 0);
+    let (code, shown) = json(&small, &["rollout", "watch"]);
+    assert_eq!(code, 0, "{shown}");
+    assert_eq!(waves(&shown, "done"), [("wave", 20)]);
+    assert_eq!(moved(&small).await, [(1, 40)].into());
+}
+
+#[tokio::test]
+async fn what_a_dead_daemon_has_done_is_taken_back_too() {
+    let small = fleet(6).await;
+    add_gated(&small);
+    let mut gate = small.connect().await;
+    number(&mut gate, "select 1::bigint from pg_advisory_lock(4242)").await;
+    let mut first = daemon(&small, &PATIENT);
+    let start = ["rollout", "start", "--canaries", "0", "--waves", "100%"];
+    assert_eq!(json(&small, &start).0, 0);
+    let mut connection = small.connect().await;
+    let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'advisory'";
+    until_within(MINUTE, "all connections wait at the gate", async || {
+        number(&mut connection, waiting).await == 4
+    })
+    .await;
+    first.kill();
+    // What its sessions have begun comes through without it, unless the server sees that it is gone.
+    number(&mut gate, "select pg_advisory_unlock(4242)::int::bigint").await;
+    let sessions = "select count(*) from pg_stat_activity where datname = current_database() and application_name like 'tenantry%'
+                       and state = 'active'";
+    until_within(MINUTE, "its sessions have ended", async || {
+        number(&mut connection, sessions).await == 0
+    })
+    .await;
+    let came_through = "select count(*) from tenantry.heads where version is not null";
+    let came_through = number(&mut connection, came_through).await;
+    assert_eq!(json(&small, &["rollout", "rollback", "--yes"]).0, 0);
+    let _second = daemon(&small, &PATIENT);
+    let (code, shown) = json(&small, &["rollout", "watch"]);
+    assert_eq!((code, &shown["back"]), (7, &true.into()), "{shown}");
+    let back: i64 = waves(&shown, "done").iter().map(|(_, done)| done).sum();
+    assert_eq!(back, came_through, "{shown}");
+    let rest = "select count(*) from tenantry.heads where version is not null";
+    assert_eq!(number(&mut connection, rest).await, 0, "{shown}");
+    assert_eq!(number(&mut connection, AT_WORK).await, 0);
+}
+
+#[tokio::test]
+async fn whoever_has_to_wait_for_its_turn_keeps_nobody_of_its_lot_waiting() {
+    let small = fleet(14).await;
+    small.write(
+        "tenant/2-index.up.sql",
+        "-- tenantry: no-transaction\ncreate index concurrently i2 on t1 ((1));",
+    );
+    small.write("tenant/2-index.down.sql", "drop index i2;");
+    small.tenantry(&["up", "tenant_1?"]).assert().success();
+    small.write("tenant/3-t3.up.sql", "create table t3 ();");
+    small.write("tenant/3-t3.down.sql", "drop table t3;");
+    small
+        .run(
+            "with d as (insert into tenantry.daemons (name, expires_at) values ('d', now() + interval '1 h') returning id)
+             insert into tenantry.slots (shard, number, daemon) select 'main/concurrently', 1, id from d",
+        )
+        .await;
+    let _daemon = daemon(&small, &[("TENANTRY__APPLY__CONCURRENCY", "1")]);
+    let start = ["rollout", "start", "--canaries", "0", "--waves", "100%"];
+    assert_eq!(json(&small, &start).0, 0);
+    let mut connection = small.connect().await;
+    let done = "select count(*) from tenantry.runs where state = 'done'";
+    until_within(MINUTE, "those without an index are done", async || {
+        number(&mut connection, done).await == 5
+    })
+    .await;
+    assert_eq!(json(&small, &["rollout", "pause"]).0, 0);
+    let (_, shown) = json(&small, &["rollout", "watch"]);
+    assert_eq!(shown["state"], "paused", "{shown}");
+    assert_eq!(number(&mut connection, AT_WORK).await, 0);
+    small
+        .run("update tenantry.slots set daemon = null where shard = 'main/concurrently'")
+        .await;
+    assert_eq!(json(&small, &["rollout", "resume"]).0, 0);
+    let (code, shown) = json(&small, &["rollout", "watch"]);
+    assert_eq!(code, 0, "{shown}");
+    assert_eq!(waves(&shown, "done"), [("wave", 14)]);
+}
+
+#[tokio::test]
+async fn a_small_wave_is_shared_by_all_connections() {
+    let small = fleet(4).await;
+    add_gated(&small);
+    let mut gate = small.connect().await;
+    number(&mut gate, "select 1::bigint from pg_advisory_lock(4242)").await;
+    let _daemon = daemon(&small, &PATIENT);
+    let start = ["rollout", "start", "--canaries", "0", "--waves", "100%"];
+    assert_eq!(json(&small, &start).0, 0);
+    let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'advisory'";
+    let mut connection = small.connect().await;
+    until_within(MINUTE, "all are at the gate", async || {
+        number(&mut connection, waiting).await == 4
+    })
+    .await;
+    number(&mut gate, "select pg_advisory_unlock(4242)::int::bigint").await;
+    let (code, shown) = json(&small, &["rollout", "watch"]);
+    assert_eq!(code, 0, "{shown}");
+}
