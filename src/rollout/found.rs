@@ -8,7 +8,8 @@ use crate::{
     history::Head,
     store::{
         StoreError,
-        runs::{self, Claimed, Found},
+        runs::Claimed,
+        starts::{self, Found},
     },
     tenant::Target,
     travel::Known,
@@ -35,6 +36,6 @@ impl Worker<'_> {
         }
         let wave = self.wave;
         let mut home = wave.home.lock().await;
-        runs::found(home.connection(), wave.of, wave.crew.me.id, &found).await
+        starts::found(home.connection(), wave.of, wave.crew.me.id, &found).await
     }
 }

@@ -21,22 +21,6 @@ pub struct Event {
     pub why: Option<String>,
 }
 
-/// When a rollout was over, or turned round, for the first time.
-pub async fn first_end(
-    connection: &mut Connection,
-    rollout: i64,
-) -> Result<Option<jiff::Timestamp>, StoreError> {
-    let at: Option<Timestamp> = sqlx::query_scalar(
-        "select min(at) from tenantry.events
-          where rollout = $1 and ((action = 'complete' and wave is null) or action in ('cancel', 'take back'))",
-    )
-    .bind(rollout)
-    .fetch_one(connection)
-    .answered(StoreError::query("see when a rollout was over"))
-    .await?;
-    Ok(at.map(Timestamp::to_jiff))
-}
-
 /// Tells what somebody does with a rollout that changes nothing of it.
 pub async fn tell(
     connection: &mut Connection,

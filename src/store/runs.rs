@@ -9,7 +9,6 @@ use sqlx::FromRow;
 
 use super::{StoreError, daemons::interval, freeze::number, rollouts::Told};
 use crate::{
-    history::Digest,
     postgres::{Answered, Connection},
     tenant::ShardName,
 };
@@ -161,45 +160,6 @@ pub async fn claim(
         claimed.sort_by_key(|run| run.position);
         claimed
     })
-}
-
-/// Where a schema stands whose run was planned without knowing.
-#[derive(Debug, Clone)]
-pub struct Found {
-    /// The run's place in the wave.
-    pub position: i32,
-    /// The version.
-    pub version: Option<String>,
-    /// The hash of what is applied.
-    pub digest: Digest,
-    /// How many migrations are.
-    pub applied: usize,
-}
-
-/// Writes where the schemas of runs stand that this daemon has claimed, before they are moved: that is where they are taken
-/// back to. What is known already stays.
-pub async fn found(
-    connection: &mut Connection,
-    of: Of,
-    daemon: i64,
-    found: &[Found],
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "update tenantry.runs r set from_version = f.version, from_digest = f.digest, from_applied = f.applied
-           from unnest($4::integer[], $5::text[], $6::bytea[], $7::integer[]) as f (position, version, digest, applied)
-          where r.rollout = $1 and r.wave = $2 and r.position = f.position and r.daemon = $3 and r.from_applied is null",
-    )
-    .bind(of.rollout)
-    .bind(of.wave)
-    .bind(daemon)
-    .bind(found.iter().map(|found| found.position).collect::<Vec<_>>())
-    .bind(found.iter().map(|found| found.version.clone()).collect::<Vec<_>>())
-    .bind(found.iter().map(|found| found.digest.0.to_vec()).collect::<Vec<_>>())
-    .bind(found.iter().map(|found| number(found.applied)).collect::<Vec<_>>())
-    .execute(connection)
-    .answered(StoreError::query("write where schemas stand"))
-    .await?;
-    Ok(())
 }
 
 /// Writes how runs ended that this daemon has claimed. What another daemon has taken over meanwhile stays as that one finds it.

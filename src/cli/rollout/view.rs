@@ -74,8 +74,7 @@ impl View {
         let id = rollout.row.id;
         let joined = match rollout.row.begun_at {
             Some(planned) => {
-                // One that is taken back after its end runs again; nobody joined it since.
-                let ended = events::first_end(home, id).await?;
+                let ended = rollout.row.ended_at.map(jiff_sqlx::Timestamp::to_jiff);
                 tenants::registered(home, planned.to_jiff(), ended, most).await?
             }
             None => Vec::new(),
