@@ -114,6 +114,8 @@ impl Worker<'_> {
             };
             let share = wave.share(self.shard, last.position).max(LEAST);
             let most = pace.most.min(share);
+            // To connect is no part of what a lot takes; where that fails, it is told with the lot.
+            hand.carrier().connected().await;
             let (start, count) = (Instant::now(), claimed.len());
             let next = async {
                 match pace.is_quick {

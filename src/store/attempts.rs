@@ -77,7 +77,8 @@ pub async fn of_schema(
 ) -> Result<Vec<Tried>, StoreError> {
     let failed = StoreError::query("read what was tried with a schema");
     let runs: Vec<Run> = sqlx::query_as(
-        "select r.wave, w.kind, r.position, r.shard, r.schema_name, r.state, r.attempts, d.name as daemon, r.from_version,
+        "select r.wave, w.kind, r.position, r.shard, r.schema_name,
+                case when r.daemon is null then r.state else 'running' end as state, r.attempts, d.name as daemon, r.from_version,
                 r.to_version, r.error, r.begun_at, r.ended_at
            from tenantry.runs r
            join tenantry.waves w on w.rollout = r.rollout and w.number = r.wave
