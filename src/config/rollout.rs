@@ -17,7 +17,6 @@ pub struct Strategy {
     /// How much of the fleet is moved when each of the following waves is done; what is left comes last.
     pub waves: Vec<Portion>,
     /// How many times as large as the one before each wave is instead, from the canaries on; zero where `waves` say it.
-    #[serde(default)]
     pub growth: u32,
     /// How long each wave is watched before the next one begins.
     #[serde(
