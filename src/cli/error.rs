@@ -219,7 +219,8 @@ fn of_rollout(error: &RolloutError) -> ExitCode {
         RolloutError::Unknown(_)
         | RolloutError::NotWithin { .. }
         | RolloutError::NoneActive
-        | RolloutError::NoContract(_) => ExitCode::Usage,
+        | RolloutError::NoContract(_)
+        | RolloutError::NoFile(_) => ExitCode::Usage,
         RolloutError::Active { .. } => ExitCode::Busy,
         _ => ExitCode::Failed,
     }

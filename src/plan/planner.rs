@@ -128,7 +128,8 @@ pub fn plan(
     };
     Ok(Plan {
         built: None,
-        has_deferrable: has_deferrable(set, &way.steps),
+        has_deferrable: has_deferrable(set, &way.steps)
+            || back && !way.steps.is_empty() && !has_all(set, standing.applied),
         left_in_place: if back && !way.steps.is_empty() {
             set.repeatables.len()
         } else {
@@ -144,6 +145,15 @@ fn has_deferrable(set: &MigrationSet, steps: &[Step]) -> bool {
     let of_set = set.migrations.iter().map(|migration| &migration.up);
     let mut scripts = of_set.chain(steps.iter().map(|step| &step.script));
     !steps.is_empty() && scripts.any(|script| script.text.to_ascii_lowercase().contains("deferr"))
+}
+
+/// Whether all that is applied is in the files: nobody has read the texts of what is not.
+fn has_all(set: &MigrationSet, applied: &[Applied]) -> bool {
+    let has = |applied: &Applied| {
+        set.get(applied.version)
+            .is_some_and(|m| Applied::of(m) == *applied)
+    };
+    applied.iter().all(has)
 }
 
 /// The steps so far, and what they leave applied.

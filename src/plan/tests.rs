@@ -175,6 +175,19 @@ fn refuses_what_was_merged_late() {
 }
 
 #[test]
+fn on_the_way_back_nobody_knows_what_defers_in_texts_that_are_not_in_the_files() {
+    let (mut memory, all) = (Memory::default(), set([1, 2]));
+    memory.carry(&memory.plan(&all, Goal::Latest, false).unwrap());
+    let may_defer = |files: &MigrationSet| {
+        let back = memory.plan(files, Goal::Down(1), false).unwrap();
+        back.has_deferrable
+    };
+    assert!(!may_defer(&all));
+    assert!(may_defer(&set([2])));
+    assert!(may_defer(&MigrationSet::empty(Scope::Tenant)));
+}
+
+#[test]
 fn refuses_to_take_back_what_has_no_down() {
     let mut set = set([1]);
     set.migrations = vec![Arc::new(Migration {

@@ -5,7 +5,7 @@ use super::{Rollout, RolloutError, State, files, held};
 use crate::{
     config::Strategy,
     fleet::Fleet,
-    migration::Version,
+    migration::{MigrationSet, Version},
     plan::Goal,
     postgres::Connection,
     store::{
@@ -55,12 +55,13 @@ pub enum Asked {
 /// Asks for a rollout. Gives its number.
 ///
 /// # Errors
-/// Among others: another one is under way.
+/// Among others: another one is under way, or to be taken back; no file has the version.
 pub async fn start(
     fleet: &Fleet,
     home: &mut Connection,
     ask: &Ask<'_>,
 ) -> Result<i64, RolloutError> {
+    check_version(fleet, ask.goal)?;
     let mut strategy = ask.strategy.clone();
     let ignores = ask.ignores_windows && !strategy.windows.is_empty();
     if ignores {
@@ -83,14 +84,38 @@ pub async fn start(
     };
     match rollouts::start(home, &new).await? {
         Some(id) => Ok(id),
-        None => Err(match rollouts::active(home).await? {
-            Some(row) => RolloutError::Active {
-                id: row.id,
-                state: row.state,
-            },
+        None => Err(match other(home, None).await? {
+            Some(active) => active,
             // It ended in this moment.
             None => RolloutError::NoneActive,
         }),
+    }
+}
+
+/// That another rollout than this one is under way, where one is.
+async fn other(
+    home: &mut Connection,
+    id: Option<i64>,
+) -> Result<Option<RolloutError>, RolloutError> {
+    let other = rollouts::active(home).await?;
+    let other = other.filter(|other| Some(other.id) != id);
+    let other = other.map(Rollout::of).transpose()?;
+    Ok(other.map(|other| RolloutError::Active {
+        id: other.row.id,
+        state: other.word(),
+    }))
+}
+
+/// A rollout goes no further than the files, so a version that is in none is a slip of the keyboard. 0 is before everything, as it is for `up`.
+fn check_version(fleet: &Fleet, goal: Goal) -> Result<(), RolloutError> {
+    let Goal::UpTo(version) = goal else {
+        return Ok(());
+    };
+    let has = |set: &MigrationSet| set.get(version).is_some();
+    if has(&fleet.shared) || has(&fleet.tenant) || version == Version::new(0) {
+        Ok(())
+    } else {
+        Err(RolloutError::NoFile(version))
     }
 }
 
@@ -107,6 +132,7 @@ pub async fn want(
 ) -> Result<Asked, RolloutError> {
     use State::{Cancelled, Complete, Halted, Paused, Running, Waiting};
     let on = if rollout.row.back { "back" } else { "run" };
+    let is_to_go_back = rollout.row.wanted == "back" && !rollout.row.back;
     let (wanted, action, states, remedy): (_, _, &[State], _) = match wish {
         Wish::Pause => (
             "pause",
@@ -118,8 +144,13 @@ pub async fn want(
             on,
             "resume",
             &[Waiting, Running, Paused],
-            "where it is halted, `tenantry rollout retry` tries what failed again",
+            match rollout.state.is_over() {
+                true => "it is over",
+                false => "`tenantry rollout retry` tries what failed again",
+            },
         ),
+        // Nobody has turned it round yet.
+        Wish::Cancel if is_to_go_back => ("cancel", "cancel", &State::ALL, ""),
         Wish::Cancel => (
             "cancel",
             "cancel",
@@ -142,21 +173,19 @@ pub async fn want(
             remedy,
         });
     }
-    if wish == Wish::RollBack && rollout.state.is_over() {
-        if rollout.row.back {
-            return Ok(Asked::Already);
-        }
-        if let Some(other) = rollouts::active(home).await?.filter(|other| other.id != id) {
-            return Err(RolloutError::Active {
-                id: other.id,
-                state: other.state,
-            });
-        }
+    let starts_again = wish == Wish::RollBack && rollout.state.is_over();
+    if starts_again && rollout.row.back {
+        return Ok(Asked::Already);
     }
     let told = Told { who, action, why };
     let states: Vec<_> = states.iter().map(|state| state.as_str()).collect();
-    let changed = rollouts::want(home, id, &states, wanted, &told).await?;
-    Ok(if changed { Asked::Done } else { Asked::Already })
+    if rollouts::want(home, id, &states, wanted, &told).await? {
+        return Ok(Asked::Done);
+    }
+    match other(home, Some(id)).await? {
+        Some(active) if starts_again => Err(active),
+        _ => Ok(Asked::Already),
+    }
 }
 
 /// Lets what failed or was skipped be tried again, and the rollout go on. Gives how many runs that is.
@@ -175,7 +204,12 @@ pub async fn retry(
             id,
             state,
             action: "retry",
-            remedy: "start another one for the tenants that are left",
+            remedy: match state {
+                State::Waiting => {
+                    "nothing of it was begun; `tenantry rollout resume` lets it go on"
+                }
+                _ => "start another one for the tenants that are left",
+            },
         });
     }
     let told = Told {

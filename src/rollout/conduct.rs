@@ -22,7 +22,7 @@ use crate::{
     fleet::Fleet,
     postgres::Connection,
     store::{
-        freeze, hooks,
+        daemons, freeze, hooks,
         rollouts::{self, Told},
         waves::{self, Step},
     },
@@ -41,7 +41,7 @@ pub enum Look {
     Nothing,
     /// Another daemon conducts the one there is.
     Others,
-    /// It was started with other files than these.
+    /// It goes on with the files that it was started with only, and these are others.
     OtherFiles(i64),
     /// It waits: for its runs, for a time, for somebody.
     Waits,
@@ -77,8 +77,13 @@ pub async fn conduct(by: Conductor<'_>, home: &mut Connection) -> Result<Look, R
         let rollout = Rollout::of(row)?;
         let id = rollout.row.id;
         if !rollout.is_of(by.fleet) {
-            errands.give_up();
-            return Ok(Look::OtherFiles(id));
+            daemons::lacks(home, by.me.id, id).await?;
+            if rollout.needs_files() {
+                errands.give_up();
+                // Whoever has the files is not to wait for this daemon's end.
+                rollouts::hand_on(home, id, by.me.id).await?;
+                return Ok(Look::OtherFiles(id));
+            }
         }
         if !rollouts::conduct(home, id, by.me.id).await? {
             errands.give_up();
@@ -187,7 +192,7 @@ impl Conductor<'_> {
         rollout: &Rollout,
         call: Call,
     ) -> Result<Did, RolloutError> {
-        let (key, why) = (call.key.clone(), format!("runs the hook {}", call.which));
+        let (key, why) = (call.key.clone(), format!("runs {}", call.which.told()));
         let begin = || call.run(self.fleet.clone(), self.me.clone());
         let Some(ended) = self.errands.ended(&key, Duration::MAX, begin) else {
             return Ok(Did::Waits(Some(why)));

@@ -23,6 +23,11 @@ pub enum RolloutError {
     /// None is under way, and none was named.
     #[error("no rollout is under way; name one: `tenantry rollout list` shows them")]
     NoneActive,
+    /// It cannot go there.
+    #[error(
+        "version {0} is in no file, and a rollout goes where the files do: `tenantry plan` lists what is pending"
+    )]
+    NoFile(Version),
     /// No run is of a schema of that name.
     #[error(
         "{name} is in no wave of rollout {id}: it was not selected, was at the goal before, or was added since; `tenantry \
@@ -41,8 +46,8 @@ pub enum RolloutError {
     Active {
         /// The one that is under way.
         id: i64,
-        /// Where it is in its life.
-        state: String,
+        /// Where it is in its life, or is about to be.
+        state: &'static str,
     },
     /// What is wanted of it cannot be done in its state.
     #[error("rollout {id} is {state} and cannot {action}: {remedy}")]

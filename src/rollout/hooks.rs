@@ -92,6 +92,17 @@ impl fmt::Display for Which {
     }
 }
 
+impl Which {
+    /// For people: where it stands in the settings, and what for.
+    pub(super) fn told(self) -> String {
+        let (place, key) = (self.place, self.when.word());
+        match self.when.wave() {
+            None => format!("hook {place} of hooks.{key}"),
+            Some(wave) => format!("hook {place} of hooks.{key} (wave {wave})"),
+        }
+    }
+}
+
 /// A hook, and all that it is told.
 pub(super) struct Call {
     /// Its name among all of all rollouts.
@@ -152,7 +163,7 @@ impl Call {
                 http::post(url.expose_secret(), &self.key, &self.body(), self.deadline).await
             }
         };
-        ran.map_err(|why| format!("the hook {} failed: {why}", self.which))?;
+        ran.map_err(|why| format!("{} failed: {why}", self.which.told()))?;
         while let Err(error) = self.record(&fleet, &me).await {
             tracing::warn!(
                 hook = self.key,

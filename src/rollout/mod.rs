@@ -106,6 +106,28 @@ impl Rollout {
         })
     }
 
+    /// Whether it goes on with the files only that it was started with. Whoever stops it, or takes it back by the texts that
+    /// the histories have stored, needs none.
+    pub fn needs_files(&self) -> bool {
+        !self.row.back && !self.state.is_over() && self.row.wanted == "run"
+    }
+
+    /// What it is about to be, where somebody wants it to be something else than it is, or what it is.
+    pub fn word(&self) -> &'static str {
+        let (back, wanted) = (self.row.back, self.row.wanted.as_str());
+        match (self.state, wanted) {
+            (_, "back") if !back => "about to be taken back",
+            (State::Complete, _) if back => "rolled back",
+            (state, _) if state.is_over() => state.as_str(),
+            (_, "cancel") => "being cancelled",
+            (State::Running, "pause") => "pausing",
+            // Nobody has planned it, and nobody does.
+            (State::Waiting, "pause") => "paused",
+            (State::Running, _) if back => "rolling back",
+            (state, _) => state.as_str(),
+        }
+    }
+
     /// Whether the fleet's files are those that it was started with.
     pub fn is_of(&self, fleet: &Fleet) -> bool {
         self.row.files == files(fleet, self.goal).0

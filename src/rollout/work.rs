@@ -73,7 +73,7 @@ struct Open {
     left: i64,
     /// Whether nothing more of it is to be begun.
     stops: bool,
-    /// Whether this daemon may begin any of it.
+    /// Whether this daemon may begin any of it: the way back needs no files.
     is_ours: bool,
 }
 
@@ -158,7 +158,7 @@ async fn open(crew: &Crew<'_>, home: &mut Session) -> Result<Option<Open>, Rollo
         targets: wave.targets,
         left,
         stops: !rollout.is_wanted() || is_fatal || left < 0,
-        is_ours: rollout.row.is_open && rollout.is_of(crew.fleet),
+        is_ours: rollout.row.is_open && (wave.goes_back() || rollout.is_of(crew.fleet)),
         rollout,
     }))
 }

@@ -138,6 +138,35 @@ pub async fn living(connection: &mut Connection) -> Result<i64, StoreError> {
         .await
 }
 
+/// Says which rollout a daemon cannot carry forth, having other files than it was started with.
+pub async fn lacks(
+    connection: &mut Connection,
+    daemon: i64,
+    rollout: i64,
+) -> Result<(), StoreError> {
+    sqlx::query("update tenantry.daemons set foreign_to = $2 where id = $1 and foreign_to is distinct from $2")
+        .bind(daemon)
+        .bind(rollout)
+        .execute(connection)
+        .answered(StoreError::query("say which rollout has other files"))
+        .await?;
+    Ok(())
+}
+
+/// The rollout that none of the daemons that live can carry forth, where there is such; none also where no daemon lives.
+pub async fn foreign(connection: &mut Connection) -> Result<Option<i64>, StoreError> {
+    let all: Option<Option<i64>> = sqlx::query_scalar(
+        "select min(foreign_to) from tenantry.daemons where expires_at > clock_timestamp()
+         having count(*) = count(foreign_to) and min(foreign_to) = max(foreign_to)",
+    )
+    .fetch_optional(connection)
+    .answered(StoreError::query(
+        "see whether a daemon has a rollout's files",
+    ))
+    .await?;
+    Ok(all.flatten())
+}
+
 /// Says why a daemon waits on a shard; none when it does not any more.
 pub async fn hold(
     connection: &mut Connection,

@@ -46,7 +46,8 @@ impl Part {
                 include_str!("schema/home-005-rollouts.sql"),
                 include_str!("schema/home-006-grace.sql"),
                 include_str!("schema/home-007-claims.sql"),
-                include_str!("schema/home-008-unknown.sql"),
+                include_str!("schema/home-008-back.sql"),
+                include_str!("schema/home-009-unknown.sql"),
             ],
         }
     }

@@ -82,8 +82,11 @@ pub struct Row {
 pub async fn start(connection: &mut Connection, new: &New<'_>) -> Result<Option<i64>, StoreError> {
     let started = sqlx::query_scalar(
         "with started as (
+             -- What is refused takes no number.
              insert into tenantry.rollouts (goal, selector, strategy, files, who, reason)
-             values ($1, $2, $3, $4, $5, $6)
+             select $1::text, $2::text, $3::jsonb, $4::bytea, $5::text, $6::text
+              where not exists (select from tenantry.rollouts
+                                 where state not in ('complete', 'cancelled') or (wanted = 'back' and not back))
              on conflict do nothing
              returning id
          ), told as (
@@ -132,19 +135,19 @@ pub async fn list(connection: &mut Connection, most: i64) -> Result<Vec<Row>, St
         .await
 }
 
-/// The one that is not over, or that is over and wanted back.
+/// The one that is not over, or that is over and wanted back: an index sees to it that there is one at most.
 pub async fn active(connection: &mut Connection) -> Result<Option<Row>, StoreError> {
     sqlx::query_as(concat!(
         rows!(),
-        " where state not in ('complete', 'cancelled') or (wanted = 'back' and not back)
-          order by id limit 1",
+        " where state not in ('complete', 'cancelled') or (wanted = 'back' and not back)",
     ))
     .fetch_optional(connection)
     .answered(StoreError::query("read the rollout that is under way"))
     .await
 }
 
-/// Says what is wanted of a rollout. False where it is not in one of these states, or where that was wanted before.
+/// Says what is wanted of a rollout. False where it is not in one of these states, or where that was wanted before; also
+/// where it is over and to be taken back, while another one is under way.
 pub async fn want(
     connection: &mut Connection,
     id: i64,
@@ -154,7 +157,13 @@ pub async fn want(
 ) -> Result<bool, StoreError> {
     let wanted = sqlx::query(
         "with changed as (
-             update tenantry.rollouts set wanted = $3 where id = $1 and state = any($2) and wanted <> $3 returning id
+             update tenantry.rollouts set wanted = $3
+              where id = $1 and state = any($2) and wanted <> $3
+                and not ($3 = 'back' and exists (select from tenantry.rollouts o
+                                                  where o.id <> $1
+                                                    and (o.state not in ('complete', 'cancelled')
+                                                         or (o.wanted = 'back' and not o.back))))
+             returning id
          )
          insert into tenantry.events (who, action, rollout, why) select $4, $5, id, $6 from changed",
     )
@@ -200,6 +209,17 @@ pub async fn conduct(
     .answered(StoreError::query("take the conduct of a rollout"))
     .await?;
     Ok(taken.rows_affected() == 1)
+}
+
+/// Gives up the conduct of a rollout, where this daemon has it.
+pub async fn hand_on(connection: &mut Connection, id: i64, daemon: i64) -> Result<(), StoreError> {
+    sqlx::query("update tenantry.rollouts set daemon = null where id = $1 and daemon = $2")
+        .bind(id)
+        .bind(daemon)
+        .execute(connection)
+        .answered(StoreError::query("give up the conduct of a rollout"))
+        .await?;
+    Ok(())
 }
 
 /// Who did what, and why.

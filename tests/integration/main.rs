@@ -52,6 +52,7 @@ mod rehearse;
 mod rehearse_told;
 mod retire;
 mod rollout_dead;
+mod rollout_files;
 mod rollout_gates;
 mod rollout_plans;
 mod rollouts;

@@ -322,7 +322,7 @@ async fn hooks_run_in_order_and_one_that_fails_halts() {
     ];
     let (code, shown) = json(&small, &start);
     assert_eq!((code, &shown["state"]), (7, &"halted".into()), "{shown}");
-    let why = "the hook wave-0/before/1 failed: sh ended with exit code 3: not yet";
+    let why = "hook 1 of hooks.before_wave (wave 0) failed: sh ended with exit code 3: not yet";
     assert_eq!(shown["why"], why, "{shown}");
     assert_eq!(moved(&small).await, BTreeMap::new());
     small.write("fine", "");
@@ -376,7 +376,7 @@ async fn what_came_through_is_not_run_again_by_whoever_takes_over() {
         small.read("ran").contains("wave-0/before/1")
     })
     .await;
-    let runs = "select count(*) from tenantry.rollouts where why = 'runs the hook wave-0/before/1'";
+    let runs = "select count(*) from tenantry.rollouts where why = 'runs hook 1 of hooks.before_wave (wave 0)'";
     until_number(&small, "it says so", runs, 1).await;
     first.kill();
     until_within(MINUTE, "the other one runs it", async || {

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
 use tenantry::{sql::Ident, structure};
 
 use crate::support::{
@@ -405,25 +406,58 @@ async fn one_at_a_time_and_only_with_the_files_that_it_was_started_with() {
     );
     let (code, refused) = json(&small, &["rollout", "start"]);
     assert_eq!(code, 75, "{refused}");
+    assert_eq!(started["lacks_files"], false, "{started}");
     small.write("tenant/2-t2.up.sql", "create table t2 ();");
     small.write("tenant/2-t2.down.sql", "drop table t2;");
     let _daemon = daemon(&small, &[]);
-    let mut connection = small.connect().await;
-    let lives = "select count(*) from tenantry.daemons";
-    until_within(MINUTE, "the daemon lives", async || {
-        number(&mut connection, lives).await == 1
+    // What it was started with is not what the daemon has: it is left alone, and those who look are told.
+    until_within(MINUTE, "it is told that nobody has the files", async || {
+        json(&small, &["rollout", "show"]).1["lacks_files"] == true
     })
     .await;
-    // What it was started with is not what the daemon has: it is left alone, also when somebody wants something of it.
+    let said = small.text(&["rollout", "show"]);
+    let warning = "no daemon that runs has the migrations that it was started with";
+    assert!(said.contains(&format!("warning: {warning}")), "{said}");
+    let said = small.text(&["rollout", "list"]);
+    assert!(
+        said.contains(&format!("warning: rollout 1: {warning}")),
+        "{said}"
+    );
+    // To stand still it needs no files. Nobody has planned it.
     assert_eq!(json(&small, &["rollout", "pause"]).0, 0);
-    assert_eq!(json(&small, &["rollout", "show"]).1["state"], "waiting");
+    let (code, shown) = json(&small, &["rollout", "watch"]);
+    assert_eq!(
+        (code, &shown["state"], &shown["begun_at"]),
+        (7, &"waiting".into(), &Value::Null),
+        "{shown}"
+    );
+    assert_eq!(shown["lacks_files"], false, "{shown}");
+    let said = small.text(&["rollout", "show"]);
+    assert!(said.contains("rollout 1 is paused"), "{said}");
+    let mut connection = small.connect().await;
+    let conducted = "select count(*) from tenantry.rollouts where daemon is not null";
+    until_within(MINUTE, "the daemon conducts it", async || {
+        number(&mut connection, conducted).await == 1
+    })
+    .await;
+    // To go on it does, and the daemon that conducts it gives it up.
+    assert_eq!(json(&small, &["rollout", "resume"]).0, 0);
+    until_within(MINUTE, "nobody conducts it", async || {
+        number(&mut connection, conducted).await == 0
+    })
+    .await;
+    assert_eq!(moved(&small).await, BTreeMap::new());
     small.remove("tenant/2-t2.up.sql");
     small.remove("tenant/2-t2.down.sql");
-    let _other = crate::support::rollouts::daemon(&small, &[]);
-    assert_eq!(json(&small, &["rollout", "resume"]).0, 0);
+    let other = daemon(&small, &[]);
     let (code, shown) = json(&small, &["rollout", "watch"]);
     assert_eq!(code, 0, "{shown}");
     assert_eq!(moved(&small).await, BTreeMap::from([(1, 2)]));
+    let events = shown["events"].as_array().unwrap();
+    let plan = events.iter().find(|event| event["action"] == "plan");
+    let pid = format!(" pid {}", other.0.id());
+    let who = plan.unwrap()["who"].as_str().unwrap();
+    assert!(who.ends_with(&pid), "{who}");
     let (_, listed) = json(&small, &["rollout", "list"]);
     assert_eq!(listed["rollouts"].as_array().unwrap().len(), 1);
 }

@@ -54,16 +54,15 @@ impl<'a> Bars<'a> {
             .iter()
             .filter(|wave| wave.state == "waiting")
             .count();
-        let mut line = format!(
-            "rollout {} is {}",
-            view.rollout.row.id,
-            text::word(&view.rollout)
-        );
+        let mut line = format!("rollout {} is {}", view.rollout.row.id, view.rollout.word());
         if open > 0 {
             line.push_str(&format!(", {open} more to come"));
         }
         if let Some(why) = &view.rollout.row.why {
             line.push_str(&format!(": {why}"));
+        }
+        if view.lacks_files() {
+            line.push_str(&format!("\n  {}", text::lacking(view.rollout.row.id)));
         }
         for (shard, why) in &view.holds {
             line.push_str(&format!("\n  shard {shard} waits: {why}"));

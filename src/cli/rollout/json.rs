@@ -28,6 +28,8 @@ pub(super) struct RolloutJson<'a> {
     created_at: Timestamp,
     begun_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
+    /// Whether daemons live, and none of them has the files that it needs to go on.
+    lacks_files: bool,
 }
 
 #[derive(Serialize)]
@@ -97,7 +99,7 @@ struct EventJson<'a> {
     why: Option<&'a str>,
 }
 
-pub(super) fn rollout(rollout: &Rollout) -> RolloutJson<'_> {
+pub(super) fn rollout(rollout: &Rollout, lacks_files: bool) -> RolloutJson<'_> {
     let row = &rollout.row;
     RolloutJson {
         id: row.id,
@@ -114,12 +116,13 @@ pub(super) fn rollout(rollout: &Rollout) -> RolloutJson<'_> {
         created_at: row.created_at.to_jiff(),
         begun_at: row.begun_at.map(jiff_sqlx::Timestamp::to_jiff),
         ended_at: row.ended_at.map(jiff_sqlx::Timestamp::to_jiff),
+        lacks_files,
     }
 }
 
 pub(super) fn view(view: &View) -> ViewJson<'_> {
     ViewJson {
-        rollout: rollout(&view.rollout),
+        rollout: rollout(&view.rollout, view.lacks_files()),
         strategy: &view.rollout.row.strategy.0,
         daemons: view.daemons,
         holds: view

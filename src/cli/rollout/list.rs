@@ -4,7 +4,7 @@ use clap::Args;
 use comfy_table::Cell;
 use serde::Serialize;
 
-use super::{json, text};
+use super::{json, text, view::lacks_files};
 use crate::{
     cli::{
         context::Context,
@@ -16,7 +16,7 @@ use crate::{
     },
     fleet::Fleet,
     rollout::Rollout,
-    store::rollouts,
+    store::{daemons, rollouts},
 };
 
 /// What `rollout list` takes.
@@ -38,17 +38,33 @@ impl List {
         let fleet = Fleet::without_files(&settings)?;
         let mut home = fleet.home().await?;
         let rows = rollouts::list(home.connection(), self.last.into()).await?;
+        let foreign = daemons::foreign(home.connection()).await?;
         home.close().await;
         let rollouts = rows
             .into_iter()
             .map(Rollout::of)
             .collect::<Result<Vec<_>, _>>()?;
         let listed = Listed {
-            rollouts: rollouts.iter().map(json::rollout).collect(),
+            rollouts: rollouts
+                .iter()
+                .map(|rollout| json::rollout(rollout, lacks_files(rollout, foreign)))
+                .collect(),
         };
-        context
-            .output
-            .result(&listed, |paint| table(&rollouts, paint));
+        context.output.result(&listed, |paint| {
+            let lacking = rollouts
+                .iter()
+                .find(|rollout| lacks_files(rollout, foreign));
+            let warning = lacking.map(|rollout| {
+                let what = format!(
+                    "rollout {}: {}",
+                    rollout.row.id,
+                    text::lacking(rollout.row.id)
+                );
+                paint.labelled("warning:", &what)
+            });
+            let lines = [Some(table(&rollouts, paint)), warning];
+            lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
+        });
         Ok(ExitCode::Done)
     }
 }

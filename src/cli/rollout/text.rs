@@ -24,22 +24,14 @@ const EVENTS: usize = 20;
 
 /// `running`, `rolling back`, `complete` and so on.
 pub(super) fn state(rollout: &Rollout, paint: Paint) -> String {
-    let word = word(rollout);
+    let word = rollout.word();
     match rollout.state {
         State::Complete if rollout.row.back => paint.caution(word),
+        State::Waiting if rollout.row.wanted == "pause" => paint.bad(word),
+        _ if rollout.row.wanted == "back" && !rollout.row.back => paint.strong(word),
         State::Complete => paint.good(word),
         State::Paused | State::Halted | State::Cancelled => paint.bad(word),
         State::Waiting | State::Running => paint.strong(word),
-    }
-}
-
-pub(super) fn word(rollout: &Rollout) -> &'static str {
-    match (rollout.state, rollout.row.back, rollout.row.wanted.as_str()) {
-        (State::Running, _, "pause") => "pausing",
-        (State::Running, _, "cancel") => "being cancelled",
-        (State::Running, true, _) => "rolling back",
-        (State::Complete, true, _) => "rolled back",
-        (state, ..) => state.as_str(),
     }
 }
 
@@ -117,7 +109,18 @@ pub(super) fn head(view: &View, paint: Paint) -> String {
         let nobody = "no daemon is running: `tenantry serve` carries rollouts";
         lines.push(paint.labelled("warning:", nobody));
     }
+    if view.lacks_files() {
+        lines.push(paint.labelled("warning:", &lacking(row.id)));
+    }
     lines.join("\n")
+}
+
+/// That nobody can carry it forth, and what to do.
+pub(super) fn lacking(id: i64) -> String {
+    format!(
+        "no daemon that runs has the migrations that it was started with: start one that has them, or `tenantry rollout cancel \
+         {id}` (or `rollback {id}`), which needs none"
+    )
 }
 
 fn waves(waves: &[Wave], paint: Paint) -> String {

@@ -30,6 +30,8 @@ pub(super) struct View {
     pub(super) holds: Vec<(String, String)>,
     /// How many daemons live.
     pub(super) daemons: i64,
+    /// The rollout of which none of them has the files.
+    pub(super) foreign: Option<i64>,
 }
 
 /// The rollout that was named; else the one that is under way, else the last one.
@@ -49,6 +51,11 @@ pub(in crate::cli) async fn find(
         None => RolloutError::NoneActive,
     })?;
     Ok(Rollout::of(row)?)
+}
+
+/// Whether a rollout needs files that no daemon has, `foreign` being the one of which none has them.
+pub(super) fn lacks_files(rollout: &Rollout, foreign: Option<i64>) -> bool {
+    rollout.needs_files() && foreign == Some(rollout.row.id)
 }
 
 impl View {
@@ -85,9 +92,15 @@ impl View {
             troubles: runs::troubles(home, id, most).await?,
             events: events::of_rollout(home, id, most).await?,
             daemons: daemons::living(home).await?,
+            foreign: daemons::foreign(home).await?,
             holds: daemons::holds(home).await?,
             rollout,
         })
+    }
+
+    /// Whether daemons live, and none of them has the files that it needs to go on.
+    pub(super) fn lacks_files(&self) -> bool {
+        lacks_files(&self.rollout, self.foreign)
     }
 
     /// How many runs ended in this way.
@@ -122,8 +135,20 @@ impl View {
             State::Complete if self.rollout.row.back => ExitCode::Halted,
             State::Complete if unmoved == 0 => ExitCode::Done,
             State::Complete => ExitCode::Failed,
+            State::Waiting if self.rollout.row.wanted == "pause" => ExitCode::Halted,
             State::Waiting | State::Running => ExitCode::Pending,
             State::Paused | State::Halted | State::Cancelled => ExitCode::Halted,
+        }
+    }
+
+    /// How the process ends that waited for it to be taken back.
+    pub(super) fn exit_code_back(&self) -> ExitCode {
+        let back = self.waves.iter().filter(|wave| wave.kind.ends_with("back"));
+        let left: i64 = back.map(|wave| wave.failed + wave.skipped).sum();
+        match self.rollout.state {
+            State::Complete if self.rollout.row.back && left == 0 => ExitCode::Done,
+            State::Complete if self.rollout.row.back => ExitCode::Failed,
+            _ => self.exit_code(),
         }
     }
 }

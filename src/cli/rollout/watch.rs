@@ -38,6 +38,16 @@ pub(super) async fn watch(
     fleet: &Fleet,
     id: Option<i64>,
 ) -> Result<ExitCode, CliError> {
+    let view = until_still(context, fleet, id).await?;
+    Ok(view.map_or(ExitCode::Interrupted, |view| view.exit_code()))
+}
+
+/// Shows a rollout until it is over or stands still; none where that was interrupted.
+pub(super) async fn until_still(
+    context: &Context<'_>,
+    fleet: &Fleet,
+    id: Option<i64>,
+) -> Result<Option<View>, CliError> {
     let stop = context.stop_alone();
     let output = context.output;
     let mut home = fleet.home().await?;
@@ -59,7 +69,7 @@ pub(super) async fn watch(
         }
         if wait(&stop).await.is_none() {
             bars.into_iter().for_each(Bars::finish);
-            return Ok(ExitCode::Interrupted);
+            return Ok(None);
         }
         view = View::read(home.connection(), Some(id)).await?;
     }
@@ -67,7 +77,7 @@ pub(super) async fn watch(
     let view = View::all(home.connection(), Some(id)).await?;
     home.close().await;
     output.result(&json::view(&view), |paint| text::view(&view, paint));
-    Ok(view.exit_code())
+    Ok(Some(view))
 }
 
 async fn wait(stop: &CancellationToken) -> Option<()> {
@@ -77,7 +87,7 @@ async fn wait(stop: &CancellationToken) -> Option<()> {
 /// `rollout 3 is running: wave 1 of 3, 40 of 90; 140 moved, 2 failed`.
 fn line(view: &View) -> String {
     let row = &view.rollout.row;
-    let state = text::word(&view.rollout);
+    let state = view.rollout.word();
     let mut line = format!("rollout {} is {state}", row.id);
     let open = view.waves.iter().find(|wave| wave.state != "done");
     if let (Some(wave), Some(last)) = (open, view.waves.last()) {
@@ -102,6 +112,9 @@ fn line(view: &View) -> String {
     }
     if view.daemons == 0 {
         line.push_str("; no daemon is running");
+    }
+    if view.lacks_files() {
+        line.push_str(&format!("; {}", text::lacking(row.id)));
     }
     line
 }

@@ -3,10 +3,11 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::view::find;
+use super::{view::find, watch::until_still};
 use crate::{
     cli::{ask, context::Context, error::CliError, exit::ExitCode, human},
     fleet::Fleet,
+    postgres::Connection,
     rollout::{self, Asked, Rollout, Wish},
     store::runs,
 };
@@ -14,7 +15,7 @@ use crate::{
 /// What most of them take.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Plain {
-    /// Its number [default: the one that is under way]
+    /// Its number [default: the one that is under way, else the last one]
     id: Option<i64>,
     /// Why, for those who read it later
     #[arg(long, value_name = "TEXT")]
@@ -23,12 +24,18 @@ pub(in crate::cli) struct Plain {
 
 /// What `rollout rollback` takes.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes with --wait: 0 all is taken back, 1 some is not, 7 it was paused, halted or cancelled"
+)]
 pub(in crate::cli) struct Back {
     #[command(flatten)]
     plain: Plain,
-    /// Do not ask
+    /// Do not ask: needed where there is no terminal
     #[arg(long)]
     yes: bool,
+    /// Return when all is taken back or it stands still, and tell by the exit code how it ended
+    #[arg(long)]
+    wait: bool,
 }
 
 #[derive(Serialize)]
@@ -49,11 +56,21 @@ impl Plain {
         let fleet = Fleet::without_files(&settings)?;
         let mut home = fleet.home().await?;
         let rollout = find(home.connection(), self.id).await?;
-        let (who, why) = (fleet.limits.who.as_str(), self.reason.as_deref());
-        let asked = rollout::want(home.connection(), &rollout, wish, who, why).await?;
+        let asked = self.say(&fleet, home.connection(), &rollout, wish).await?;
         home.close().await;
         tell(context, &rollout, wish, asked);
         Ok(ExitCode::Done)
+    }
+
+    async fn say(
+        &self,
+        fleet: &Fleet,
+        home: &mut Connection,
+        rollout: &Rollout,
+        wish: Wish,
+    ) -> Result<Asked, CliError> {
+        let (who, why) = (fleet.limits.who.as_str(), self.reason.as_deref());
+        Ok(rollout::want(home, rollout, wish, who, why).await?)
     }
 
     pub(super) async fn retry(self, context: &Context<'_>) -> Result<ExitCode, CliError> {
@@ -110,11 +127,17 @@ impl Back {
                 return Ok(ExitCode::Failed);
             }
         }
-        let plain = Plain {
-            id: Some(rollout.row.id),
-            ..self.plain
-        };
-        plain.wish(context, Wish::RollBack).await
+        let (wish, said) = (Wish::RollBack, self.plain);
+        let mut home = fleet.home().await?;
+        let rollout = find(home.connection(), Some(rollout.row.id)).await?;
+        let asked = said.say(&fleet, home.connection(), &rollout, wish).await?;
+        home.close().await;
+        if !self.wait {
+            tell(context, &rollout, wish, asked);
+            return Ok(ExitCode::Done);
+        }
+        let view = until_still(context, &fleet, Some(rollout.row.id)).await?;
+        Ok(view.map_or(ExitCode::Interrupted, |view| view.exit_code_back()))
     }
 }
 
