@@ -78,6 +78,13 @@ impl Layers {
             .map_err(|error| invalid(&self.given, error))
     }
 
+    /// Whether somebody has set this key.
+    pub(super) fn is_set(&self, key: &str) -> bool {
+        let key: Key = key.split('.').map(str::to_owned).collect();
+        let given = self.given.get(&key);
+        given.is_some_and(|(origin, _)| *origin != Origin::Default)
+    }
+
     /// What is wrong with `key`, and where it was said.
     pub(super) fn problem(&self, key: String, message: String) -> Problem {
         problem(&self.given, key, message)

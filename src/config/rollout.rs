@@ -16,6 +16,8 @@ pub struct Strategy {
     pub canary: String,
     /// How much of the fleet is moved when each of the following waves is done; what is left comes last.
     pub waves: Vec<Portion>,
+    /// How many times as large as the one before each wave is instead, from the canaries on; zero where `waves` say it.
+    pub growth: u32,
     /// How long each wave is watched before the next one begins.
     #[serde(
         deserialize_with = "duration::friendly",
@@ -61,7 +63,18 @@ pub enum WhenSpent {
 }
 
 impl Strategy {
-    pub(super) fn check(&self, checks: &mut Checks) {
+    /// `has_waves` says whether somebody has set the waves.
+    pub(super) fn check(&self, has_waves: bool, checks: &mut Checks) {
+        checks.require(
+            self.growth != 1,
+            "rollout.growth",
+            "must be at least 2, or 0 for none: with 1 no wave would be larger than the one before",
+        );
+        checks.require(
+            self.growth == 0 || self.waves.is_empty() || !has_waves,
+            "rollout.growth",
+            "cannot be set together with rollout.waves: leave out one of them",
+        );
         let grows = self.waves.windows(2).all(|pair| match pair {
             [Portion::Count(a), Portion::Count(b)] => a < b,
             [Portion::Share(a), Portion::Share(b)] => a < b,

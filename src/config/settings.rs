@@ -191,7 +191,8 @@ impl Settings {
         self.daemon.check(&mut checks);
         self.provision.check(&mut checks);
         self.drift.check(&mut checks);
-        self.rollout.check(&mut checks);
+        self.rollout
+            .check(layers.is_set("rollout.waves"), &mut checks);
         self.gate.check(&mut checks);
         self.hooks.check(&mut checks);
         self.backfill.check(&mut checks);

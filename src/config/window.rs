@@ -27,7 +27,7 @@ pub struct Window {
 /// The text is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no window: write \"22:00-05:00\", or with days \"Mon-Fri 22:00-05:00\" or \"Sat 00:00-24:00\""
+    "{0:?} is no window: write \"22:00-05:00\", or with days \"Mon-Fri 22:00-05:00\" or, for a whole one, \"Sat 00:00-24:00\""
 )]
 pub struct InvalidWindow(String);
 
@@ -63,15 +63,13 @@ fn read(text: &str) -> Option<Window> {
         None => (Weekday::Monday, Weekday::Sunday),
     };
     let (from, until) = hours.split_once('-')?;
+    let from = time(from)?;
     let until = match until {
         "24:00" => Time::midnight(),
-        until => time(until)?,
+        // Nobody can tell whether that is no time or a whole day, which is 00:00-24:00.
+        until => time(until).filter(|until| *until != from)?,
     };
-    Some(Window {
-        days,
-        from: time(from)?,
-        until,
-    })
+    Some(Window { days, from, until })
 }
 
 fn day(text: &str) -> Option<Weekday> {
@@ -203,6 +201,8 @@ mod tests {
             "22:00",
             "22-05",
             "22:00-5:00",
+            "10:00-10:00",
+            "Mon 00:00-00:00",
             "24:00-05:00",
             "22:00-25:00",
             "22:60-23:00",

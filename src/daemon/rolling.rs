@@ -55,7 +55,7 @@ pub(super) struct Conducting {
 }
 
 impl Conducting {
-    async fn look(&self) -> anyhow::Result<Next> {
+    async fn look(&self, stop: &CancellationToken) -> anyhow::Result<Next> {
         let Some(term) = self.term.borrow().clone() else {
             self.errands.give_up();
             return Ok(Next::Later);
@@ -65,6 +65,7 @@ impl Conducting {
             fleet: &self.fleet,
             me: &term.me,
             errands: &self.errands,
+            stop,
         };
         let looked = conduct(by, home.connection()).await;
         let looked = looked.context("cannot conduct the rollout")?;
@@ -92,8 +93,8 @@ impl Reconciler for Conducting {
         "conduct"
     }
 
-    fn pass<'a>(&'a self, _stop: &'a CancellationToken) -> Passing<'a> {
-        Box::pin(self.look())
+    fn pass<'a>(&'a self, stop: &'a CancellationToken) -> Passing<'a> {
+        Box::pin(self.look(stop))
     }
 }
 

@@ -38,5 +38,5 @@ pub use report::{
     Rewritten, Scanned, ShardEstimate, StandsFor, Traced, Transaction, Unwell, Warning,
     WarningKind,
 };
-pub(crate) use size::sizes;
+pub(crate) use size::sizes_at_once;
 pub use words::counted;

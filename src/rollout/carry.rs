@@ -28,12 +28,15 @@ use crate::{
 const TURN: Duration = Duration::from_millis(500);
 
 /// A run that is to be carried.
-struct Due {
-    run: Claimed,
+pub(super) struct Due {
+    pub(super) run: Claimed,
     target: Target,
-    head: Head,
+    pub(super) head: Head,
     since: Since,
 }
+
+/// Runs that share a plan.
+pub(super) type Alike = (Arc<Known>, Vec<Due>);
 
 impl Worker<'_> {
     /// Carries targets that have one aim, those together that share a plan.
@@ -53,7 +56,7 @@ impl Worker<'_> {
                 return false;
             }
         };
-        let mut lots: Vec<(Arc<Known>, Vec<Due>)> = Vec::new();
+        let mut lots: Vec<Alike> = Vec::new();
         for Found { target, known } in found {
             let Some(run) = runs.remove(target.schema.as_str()) else {
                 continue;
@@ -94,6 +97,12 @@ impl Worker<'_> {
             let prepared = known.plan.as_ref().ok().and_then(Option::as_ref);
             prepared.is_some_and(Prepared::waits_for_all)
         });
+        if let Err(error) = self.find_out(&lots).await {
+            for Due { run, .. } in lots.iter().flat_map(|(_, lot)| lot) {
+                self.tell(run, later(UNWELL), "connection", error.to_string());
+            }
+            return false;
+        }
         for (known, lot) in &lots {
             if !self.together(hand, aim, known, lot).await {
                 return false;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Errands, Member, Rollout, RolloutError, State,
@@ -30,6 +31,9 @@ use crate::{
 /// How long a look at the gate tells how it is.
 const FRESH: Duration = Duration::from_secs(5);
 
+/// How often it is looked, while a rollout is planned, whether something else is wanted.
+const LISTEN: Duration = Duration::from_millis(500);
+
 /// What a look at the rollouts came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
@@ -54,6 +58,8 @@ pub struct Conductor<'a> {
     pub me: &'a Member,
     /// What is done beside.
     pub errands: &'a Errands,
+    /// Cancelled when this daemon is to begin nothing more.
+    pub stop: &'a CancellationToken,
 }
 
 /// Does whatever can be done now for the rollout that is under way.
@@ -157,7 +163,7 @@ impl Conductor<'_> {
             Move::Open(until) => {
                 return Ok(rollouts::open(home, id, me.id, until.into()).await?);
             }
-            Move::Plan => return begin(self.fleet, home, me, rollout).await,
+            Move::Plan => return self.begin(home, rollout).await,
             Move::Wave(number, step) => {
                 return Ok(waves::step(home, id, me.id, number, step, &me.name).await?);
             }
@@ -221,8 +227,7 @@ impl Conductor<'_> {
             Some(Err(why)) => Ok(Did::Waits(Some(why))),
             Some(Ok(())) => {
                 self.errands.forget(&key);
-                let moved = begin(self.fleet, home, self.me, rollout).await?;
-                Ok(Did::Moved(moved))
+                Ok(Did::Moved(self.begin(home, rollout).await?))
             }
         }
     }
@@ -258,6 +263,66 @@ impl Conductor<'_> {
         let halted = advance(home, me, rollout, Event::Halt, Some(&why)).await?;
         Ok(Did::Moved(halted))
     }
+
+    /// Plans, and freezes what was planned.
+    async fn begin(&self, home: &mut Connection, rollout: &Rollout) -> Result<bool, RolloutError> {
+        let (me, id) = (self.me, rollout.row.id);
+        let Some(planned) = self.planned(home, rollout).await? else {
+            // Whoever wants something else is heard by the next look.
+            return Ok(!self.stop.is_cancelled());
+        };
+        let refused = match planned {
+            Ok(Plan::Frozen(frozen, waves, noted)) => {
+                let told = Told {
+                    who: &me.name,
+                    action: "plan",
+                    why: noted.as_deref(),
+                };
+                return Ok(match rollout.row.begun_at {
+                    None => freeze::freeze(home, id, me.id, &frozen, &waves, &told).await?,
+                    Some(_) => freeze::extend(home, id, me.id, &frozen, &waves, &told).await?,
+                });
+            }
+            Ok(Plan::Refused(why)) => why,
+            // Whatever may pass is tried again.
+            Err(RolloutError::Fleet(error)) if error.is_of_one_shard() => {
+                return Err(RolloutError::Fleet(error));
+            }
+            Err(error @ (RolloutError::Fleet(_) | RolloutError::Selector(_))) => error.to_string(),
+            Err(error) => return Err(error),
+        };
+        advance(home, me, rollout, Event::Halt, Some(&refused)).await
+    }
+
+    /// A plan; none where this daemon is to end, or something else is wanted meanwhile: then planning is left where it is.
+    /// Its sessions are its own, and a server ends what a session does that is gone.
+    async fn planned(
+        &self,
+        home: &mut Connection,
+        rollout: &Rollout,
+    ) -> Result<Option<Result<Plan, RolloutError>>, RolloutError> {
+        let id = rollout.row.id;
+        let planning = async {
+            let mut own = self.fleet.home().await?;
+            let planned = plan(self.fleet, own.connection(), rollout).await;
+            own.close().await;
+            planned
+        };
+        let mut planning = std::pin::pin!(planning);
+        loop {
+            let waited = tokio::time::timeout(LISTEN, &mut planning);
+            match self.stop.run_until_cancelled(waited).await {
+                Some(Ok(planned)) => return Ok(Some(planned)),
+                Some(Err(_)) => {}
+                None => return Ok(None),
+            }
+            let now = rollouts::get(home, id).await?;
+            if now.is_none_or(|row| row.wanted != rollout.row.wanted) {
+                return Ok(None);
+            }
+            rollouts::explain(home, id, Some("it is planned")).await?;
+        }
+    }
 }
 
 /// What one look has come to.
@@ -286,36 +351,6 @@ fn left(rollout: &Rollout, all: &[waves::Wave]) -> Option<String> {
     (rollout.row.back && left > 0).then(|| {
         format!("{left} schemas are left as they are: `tenantry rollout show` says why of each, and what to do")
     })
-}
-
-async fn begin(
-    fleet: &Fleet,
-    home: &mut Connection,
-    me: &Member,
-    rollout: &Rollout,
-) -> Result<bool, RolloutError> {
-    let refused = match plan(fleet, home, rollout).await {
-        Ok(Plan::Frozen(frozen, waves)) => {
-            let told = Told {
-                who: &me.name,
-                action: "plan",
-                why: None,
-            };
-            let id = rollout.row.id;
-            return Ok(match rollout.row.begun_at {
-                None => freeze::freeze(home, id, me.id, &frozen, &waves, &told).await?,
-                Some(_) => freeze::extend(home, id, me.id, &frozen, &waves, &told).await?,
-            });
-        }
-        Ok(Plan::Refused(why)) => why,
-        // Whatever may pass is tried again.
-        Err(RolloutError::Fleet(error)) if error.is_of_one_shard() => {
-            return Err(RolloutError::Fleet(error));
-        }
-        Err(error @ (RolloutError::Fleet(_) | RolloutError::Selector(_))) => error.to_string(),
-        Err(error) => return Err(error),
-    };
-    advance(home, me, rollout, Event::Halt, Some(&refused)).await
 }
 
 async fn advance(

@@ -236,6 +236,7 @@ mod tests {
             canaries: Portion::Count(1),
             canary: String::new(),
             waves: Vec::new(),
+            growth: 0,
             soak: Duration::from_secs(60),
             approval: Approval::Never,
             max_failures: Portion::Count(2),

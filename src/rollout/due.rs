@@ -32,10 +32,11 @@ pub(super) struct Since {
 /// Why a run is left alone, in a word and in words.
 pub(super) type Skip = (&'static str, String);
 
-/// Whether the schema stands where it was expected, so that nobody need be asked who was at it.
+/// Whether the schema stands where it was expected, so that nobody need be asked who was at it. Of one of which nothing was
+/// known, nobody was: that is noted before it is begun.
 pub(super) fn is_expected(run: &Claimed, head: &Head) -> bool {
-    let expected = run.to_digest.as_ref().unwrap_or(&run.from_digest);
-    head.digest.0 == expected[..]
+    let expected = run.to_digest.as_ref().or(run.from_digest.as_ref());
+    expected.is_none_or(|expected| head.digest.0 == expected[..])
 }
 
 /// Whether all is the rollout's that is above what was planned for, so many of the last things done there being its own.
@@ -75,7 +76,8 @@ impl Seen<'_> {
         if is_expected(self.run, self.head) {
             return Since::default();
         }
-        let planned = usize::try_from(self.run.from_applied).unwrap_or_default();
+        let planned = self.run.from_applied.unwrap_or_default();
+        let planned = usize::try_from(planned).unwrap_or_default();
         let place = Some(self.place());
         match is_own(planned, self.applied, self.own) {
             true => Since {
@@ -106,8 +108,8 @@ impl Seen<'_> {
             // A tenantry of before has moved it, which noted less, here and in the history.
             false => {
                 let version = head.version.map(|version| version.to_string());
-                let applied = usize::try_from(run.from_applied).ok();
-                version == run.from_version && applied == Some(self.applied)
+                let applied = i32::try_from(self.applied).ok();
+                version == run.from_version && applied == run.from_applied
             }
         };
         let moved = || ("moved", MOVED.to_owned());
@@ -117,7 +119,10 @@ impl Seen<'_> {
     /// Whether it is known what the rollout has left here, and who did what.
     pub(super) fn is_noted(&self) -> bool {
         let run = self.run;
-        run.to_digest.is_some() || run.from_applied == 0 || run.from_digest != Digest::EMPTY.0
+        let is_known = |digest: &[u8]| digest != Digest::EMPTY.0;
+        run.to_digest.is_some()
+            || run.from_applied == Some(0)
+            || run.from_digest.as_deref().is_some_and(is_known)
     }
 
     pub(super) fn place(&self) -> Place {
@@ -170,8 +175,8 @@ mod tests {
             keep_digest: None,
             is_taken_over: false,
             from_version: Some(from_applied.to_string()),
-            from_applied,
-            from_digest: vec![from; 32],
+            from_applied: Some(from_applied),
+            from_digest: Some(vec![from; 32]),
             to_digest: None,
             fault: None,
             tenant: Some("active".to_owned()),

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Rollout, RolloutError, release,
-    waves::{Candidate, waves},
+    waves::{Candidate, needs_approval, waves},
 };
 use crate::{
     config::Portion,
@@ -23,13 +23,13 @@ use crate::{
         freeze::{Frozen, Planned, Start},
     },
     tenant::{ShardName, Target, selector::Selector},
-    travel::{Blocked, Cohorts, Request, Standing, Survey, plan_all},
+    travel::{Blocked, Cohorts, Request, Standing, Survey, Why, plan_all},
 };
 
 /// What a rollout is about, or why there is no plan.
 pub(super) enum Plan {
-    /// Who is moved, and in which waves.
-    Frozen(Frozen, Vec<Planned>),
+    /// Who is moved, in which waves, and what people should know of that.
+    Frozen(Frozen, Vec<Planned>, Option<String>),
     /// Why nobody can be.
     Refused(String),
 }
@@ -58,44 +58,123 @@ pub(super) async fn plan(
         let chooses = |selector: &Selector| is_chosen(selector, standing);
         canary.as_ref().is_some_and(chooses)
     });
-    let canaries = canaries.map(|standing| &standing.target).collect();
+    let canaries: BTreeSet<_> = canaries.map(|standing| &standing.target).collect();
     let refusals = refusals(&plans);
     if !refusals.is_empty() {
         return Ok(Plan::Refused(refusals.join("; ")));
     }
-    let mut waves = Vec::new();
-    let (mut current, mut moving) = (0, 0);
-    for cohorts in &plans {
-        let skipped: Vec<_> = cohorts.blocked.iter().map(blocked).collect();
-        match cohorts.scope {
-            Scope::Shared => {
-                let runs = candidates(cohorts, &canaries).into_iter();
-                let runs = runs.map(|candidate| candidate.start).chain(skipped);
-                waves.extend(shared(runs.collect()));
-            }
-            Scope::Tenant => {
-                let mut candidates = candidates(cohorts, &canaries);
-                if rollout.strategy.canaries.of(candidates.len()) > 0 {
-                    describe(fleet, &mut candidates).await;
-                }
-                let all: usize = cohorts.cohorts.iter().map(|c| c.targets.len()).sum();
-                (current, moving) = (all - candidates.len(), candidates.len());
-                let mut planned = self::waves(candidates, &rollout.strategy);
-                add_skipped(&mut planned, skipped);
-                waves.extend(planned);
-            }
-        }
-    }
+    let drawn = Draft::of(fleet, rollout, &plans, &canaries).await;
     let chosen = survey.moving(Scope::Tenant);
     let chosen: Vec<_> = chosen.filter(|standing| select(standing)).collect();
     let frozen = Frozen {
         targets: chosen.len(),
         hash: hash(chosen.into_iter()),
-        current,
-        budget: rollout.strategy.max_failures.of(moving),
+        current: drawn.current,
+        budget: rollout.strategy.max_failures.of(drawn.moving),
         reach,
     };
-    Ok(Plan::Frozen(frozen, waves))
+    let mut noted = noted(&survey, &drawn.waves);
+    if canary.is_some() && canaries.is_empty() && drawn.moving > 0 {
+        let named = &rollout.strategy.canary;
+        noted.push(format!("no tenant that is moved is a canary by {named:?}"));
+    }
+    for note in &noted {
+        tracing::warn!(rollout = rollout.row.id, "{note}");
+    }
+    let noted = (!noted.is_empty()).then(|| noted.join("; "));
+    Ok(Plan::Frozen(frozen, drawn.waves, noted))
+}
+
+/// What people should know of a plan: on which shards nobody could look, and who is therefore moved last.
+fn noted(survey: &Survey, waves: &[Planned]) -> Vec<String> {
+    let runs = || waves.iter().flat_map(|wave| &wave.runs);
+    let told = survey.away.iter().map(|(shard, why)| {
+        let waits = runs().filter(|run| run.target.shard == *shard).count();
+        format!(
+            "shard {shard} is away, and {waits} of its schemas wait for it behind all others: {why}"
+        )
+    });
+    told.collect()
+}
+
+/// Waves that are being drawn up.
+#[derive(Default)]
+struct Draft {
+    waves: Vec<Planned>,
+    /// What is on shards that are away: behind all others, the shared schemas first.
+    late: Vec<Planned>,
+    /// How many tenants are at the goal, and how many are not, as far as that is known.
+    current: usize,
+    moving: usize,
+}
+
+impl Draft {
+    async fn of(
+        fleet: &Fleet,
+        rollout: &Rollout,
+        plans: &[Cohorts],
+        canaries: &BTreeSet<&Target>,
+    ) -> Self {
+        let mut draft = Self::default();
+        for cohorts in plans {
+            let candidates = candidates(cohorts, canaries);
+            let is_away = |blocked: &&Blocked| matches!(blocked.why, Why::Unreachable(_));
+            let (away, blocked): (Vec<_>, Vec<_>) = cohorts.blocked.iter().partition(is_away);
+            let skipped = blocked.into_iter().map(self::blocked).collect();
+            let waits = away
+                .into_iter()
+                .map(|away| Start::unknown(&away.target, None));
+            match cohorts.scope {
+                Scope::Shared => {
+                    let runs = candidates.into_iter().map(|candidate| candidate.start);
+                    draft.waves.extend(shared(runs.chain(skipped).collect()));
+                    // Where there are no shared migrations, none of these can be pending.
+                    if !fleet.set(Scope::Shared).is_empty() {
+                        draft.late.extend(shared(waits.collect()));
+                    }
+                }
+                Scope::Tenant => {
+                    let all: usize = cohorts.cohorts.iter().map(|c| c.targets.len()).sum();
+                    draft.current = all - candidates.len();
+                    draft.tenants(fleet, rollout, candidates, skipped).await;
+                    draft.wait(rollout, waits.collect());
+                }
+            }
+        }
+        draft.waves.append(&mut draft.late);
+        draft
+    }
+
+    async fn tenants(
+        &mut self,
+        fleet: &Fleet,
+        rollout: &Rollout,
+        mut candidates: Vec<Candidate>,
+        skipped: Vec<Start>,
+    ) {
+        if rollout.strategy.canaries.of(candidates.len()) > 0 {
+            describe(fleet, &mut candidates).await;
+        }
+        self.moving = candidates.len();
+        let mut planned = waves(candidates, &rollout.strategy);
+        add_skipped(&mut planned, skipped);
+        self.waves.extend(planned);
+    }
+
+    /// A wave of those whose shards are away, behind all others.
+    fn wait(&mut self, rollout: &Rollout, runs: Vec<Start>) {
+        if runs.is_empty() {
+            return;
+        }
+        self.moving += runs.len();
+        let strategy = &rollout.strategy;
+        self.late.push(Planned {
+            kind: "wave",
+            budget: strategy.max_failures_per_wave.of(runs.len()),
+            needs_approval: needs_approval(strategy, self.waves.last()),
+            runs,
+        });
+    }
 }
 
 /// Whoever cannot be moved is seen in the last wave.
@@ -126,7 +205,7 @@ async fn reachable(
     request: Request<'_>,
 ) -> Result<(Survey, Vec<Cohorts>, Option<Version>), RolloutError> {
     let (survey, plans) = plan_all(fleet, &request).await?;
-    let Some(held) = release::first(fleet, home, &plans).await? else {
+    let Some(held) = release::first(fleet, home, &plans, request.goal).await? else {
         return Ok((survey, plans, None));
     };
     let request = Request {
@@ -185,7 +264,7 @@ async fn describe(fleet: &Fleet, candidates: &mut [Candidate]) {
         }
         let found = async {
             let mut session = shard.connect().await.map_err(|error| error.to_string())?;
-            let found = rehearse::sizes(&mut session, &schemas).await;
+            let found = rehearse::sizes_at_once(&mut session, &schemas).await;
             session.close().await;
             found.map_err(|error| error.to_string())
         };
@@ -245,14 +324,7 @@ fn shared(runs: Vec<Start>) -> Option<Planned> {
 }
 
 fn blocked(blocked: &Blocked) -> Start {
-    Start {
-        target: blocked.target.clone(),
-        version: None,
-        digest: crate::history::Digest::EMPTY,
-        applied: 0,
-        blocked: Some(blocked.why.to_string()),
-        keep: None,
-    }
+    Start::unknown(&blocked.target, Some(blocked.why.to_string()))
 }
 
 /// The hash of who was chosen: where they are, what they are called, and which schemas they are.

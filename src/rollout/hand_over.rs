@@ -36,12 +36,12 @@ pub async fn changes(home: &mut Connection, rollout: &Rollout) -> Result<Back, R
     let starts = changed.iter().filter_map(start);
     let keep = starts.filter_map(|start| {
         let (applied, digest) = start.keep?;
-        let of = start.applied;
+        let (left, of) = start.applied?;
         let keep = Keep {
             applied,
             digest,
             of,
-            left: Some(start.digest).filter(|left| *left != Digest::EMPTY),
+            left: Some(left).filter(|left| *left != Digest::EMPTY),
         };
         Some((start.target, keep))
     });
@@ -96,8 +96,7 @@ fn start(changed: &Changed) -> Option<Start> {
             schema: Ident::new(changed.schema_name.clone()).ok()?,
         },
         version: changed.to_version.clone(),
-        digest: left.unwrap_or(Digest::EMPTY),
-        applied: count(changed.to_applied),
+        applied: Some((left.unwrap_or(Digest::EMPTY), count(changed.to_applied))),
         blocked: None,
         keep: Some((count(changed.from_applied), digest(&changed.from_digest)?)),
     })

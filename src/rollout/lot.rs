@@ -71,12 +71,16 @@ pub(super) fn trouble(failure: &Failure) -> Trouble {
         .map(Blocker::without_query)
         .collect();
     let fault = serde_json::to_value(failure.fault);
+    let alone = Failure {
+        blockers: Vec::new(),
+        ..failure.clone()
+    };
     Trouble {
         fault: fault
             .ok()
             .and_then(|fault| fault.as_str().map(str::to_owned))
             .unwrap_or_default(),
-        error: failure.to_string(),
+        error: alone.to_string(),
         blocker: (!blockers.is_empty()).then(|| blockers.join("; ")),
     }
 }

@@ -12,6 +12,7 @@ mod decide;
 mod due;
 mod errands;
 mod error;
+mod found;
 mod freeze;
 mod gate;
 mod gauge;

@@ -7,11 +7,12 @@ use super::RolloutError;
 use crate::{
     config::Portion,
     fleet::Fleet,
+    history::Applied,
     migration::{Scope, Version},
     plan::Goal,
     postgres::Connection,
     store::{acks, cursors},
-    travel::{Cohorts, Request, plan_all},
+    travel::{Blocked, Cohorts, Request, Why, plan_all},
 };
 
 /// A migration that waits for something.
@@ -62,13 +63,15 @@ pub fn held(fleet: &Fleet) -> Vec<Held> {
     held
 }
 
-/// The first migration of these plans that is not released, and what it waits for.
+/// The first migration of these plans, which lead to a goal, that is not released.
 pub(super) async fn first(
     fleet: &Fleet,
     home: &mut Connection,
     plans: &[Cohorts],
+    goal: Goal,
 ) -> Result<Option<Held>, RolloutError> {
-    for held in held(fleet) {
+    let is_beyond = |held: &Held| matches!(goal, Goal::UpTo(last) if held.version > last);
+    for held in held(fleet).into_iter().filter(|held| !is_beyond(held)) {
         if is_pending(plans, &held) && why(fleet, home, &held).await?.is_some() {
             return Ok(Some(held));
         }
@@ -93,9 +96,18 @@ pub(super) async fn waits(
     Ok(None)
 }
 
+/// Whether a plan has it. Of whoever is on a shard that is away, nobody can tell: he is taken to need what nobody else has.
 fn is_pending(plans: &[Cohorts], held: &Held) -> bool {
-    let plans = plans.iter().filter(|cohorts| cohorts.scope == held.scope);
-    let plans = plans.flat_map(|cohorts| &cohorts.cohorts);
+    let of_scope = || plans.iter().filter(|cohorts| cohorts.scope == held.scope);
+    let is_away = |blocked: &Blocked| matches!(blocked.why, Why::Unreachable(_));
+    let has_it = |applied: &Applied| applied.version == held.version;
+    let mut cohorts = of_scope().flat_map(|cohorts| &cohorts.cohorts);
+    if !cohorts.any(|cohort| cohort.applied.iter().any(has_it))
+        && of_scope().any(|cohorts| cohorts.blocked.iter().any(is_away))
+    {
+        return true;
+    }
+    let plans = of_scope().flat_map(|cohorts| &cohorts.cohorts);
     let mut plans = plans.filter_map(|cohort| cohort.plan.as_ref().ok());
     plans.any(|plan| {
         let built = plan.built.iter().flat_map(|built| &built.migrations);

@@ -191,8 +191,9 @@ impl Worker<'_> {
         let standings = match self.look(hand, &mut claimed).await {
             Ok(standings) => standings,
             Err(error) => {
+                // Nothing was begun: a shard that is away for hours is no try.
                 for run in &claimed {
-                    self.tell(run, later(UNWELL), "connection", error.clone());
+                    self.tell(run, Now::Untouched(UNWELL), "connection", error.clone());
                 }
                 return false;
             }

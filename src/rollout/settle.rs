@@ -9,6 +9,7 @@ use std::{
 use super::{RolloutError, due::is_own, lot::later, work::mark};
 use crate::{
     fleet::{Fleet, FleetError},
+    history::Head,
     postgres::{Session, Shard},
     store::{
         dead::{self, Dead},
@@ -81,10 +82,15 @@ async fn look(
         }
         let own = own.get(&run.schema_name).copied().unwrap_or_default();
         let is_halfway = head.as_ref().is_some_and(|head| head.running.is_some());
+        let is_elsewhere = |head: &Head| {
+            let expected = run.expected.as_ref();
+            expected.is_some_and(|expected| head.digest.0 != expected[..])
+        };
         let left = match &head {
-            Some(head) if own > 0 && head.digest.0 != run.expected[..] => {
+            Some(head) if own > 0 && is_elsewhere(head) => {
                 let applied = history::applied(connection, head).await?.len();
-                let planned = usize::try_from(run.from_applied).unwrap_or_default();
+                let planned = usize::try_from(run.from_applied.unwrap_or_default());
+                let planned = planned.unwrap_or_default();
                 let own = usize::try_from(own).unwrap_or_default();
                 is_own(planned, applied, own).then(|| Place::of(head, applied))
             }

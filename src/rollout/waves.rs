@@ -39,8 +39,8 @@ pub(super) fn waves(candidates: Vec<Candidate>, strategy: &Strategy) -> Vec<Plan
     if !canaries.is_empty() {
         waves.push(("canary", canaries));
     }
-    for portion in strategy.waves.iter().chain([&Portion::Share(10_000)]) {
-        let many = portion.of(all).saturating_sub(moved).min(rest.len());
+    for until in steps(strategy, moved, all) {
+        let many = until.saturating_sub(moved).min(rest.len());
         if many > 0 {
             moved += many;
             waves.push(("wave", rest.drain(..many).collect()));
@@ -48,11 +48,7 @@ pub(super) fn waves(candidates: Vec<Candidate>, strategy: &Strategy) -> Vec<Plan
     }
     let mut planned: Vec<Planned> = Vec::new();
     for (kind, mut candidates) in waves {
-        let needs_approval = match strategy.approval {
-            Approval::Never => false,
-            Approval::Canaries => planned.last().is_some_and(|before| before.kind == "canary"),
-            Approval::Each => !planned.is_empty(),
-        };
+        let needs_approval = needs_approval(strategy, planned.last());
         // Those that share a plan stand side by side, so that they can be carried together.
         candidates.sort_by_key(|candidate: &Candidate| candidate.cohort);
         let runs: Vec<_> = candidates
@@ -67,6 +63,22 @@ pub(super) fn waves(candidates: Vec<Candidate>, strategy: &Strategy) -> Vec<Plan
         });
     }
     planned
+}
+
+/// How many of all are moved when each wave behind the canaries is done.
+fn steps(strategy: &Strategy, canaries: usize, all: usize) -> Vec<usize> {
+    let growth = usize::try_from(strategy.growth).unwrap_or(usize::MAX);
+    if growth < 2 {
+        let portions = strategy.waves.iter().chain([&Portion::Share(10_000)]);
+        return portions.map(|portion| portion.of(all)).collect();
+    }
+    let (mut steps, mut size, mut moved) = (Vec::new(), canaries.max(1), canaries);
+    while moved < all {
+        size = size.saturating_mul(growth);
+        moved = moved.saturating_add(size).min(all);
+        steps.push(moved);
+    }
+    steps
 }
 
 /// In such an order that after any number of them, of each shard, cohort, decile and drift about as many were taken.
@@ -139,6 +151,16 @@ impl Taken {
     }
 }
 
+/// Whether somebody has to say that the wave may begin that comes after this one of tenants, if any does.
+pub(super) fn needs_approval(strategy: &Strategy, before: Option<&Planned>) -> bool {
+    let before = before.filter(|before| before.kind != "shared");
+    match strategy.approval {
+        Approval::Never => false,
+        Approval::Canaries => before.is_some_and(|before| before.kind == "canary"),
+        Approval::Each => before.is_some(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::{prop_assert, prop_assert_eq, proptest};
@@ -151,6 +173,7 @@ mod tests {
             canaries: canaries.parse().unwrap(),
             canary: String::new(),
             waves: waves.iter().map(|wave| wave.parse().unwrap()).collect(),
+            growth: 0,
             soak: std::time::Duration::ZERO,
             approval,
             max_failures: Portion::Count(0),
@@ -169,8 +192,7 @@ mod tests {
                     schema: Ident::new(format!("t{number:05}")).unwrap(),
                 },
                 version: None,
-                digest: Digest::EMPTY,
-                applied: 0,
+                applied: Some((Digest::EMPTY, 0)),
                 blocked: None,
                 keep: None,
             },
@@ -284,5 +306,25 @@ mod tests {
             prop_assert_eq!(names.len(), tenants);
             prop_assert!(planned.iter().all(|wave| !wave.runs.is_empty()));
         }
+    }
+
+    #[test]
+    fn waves_grow_from_the_canaries_on() {
+        let grows = |canaries, growth, tenants| {
+            let strategy = Strategy {
+                growth,
+                ..strategy(canaries, &[], Approval::Never)
+            };
+            let planned = waves(fleet(tenants), &strategy);
+            planned
+                .iter()
+                .map(|wave| wave.runs.len())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(grows("10", 4, 1000), [10, 40, 160, 640, 150]);
+        assert_eq!(grows("0", 10, 1000), [10, 100, 890]);
+        assert_eq!(grows("1", 2, 3), [1, 2]);
+        assert_eq!(grows("3", 2, 3), [3]);
+        assert_eq!(grows("1", u32::MAX, 30), [1, 29]);
     }
 }

@@ -73,6 +73,8 @@ pub async fn tried(connection: &mut Connection, rollout: i64) -> Result<Vec<Chan
            from tenantry.runs r join tenantry.waves w on w.rollout = r.rollout and w.number = r.wave
           where r.rollout = $1 and w.kind in ('shared', 'canary', 'wave')
             and r.attempts > 0 and r.state in ('failed', 'pending') and r.to_applied is null
+            -- Where it stood is noted before anything is begun there.
+            and r.from_applied is not null
             and not exists (select from tenantry.runs o
                              where o.rollout = $1 and o.shard = r.shard and o.schema_name = r.schema_name
                                and o.to_applied is not null)

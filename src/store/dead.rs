@@ -16,10 +16,10 @@ pub struct Dead {
     pub schema_name: String,
     /// Who had it.
     pub daemon: i64,
-    /// How many migrations there were before.
-    pub from_applied: i32,
+    /// How many migrations there were before; none where that was not known, so that nothing was begun.
+    pub from_applied: Option<i32>,
     /// The hash of what the last try that was told of has left; else of what there was before.
-    pub expected: Vec<u8>,
+    pub expected: Option<Vec<u8>>,
 }
 
 /// Those of one wave.

@@ -28,10 +28,8 @@ pub struct Start {
     pub target: Target,
     /// The version it stands at.
     pub version: Option<String>,
-    /// The hash of what is applied in it.
-    pub digest: Digest,
-    /// How many migrations are.
-    pub applied: usize,
+    /// The hash of what is applied in it, and how many migrations are; none where that is found out when it is begun.
+    pub applied: Option<(Digest, usize)>,
     /// Why it cannot be moved, where it cannot.
     pub blocked: Option<String>,
     /// On the way back: how many migrations are to be left, and the hash of these.
@@ -224,6 +222,7 @@ async fn put(
     .await?;
     let runs = &wave.runs;
     let keeps = || runs.iter().map(|run| run.keep);
+    let applied = || runs.iter().map(|run| run.applied);
     sqlx::query(
         "insert into tenantry.runs (rollout, wave, position, shard, schema_name, from_version, from_digest, from_applied, error,
                                     keep_applied, keep_digest, state, ended_at)
@@ -239,8 +238,8 @@ async fn put(
     .bind(runs.iter().map(|run| run.target.shard.as_str()).collect::<Vec<_>>())
     .bind(runs.iter().map(|run| run.target.schema.as_str()).collect::<Vec<_>>())
     .bind(runs.iter().map(|run| run.version.clone()).collect::<Vec<_>>())
-    .bind(runs.iter().map(|run| run.digest.0.to_vec()).collect::<Vec<_>>())
-    .bind(runs.iter().map(|run| number(run.applied)).collect::<Vec<_>>())
+    .bind(applied().map(|applied| applied.map(|(digest, _)| digest.0.to_vec())).collect::<Vec<_>>())
+    .bind(applied().map(|applied| applied.map(|(_, applied)| number(applied))).collect::<Vec<_>>())
     .bind(runs.iter().map(|run| run.blocked.clone()).collect::<Vec<_>>())
     .bind(keeps().map(|keep| keep.map(|(applied, _)| number(applied))).collect::<Vec<_>>())
     .bind(keeps().map(|keep| keep.map(|(_, digest)| digest.0.to_vec())).collect::<Vec<_>>())
@@ -257,9 +256,19 @@ impl Start {
         Self {
             target: target.clone(),
             version: head.version.map(|version| version.to_string()),
-            digest: head.digest,
-            applied,
+            applied: Some((head.digest, applied)),
             blocked: None,
+            keep: None,
+        }
+    }
+
+    /// A schema of which is not known where it stands; `blocked` says why it cannot be moved, where it cannot.
+    pub fn unknown(target: &Target, blocked: Option<String>) -> Self {
+        Self {
+            target: target.clone(),
+            version: None,
+            applied: None,
+            blocked,
             keep: None,
         }
     }

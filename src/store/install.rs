@@ -48,6 +48,7 @@ impl Part {
                 include_str!("schema/home-007-claims.sql"),
                 include_str!("schema/home-008-back.sql"),
                 include_str!("schema/home-009-left.sql"),
+                include_str!("schema/home-010-unknown.sql"),
             ],
         }
     }

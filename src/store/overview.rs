@@ -31,8 +31,9 @@ pub async fn overview(connection: &mut Connection) -> Result<Vec<Count>, StoreEr
                                     and r.rollout = (select max(id) from tenantry.rollouts) group by s.state
          union all
          select 'rollout', s.state, count(r.state)
-           from unnest(array['waiting', 'running', 'paused', 'halted', 'complete', 'cancelled']) as s (state)
-           left join tenantry.rollouts r on r.state = s.state and r.id = (select max(id) from tenantry.rollouts) group by s.state",
+           from unnest(array['waiting', 'running', 'paused', 'halted', 'complete', 'rolled_back', 'cancelled']) as s (state)
+           left join tenantry.rollouts r on case when r.state = 'complete' and r.back then 'rolled_back' else r.state end = s.state
+                                        and r.id = (select max(id) from tenantry.rollouts) group by s.state",
     )
     .fetch_all(connection)
     .answered(StoreError::query("count what there is"))

@@ -38,12 +38,13 @@ pub struct Claimed {
     pub keep_digest: Option<Vec<u8>>,
     /// Whether a daemon had it that is dead.
     pub is_taken_over: bool,
-    /// Where the schema was expected to stand before this run: the version, how many migrations, and their hash.
+    /// Where the schema was expected to stand before this run: the version, how many migrations, and their hash. Nothing of it
+    /// is known of one whose shard was away when the rollout was planned, before it is begun.
     pub from_version: Option<String>,
     /// See `from_version`.
-    pub from_applied: i32,
+    pub from_applied: Option<i32>,
     /// See `from_version`.
-    pub from_digest: Vec<u8>,
+    pub from_digest: Option<Vec<u8>>,
     /// The hash of what an earlier try has left.
     pub to_digest: Option<Vec<u8>>,
     /// What the try before met, in a word.

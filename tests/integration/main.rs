@@ -55,6 +55,7 @@ mod rollout_back;
 mod rollout_dead;
 mod rollout_files;
 mod rollout_gates;
+mod rollout_plans;
 mod rollouts;
 mod roundtrip;
 mod roundtrip_held;

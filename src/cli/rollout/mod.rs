@@ -4,6 +4,7 @@
 mod bars;
 mod json;
 mod list;
+mod pace;
 mod show;
 mod start;
 mod text;

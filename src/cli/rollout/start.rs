@@ -34,6 +34,9 @@ pub(in crate::cli) struct Start {
     /// How much of the fleet is moved when each of the following waves is done, such as 10%,50%
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     waves: Option<Vec<Portion>>,
+    /// Each of these waves is that many times as large as the one before instead, from the canaries on
+    #[arg(long, value_name = "N", conflicts_with = "waves", value_parser = clap::value_parser!(u32).range(2..))]
+    growth: Option<u32>,
     /// How long each wave is watched before the next one begins
     #[arg(long, value_name = "TIME", value_parser = duration)]
     soak: Option<Duration>,
@@ -116,10 +119,16 @@ impl Start {
 
     fn strategy(&self, settings: &Settings) -> Strategy {
         let set = settings.rollout.clone();
+        let (growth, waves) = match (self.growth, self.waves.clone()) {
+            (None, Some(waves)) => (0, waves),
+            (None, None) if set.growth == 0 => (0, set.waves),
+            (growth, _) => (growth.unwrap_or(set.growth), Vec::new()),
+        };
         Strategy {
             canaries: self.canaries.unwrap_or(set.canaries),
             canary: self.canary.clone().unwrap_or(set.canary),
-            waves: self.waves.clone().unwrap_or(set.waves),
+            waves,
+            growth,
             soak: self.soak.unwrap_or(set.soak),
             approval: self.approval.map_or(set.approval, |word| match word {
                 ApprovalWord::Never => Approval::Never,

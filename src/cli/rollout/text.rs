@@ -19,6 +19,9 @@ use crate::{
 /// So many groups of runs in trouble are shown.
 const SHOWN: usize = 10;
 
+/// So many events are shown, the last ones.
+const EVENTS: usize = 20;
+
 /// `running`, `rolling back`, `complete` and so on.
 pub(super) fn state(rollout: &Rollout, paint: Paint) -> String {
     let word = rollout.word();
@@ -223,7 +226,16 @@ fn troubles(runs: &[Shown], paint: Paint) -> String {
 }
 
 fn events(view: &View, paint: Paint) -> String {
-    let lines = view.events.iter().map(|event| {
+    let earlier = view.events.len().saturating_sub(EVENTS);
+    let shown = view.events.iter().skip(earlier);
+    let hint = (earlier > 0).then(|| {
+        let earlier = human::number(earlier);
+        paint.faint(format!(
+            "{earlier} earlier events: `tenantry rollout show {} --output json` has all",
+            view.rollout.row.id
+        ))
+    });
+    let lines = shown.map(|event| {
         let wave = event
             .wave
             .map_or_else(String::new, |wave| format!(" {wave}"));
@@ -239,7 +251,7 @@ fn events(view: &View, paint: Paint) -> String {
             event.who
         )
     });
-    lines.collect::<Vec<_>>().join("\n")
+    hint.into_iter().chain(lines).collect::<Vec<_>>().join("\n")
 }
 
 /// `3 min ago`.

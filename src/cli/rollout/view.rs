@@ -16,8 +16,8 @@ use crate::{
     },
 };
 
-/// So many runs in trouble (and tenants that joined), and so many events, are read.
-const MOST: (i64, i64) = (1000, 20);
+/// So many runs in trouble, tenants that joined and events are read where a rollout is looked at again and again.
+const MOST: i64 = 1000;
 
 /// One rollout, and all that is shown of it.
 pub(super) struct View {
@@ -64,18 +64,28 @@ pub(super) fn lacks_files(rollout: &Rollout, foreign: Option<i64>) -> bool {
 impl View {
     pub(super) async fn take(fleet: &Fleet, id: Option<i64>) -> Result<Self, CliError> {
         let mut home = fleet.home().await?;
-        let view = Self::read(home.connection(), id).await;
+        let view = Self::all(home.connection(), id).await;
         home.close().await;
         view
     }
 
+    /// All there is to be shown.
+    pub(super) async fn all(home: &mut Connection, id: Option<i64>) -> Result<Self, CliError> {
+        Self::of(home, id, i64::MAX).await
+    }
+
+    /// As much as is worth to be shown of one that is under way.
     pub(super) async fn read(home: &mut Connection, id: Option<i64>) -> Result<Self, CliError> {
+        Self::of(home, id, MOST).await
+    }
+
+    async fn of(home: &mut Connection, id: Option<i64>, most: i64) -> Result<Self, CliError> {
         let rollout = find(home, id).await?;
         let id = rollout.row.id;
         let joined = match rollout.row.begun_at {
             Some(planned) => {
                 let ended = rollout.row.ended_at.map(jiff_sqlx::Timestamp::to_jiff);
-                tenants::registered(home, planned.to_jiff(), ended, MOST.0).await?
+                tenants::registered(home, planned.to_jiff(), ended, most).await?
             }
             None => Vec::new(),
         };
@@ -83,8 +93,8 @@ impl View {
             joined,
             waves: waves::list(home, id).await?,
             tally: tally::count(home, id).await?,
-            troubles: runs::troubles(home, id, MOST.0).await?,
-            events: events::of_rollout(home, id, MOST.1).await?,
+            troubles: runs::troubles(home, id, most).await?,
+            events: events::of_rollout(home, id, most).await?,
             daemons: daemons::living(home).await?,
             foreign: daemons::foreign(home).await?,
             holds: daemons::holds(home).await?,
@@ -107,6 +117,13 @@ impl View {
     pub(super) fn count(&self, of: fn(&Wave) -> i64) -> usize {
         let all: i64 = self.waves.iter().map(of).sum();
         usize::try_from(all).unwrap_or_default()
+    }
+
+    /// How many runs of a wave have met something and are tried again.
+    pub(super) fn held_up(&self, wave: i32) -> usize {
+        let of_wave = self.troubles.iter().filter(|run| run.wave == wave);
+        let is_open = |run: &&Shown| !["failed", "skipped"].contains(&run.state.as_str());
+        of_wave.filter(is_open).count()
     }
 
     /// Whether nothing happens any more unless somebody asks for it.

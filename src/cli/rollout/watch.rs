@@ -74,6 +74,7 @@ pub(super) async fn until_still(
         view = View::read(home.connection(), Some(id)).await?;
     }
     bars.into_iter().for_each(Bars::finish);
+    let view = View::all(home.connection(), Some(id)).await?;
     home.close().await;
     output.result(&json::view(&view), |paint| text::view(&view, paint));
     Ok(Some(view))
