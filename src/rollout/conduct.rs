@@ -345,8 +345,7 @@ impl Rollout {
 
 /// What a way back has left as it is, for a person to look at.
 fn left(rollout: &Rollout, all: &[waves::Wave]) -> Option<String> {
-    let is_back = |wave: &&waves::Wave| matches!(wave.kind.as_str(), "back" | "shared back");
-    let back = all.iter().filter(is_back);
+    let back = all.iter().filter(|wave| wave.goes_back());
     let left: i64 = back.map(|wave| wave.skipped + wave.failed).sum();
     (rollout.row.back && left > 0).then(|| {
         format!("{left} schemas are left as they are: `tenantry rollout show` says why of each, and what to do")

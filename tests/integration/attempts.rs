@@ -2,19 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{
-    Small,
-    rollouts::{MINUTE, daemon, fleet, json, number},
-    until_within,
-};
-
-async fn until_number(small: &Small, what: &str, query: &str, expected: i64) {
-    let mut connection = small.connect().await;
-    until_within(MINUTE, what, async || {
-        number(&mut connection, query).await == expected
-    })
-    .await;
-}
+use crate::support::rollouts::{daemon, fleet, json, until_number};
 
 /// Puts words in place of what differs each time.
 fn without_times(shown: &mut Value) {

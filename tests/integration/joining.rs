@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     Ran, Several, Shop, Small,
-    rollouts::{Daemon, MINUTE, daemon, fleet, json, number},
-    server, small, until_within,
+    rollouts::{Daemon, daemon, fleet, json, until_number},
+    server, small,
 };
 
 /// A fleet at 2, with a contract that is 3 in the files.
@@ -169,14 +169,6 @@ async fn a_file_of_the_structure_builds_nobody_who_may_not_go_so_far() {
         shown["version"].as_str().unwrap().to_owned()
     });
     assert_eq!(versions, ["1", "1", "2"]);
-}
-
-async fn until_number(small: &Small, what: &str, query: &str, expected: i64) {
-    let mut connection = small.connect().await;
-    until_within(MINUTE, what, async || {
-        number(&mut connection, query).await == expected
-    })
-    .await;
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use tenantry::{
 
 use crate::support::{
     Small,
-    rollouts::{Daemon, MINUTE, daemon, fleet, json, moved, number, waves},
+    rollouts::{Daemon, MINUTE, daemon, fleet, json, moved, number, until_number, waves},
     until_within,
 };
 
@@ -166,14 +166,6 @@ fn is_whole(said: &str) -> bool {
 }
 
 const NO_PROXY: (&str, &str) = ("NO_PROXY", "127.0.0.1");
-
-async fn until_number(small: &Small, what: &str, query: &str, expected: i64) {
-    let mut connection = small.connect().await;
-    until_within(MINUTE, what, async || {
-        number(&mut connection, query).await == expected
-    })
-    .await;
-}
 
 #[tokio::test]
 async fn the_next_wave_waits_until_a_query_gives_true() {

@@ -6,18 +6,10 @@ use std::time::Duration;
 use tenantry::store::overview::overview;
 
 use crate::support::{
-    Several, Small,
-    rollouts::{Daemon, MINUTE, daemon, fleet, json, number, waves},
+    Several,
+    rollouts::{Daemon, MINUTE, daemon, fleet, json, number, until_number, waves},
     small, tenantry, until_within,
 };
-
-async fn until_number(small: &Small, what: &str, query: &str, expected: i64) {
-    let mut connection = small.connect().await;
-    until_within(MINUTE, what, async || {
-        number(&mut connection, query).await == expected
-    })
-    .await;
-}
 
 #[tokio::test]
 async fn whoever_pauses_a_rollout_is_heard_while_it_is_planned() {

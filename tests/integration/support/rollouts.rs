@@ -86,6 +86,15 @@ pub(crate) async fn number(connection: &mut PgConnection, query: &str) -> i64 {
         .unwrap()
 }
 
+/// Waits until a query gives this number.
+pub(crate) async fn until_number(small: &Small, what: &str, query: &str, expected: i64) {
+    let mut connection = small.connect().await;
+    until_within(MINUTE, what, async || {
+        number(&mut connection, query).await == expected
+    })
+    .await;
+}
+
 /// How many schemas were moved how often, as the histories tell.
 pub(crate) async fn moved(small: &Small) -> BTreeMap<i64, i64> {
     let rows: Vec<(i64, i64)> = sqlx::query_as(
