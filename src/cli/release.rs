@@ -81,7 +81,7 @@ impl Ack {
         });
         let line = match asked {
             Asked::Done => format!("contract {version} is released"),
-            Asked::Already => format!("contract {version} was released before"),
+            Asked::Already | Asked::Nothing => format!("contract {version} was released before"),
         };
         context.output.result(&told, |_| line);
         Ok(ExitCode::Done)

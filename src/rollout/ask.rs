@@ -1,6 +1,8 @@
 //! What people say: start, pause, resume, cancel, retry, approve, roll back. Each writes a wish and who had it; saying the
 //! same twice changes nothing.
 
+use std::borrow::Cow;
+
 use super::{Rollout, RolloutError, State, files, held};
 use crate::{
     config::Strategy,
@@ -50,6 +52,8 @@ pub enum Asked {
     Done,
     /// It was so already.
     Already,
+    /// Nothing is left to be taken back.
+    Nothing,
 }
 
 /// Asks for a rollout. Gives its number.
@@ -144,10 +148,7 @@ pub async fn want(
             on,
             "resume",
             &[Waiting, Running, Paused],
-            match rollout.state.is_over() {
-                true => "it is over",
-                false => "`tenantry rollout retry` tries what failed again",
-            },
+            "`tenantry rollout retry` tries what failed again",
         ),
         // Nobody has turned it round yet.
         Wish::Cancel if is_to_go_back => ("cancel", "cancel", &State::ALL, ""),
@@ -170,14 +171,17 @@ pub async fn want(
             id,
             state: rollout.state,
             action,
-            remedy,
+            remedy: match wish {
+                Wish::Resume => over(rollout, "it is over").unwrap_or(remedy.into()),
+                _ => remedy.into(),
+            },
         });
     }
     let starts_again = wish == Wish::RollBack && rollout.state.is_over();
-    if starts_again && rollout.row.back {
-        return Ok(Asked::Already);
-    }
     let told = Told { who, action, why };
+    if starts_again && rollout.row.back {
+        return back_again(home, rollout, &told).await;
+    }
     let states: Vec<_> = states.iter().map(|state| state.as_str()).collect();
     if rollouts::want(home, id, &states, wanted, &told).await? {
         return Ok(Asked::Done);
@@ -186,6 +190,39 @@ pub async fn want(
         Some(active) if starts_again => Err(active),
         _ => Ok(Asked::Already),
     }
+}
+
+/// Goes on with a way back that is over: with what of it failed, was left alone or was never begun.
+async fn back_again(
+    home: &mut Connection,
+    rollout: &Rollout,
+    told: &Told<'_>,
+) -> Result<Asked, RolloutError> {
+    let id = rollout.row.id;
+    // One that was cancelled is ended as it should be, also where nothing is left.
+    if rollout.state == State::Complete && waves::left_back(home, id).await? == 0 {
+        return Ok(Asked::Nothing);
+    }
+    if runs::back_again(home, id, told).await? {
+        return Ok(Asked::Done);
+    }
+    match other(home, Some(id)).await? {
+        Some(active) => Err(active),
+        // Somebody else has asked for it in this moment.
+        None => Ok(Asked::Already),
+    }
+}
+
+/// What can be done about a rollout that is over; none where it is not.
+fn over(rollout: &Rollout, forth: &'static str) -> Option<Cow<'static, str>> {
+    let id = rollout.row.id;
+    let on =
+        || format!("`tenantry rollout rollback {id}` goes on with what is left to be taken back");
+    let is_over = rollout.state.is_over();
+    is_over.then(|| match rollout.row.back {
+        true => on().into(),
+        false => forth.into(),
+    })
 }
 
 /// Lets what failed or was skipped be tried again, and the rollout go on. Gives how many runs that is.
@@ -204,12 +241,9 @@ pub async fn retry(
             id,
             state,
             action: "retry",
-            remedy: match state {
-                State::Waiting => {
-                    "nothing of it was begun; `tenantry rollout resume` lets it go on"
-                }
-                _ => "start another one for the tenants that are left",
-            },
+            remedy: over(rollout, "start another one for the tenants that are left").unwrap_or(
+                "nothing of it was begun; `tenantry rollout resume` lets it go on".into(),
+            ),
         });
     }
     let told = Told {

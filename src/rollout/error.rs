@@ -1,5 +1,7 @@
 //! What can go wrong with a rollout as a whole.
 
+use std::borrow::Cow;
+
 use super::state::State;
 use crate::{
     fleet::FleetError, migration::Version, store::StoreError, tenant::selector::SelectorError,
@@ -59,7 +61,7 @@ pub enum RolloutError {
         /// What was wanted.
         action: &'static str,
         /// What can be done.
-        remedy: &'static str,
+        remedy: Cow<'static, str>,
     },
     /// No wave waits for it.
     #[error("no wave of rollout {0} waits for approval")]

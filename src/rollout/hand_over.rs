@@ -29,7 +29,8 @@ pub async fn changes(home: &mut Connection, rollout: &Rollout) -> Result<Back, R
             state: rollout.state,
             action: "be taken back by a single process",
             remedy: "`tenantry rollout rollback` has the daemons take it back; or `tenantry rollout cancel` ends it where it \
-                     is, then try again",
+                     is, then try again"
+                .into(),
         });
     }
     let changed = changes::changed(home, row.id).await?;

@@ -178,6 +178,50 @@ pub async fn retry(
     Ok(again.unsigned_abs())
 }
 
+/// Lets a way back go on that is over: what of it failed, was skipped or was never begun is to be begun. False where it is not
+/// over, or another rollout is under way.
+pub async fn back_again(
+    connection: &mut Connection,
+    rollout: i64,
+    told: &Told<'_>,
+) -> Result<bool, StoreError> {
+    let resumed = sqlx::query(
+        "with resumed as (
+             update tenantry.rollouts r
+                set state = 'running', wanted = 'back', ended_at = null, why = null,
+                    -- Those of the way back are tried again, and may fail again as often as they might.
+                    forgiven = (select count(*) from tenantry.runs f join tenantry.waves w on w.rollout = $1 and w.number = f.wave
+                                 where f.rollout = $1 and f.state = 'failed' and w.kind not in ('back', 'shared back'))::integer
+              where r.id = $1 and r.back and r.state in ('complete', 'cancelled')
+                and not exists (select from tenantry.rollouts o
+                                 where o.id <> $1 and (o.state not in ('complete', 'cancelled')
+                                                       or (o.wanted = 'back' and not o.back)))
+             returning id
+         ), again as (
+             update tenantry.runs r
+                set state = 'pending', not_before = '-infinity', met = 0, ended_at = null, blocker = null,
+                    -- What has failed here may be why it cannot be begun now.
+                    fault = case when r.state <> 'skipped' then r.fault end
+               from resumed, tenantry.waves w
+              where r.rollout = resumed.id and w.rollout = resumed.id and w.number = r.wave
+                and w.kind in ('back', 'shared back') and r.state in ('failed', 'skipped', 'pending')
+             returning r.wave
+         ), reopened as (
+             update tenantry.waves w set state = 'running', ended_at = null, soaks_until = null, forgiven = 0
+              where w.rollout = $1 and w.state <> 'waiting' and w.number in (select wave from again)
+         )
+         insert into tenantry.events (who, action, rollout, why) select $2, $3, id, $4 from resumed",
+    )
+    .bind(rollout)
+    .bind(told.who)
+    .bind(told.action)
+    .bind(told.why)
+    .execute(connection)
+    .answered(StoreError::query("let a way back go on"))
+    .await?;
+    Ok(resumed.rows_affected() == 1)
+}
+
 /// A run in trouble, or one that is under way.
 #[derive(Debug, Clone, FromRow)]
 pub struct Shown {

@@ -79,6 +79,14 @@ pub async fn list(connection: &mut Connection, id: i64) -> Result<Vec<Wave>, Sto
     .await
 }
 
+/// How many schemas a rollout is to take back, or has tried to, and has not.
+pub async fn left_back(connection: &mut Connection, id: i64) -> Result<i64, StoreError> {
+    let all = list(connection, id).await?;
+    let back = all.iter().filter(|wave| wave.goes_back());
+    let left = back.map(|wave| wave.pending + wave.running + wave.failed + wave.skipped);
+    Ok(left.sum())
+}
+
 /// How a wave moves on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {

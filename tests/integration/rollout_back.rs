@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{
     Small,
-    rollouts::{MINUTE, daemon, fleet, json, number, waves},
+    rollouts::{MINUTE, daemon, fleet, json, number, until_number, waves},
     until_within,
 };
 
@@ -319,7 +319,10 @@ async fn what_is_left_half_done_is_told_with_how_to_mend_it() {
         assert!(why.contains(said), "{said}: {why}");
     }
     assert!(
-        shown["why"].as_str().unwrap().starts_with("1 schemas"),
+        shown["why"]
+            .as_str()
+            .unwrap()
+            .starts_with("1 schema is left as it is:"),
         "{shown}"
     );
     let indexes = "select count(*) from pg_indexes where indexname in ('i1', 'i2') and schemaname <> 'tenant_2'";
@@ -364,4 +367,109 @@ async fn what_several_waves_did_goes_back_unless_somebody_came_between_them() {
         text.contains("2 taken back, 1 moved, 0 failed, 1 left alone"),
         "{text}"
     );
+}
+
+/// Asks once more that all is taken back, and gives what is shown then.
+fn taken_back(small: &Small) -> Value {
+    let (code, shown) = json(small, &["rollout", "rollback", "1", "--yes", "--wait"]);
+    assert_eq!(
+        (code, &shown["state"], &shown["back"]),
+        (0, &"complete".into(), &true.into()),
+        "{shown}"
+    );
+    shown
+}
+
+fn refused(small: &Small, arguments: &[&str], why: &str) {
+    let (code, told) = json(small, arguments);
+    assert_ne!(code, 0, "{told}");
+    assert!(told.as_str().unwrap().contains(why), "{told}");
+}
+
+#[tokio::test]
+async fn what_a_way_back_has_left_is_taken_back_once_it_is_mended() {
+    let small = fleet(4).await;
+    let start = ["rollout", "start", "--canaries", "0", "--max-failures"];
+    {
+        let _daemon = daemon(&small, &[]);
+        ok(&small, &[&start[..], &["50%", "--wait"]].concat());
+        small
+            .run("create view public.needs as select * from tenant_2.t1")
+            .await;
+        ok(&small, &["tenant", "suspend", "tenant_3"]);
+        let shown = rolled_back(&small);
+        assert_eq!(waves(&shown, "failed")[2..], [("back", 1)], "{shown}");
+        assert_eq!(waves(&shown, "skipped")[2..], [("back", 1)], "{shown}");
+    }
+    let on = "`tenantry rollout rollback 1` goes on with what is left to be taken back";
+    refused(&small, &["rollout", "retry"], on);
+    refused(&small, &["rollout", "resume"], on);
+    let unasked = ["rollout", "rollback", "1"];
+    assert_ne!(json(&small, &unasked).0, 0, "data goes: somebody is asked");
+    // One at a time.
+    ok(&small, &["rollout", "start"]);
+    let back = ["rollout", "rollback", "1", "--yes"];
+    refused(&small, &back, "rollout 2 is waiting");
+    ok(&small, &["rollout", "cancel", "2"]);
+    let _daemon = daemon(&small, &[]);
+    assert_eq!(json(&small, &["rollout", "watch", "2"]).0, 7);
+
+    // What is not mended fails again, within the same budget, and the other one comes back.
+    ok(&small, &["tenant", "resume", "tenant_3"]);
+    let (code, shown) = json(&small, &[&back[..], &["--wait"]].concat());
+    assert_eq!((code, &shown["state"]), (1, &"complete".into()), "{shown}");
+    assert_eq!(waves(&shown, "failed")[2..], [("back", 1)], "{shown}");
+    assert_eq!(versions(&small).await["tenant_3"], 0, "{shown}");
+    small.run("drop view public.needs").await;
+    let shown = taken_back(&small);
+    assert_eq!(waves(&shown, "done")[2..], [("back", 4)], "{shown}");
+    assert!(versions(&small).await.values().all(|version| *version == 0));
+
+    let (code, told) = json(&small, &unasked);
+    assert_eq!((code, &told["changed"]), (0, &false.into()), "{told}");
+    let text = small.text(&unasked);
+    assert!(
+        text.contains("rollout 1: nothing is left to be taken back"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_way_back_that_was_cancelled_is_gone_on_with() {
+    let small = fleet(4).await;
+    small.write("shared/1-s1.up.sql", "create table s1 ();");
+    small.write("shared/1-s1.down.sql", "drop table s1;");
+    let _daemon = daemon(&small, &[]);
+    ok(&small, &["rollout", "start", "--canaries", "0", "--wait"]);
+    let mut application = small.connect().await;
+    sqlx::raw_sql("begin; lock table tenant_2.t1 in access share mode")
+        .execute(&mut application)
+        .await
+        .unwrap();
+    ok(&small, &["rollout", "rollback", "--yes"]);
+    let back =
+        "select count(*) from tenantry.runs where keep_applied is not null and state = 'done'";
+    until_number(&small, "the others are taken back", back, 3).await;
+    ok(&small, &["rollout", "cancel"]);
+    let (code, shown) = json(&small, &["rollout", "watch"]);
+    assert_eq!((code, &shown["state"]), (7, &"cancelled".into()), "{shown}");
+    refused(
+        &small,
+        &["rollout", "retry"],
+        "`tenantry rollout rollback 1` goes on",
+    );
+    let stands = versions(&small).await;
+    let left = stands.values().filter(|version| **version > 0).count();
+    assert_eq!(left, 2, "the locked one and what all share: {stands:?}");
+    sqlx::raw_sql("rollback")
+        .execute(&mut application)
+        .await
+        .unwrap();
+    let shown = taken_back(&small);
+    assert_eq!(
+        waves(&shown, "done")[3..],
+        [("back", 4), ("shared back", 1)],
+        "{shown}"
+    );
+    assert!(versions(&small).await.values().all(|version| *version == 0));
 }

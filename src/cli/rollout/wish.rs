@@ -9,7 +9,7 @@ use crate::{
     fleet::Fleet,
     postgres::Connection,
     rollout::{self, Asked, Rollout, Wish},
-    store::changes,
+    store::{changes, waves},
 };
 
 /// What most of them take.
@@ -115,11 +115,19 @@ impl Back {
         let fleet = Fleet::without_files(&settings)?;
         let mut home = fleet.home().await?;
         let rollout = find(home.connection(), self.plain.id).await?;
-        let changed = changes::changed(home.connection(), rollout.row.id).await?;
+        let id = rollout.row.id;
+        let schemas = match (rollout.row.back, rollout.state.is_over()) {
+            (false, _) => changes::changed(home.connection(), id).await?.len(),
+            (true, true) => {
+                let left = waves::left_back(home.connection(), id).await?;
+                usize::try_from(left).unwrap_or_default()
+            }
+            // That was asked for.
+            (true, false) => 0,
+        };
         home.close().await;
-        if !self.yes && !changed.is_empty() && !rollout.row.back {
-            let schemas = human::count(changed.len(), "schema", "schemas");
-            let id = rollout.row.id;
+        if !self.yes && schemas > 0 {
+            let schemas = human::count(schemas, "schema", "schemas");
             let about = format!(
                 "This takes back, with the data in it, what rollout {id} has changed in {schemas}."
             );
@@ -129,14 +137,14 @@ impl Back {
         }
         let (wish, said) = (Wish::RollBack, self.plain);
         let mut home = fleet.home().await?;
-        let rollout = find(home.connection(), Some(rollout.row.id)).await?;
+        let rollout = find(home.connection(), Some(id)).await?;
         let asked = said.say(&fleet, home.connection(), &rollout, wish).await?;
         home.close().await;
         if !self.wait {
             tell(context, &rollout, wish, asked);
             return Ok(ExitCode::Done);
         }
-        let view = until_still(context, &fleet, Some(rollout.row.id)).await?;
+        let view = until_still(context, &fleet, Some(id)).await?;
         Ok(view.map_or(ExitCode::Interrupted, |view| view.exit_code_back()))
     }
 }
@@ -156,5 +164,9 @@ fn tell(context: &Context<'_>, rollout: &Rollout, wish: Wish, asked: Asked) {
     context.output.result(&told, |_| match asked {
         Asked::Done => format!("rollout {} {done}", rollout.row.id),
         Asked::Already => format!("rollout {}: that was wanted before", rollout.row.id),
+        Asked::Nothing => format!(
+            "rollout {}: nothing is left to be taken back",
+            rollout.row.id
+        ),
     });
 }
