@@ -347,9 +347,12 @@ impl Rollout {
 fn left(rollout: &Rollout, all: &[waves::Wave]) -> Option<String> {
     let back = all.iter().filter(|wave| wave.goes_back());
     let left: i64 = back.map(|wave| wave.skipped + wave.failed).sum();
-    (rollout.row.back && left > 0).then(|| {
-        format!("{left} schemas are left as they are: `tenantry rollout show` says why of each, and what to do")
-    })
+    let are_left = match left {
+        1 => "1 schema is left as it is".to_owned(),
+        _ => format!("{left} schemas are left as they are"),
+    };
+    (rollout.row.back && left > 0)
+        .then(|| format!("{are_left}: `tenantry rollout show` says why of each, and what to do"))
 }
 
 async fn advance(
