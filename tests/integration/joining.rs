@@ -32,6 +32,9 @@ async fn before_a_contract(tenants: usize) -> Small {
 fn add(small: &Small, name: &str) -> Value {
     let (code, added) = json(small, &["tenant", "add", name]);
     assert_eq!(code, 0, "{added}");
+    // It is told where it stands, not where the files go.
+    let (_, shown) = json(small, &["tenant", "show", name]);
+    assert_eq!(added["version"], shown["version"], "{added}");
     added
 }
 
@@ -40,7 +43,9 @@ async fn a_new_tenant_waits_for_a_contract_until_the_word_is_said() {
     let small = before_a_contract(2).await;
     small.write("tenant/4-last.up.sql", "create table last ();");
     small.write("tenant/4-last.down.sql", "drop table last;");
-    add(&small, "acme");
+    assert_eq!(add(&small, "acme")["version"], "2");
+    let text = small.text(&["tenant", "add", "also"]);
+    assert!(text.contains("on shard main, at 2, in "), "{text}");
     assert_eq!(small.tables("acme").await, ["more", "t1"]);
     // A rollout that nobody has planned says no more than the files do.
     assert_eq!(json(&small, &["rollout", "start"]).0, 0);

@@ -10,7 +10,10 @@ use crate::{
     fleet::Fleet,
     migration::Version,
     provision::{self, Because, By, ProvisionError},
-    store::tenants::{self, Labels, Tenant},
+    store::{
+        heads,
+        tenants::{self, Labels, Tenant},
+    },
     tenant::{ShardName, TenantName, TenantState},
 };
 
@@ -57,7 +60,7 @@ impl Add {
             Err(why) => return Err(unbuilt(&fleet, &name, why).await),
         };
         let elapsed = start.elapsed();
-        let version = fleet.tenant.latest().map(|migration| migration.version);
+        let version = stands(&fleet, &added.tenant).await?;
         let (tenant, built_by) = (added.tenant, added.built);
         let added = Added {
             tenant: &tenant,
@@ -99,6 +102,14 @@ impl Add {
         }
         Ok(ExitCode::Done)
     }
+}
+
+/// The version at which a tenant stands, wherever the files go: contracts and rollouts say how far it was built.
+async fn stands(fleet: &Fleet, tenant: &Tenant) -> Result<Option<Version>, CliError> {
+    let mut session = fleet.shard(fleet.shard_of(tenant)?).await?;
+    let pinned = heads::get(session.connection(), tenant.name.schema()).await?;
+    session.close().await;
+    Ok(pinned.and_then(|pinned| pinned.head.version))
 }
 
 /// The error, with what is left of the tenant where it was registered before.
