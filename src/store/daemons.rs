@@ -102,6 +102,16 @@ pub async fn take_slot(
     .await
 }
 
+/// Gives back all connections that a daemon has, of all shards: where one of them could not be given back when it ended.
+pub async fn free_slots(connection: &mut Connection, daemon: i64) -> Result<(), StoreError> {
+    sqlx::query("update tenantry.slots set daemon = null where daemon = $1")
+        .bind(daemon)
+        .execute(connection)
+        .answered(StoreError::query("give connections back"))
+        .await?;
+    Ok(())
+}
+
 /// Gives a slot back.
 pub async fn free_slot(
     connection: &mut Connection,
