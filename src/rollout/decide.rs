@@ -154,9 +154,9 @@ fn waves(view: &View<'_>) -> Move {
     }
 }
 
-/// How a wave goes on whose runs have ended: the last one is followed by nothing.
+/// How a wave goes on whose runs have ended: the last one is followed by nothing, and the way back waits for nothing.
 fn after(view: &View<'_>, wave: &Wave) -> Step {
-    let is_watched = !view.strategy.soak.is_zero() && !is_last(view, wave);
+    let is_watched = !view.strategy.soak.is_zero() && !view.back && !is_last(view, wave);
     if is_watched || is_gated(view, wave) {
         Step::Soak(view.strategy.soak)
     } else {
@@ -414,6 +414,9 @@ mod tests {
         // Something follows, so it is watched.
         let soak = Step::Soak(Duration::from_secs(60));
         assert_eq!(at(false, &[ended(0, 0)]), Move::Wave(0, soak));
+        // On the way back nobody waits between the tenants and the shared schemas.
+        let back = [ended(0, 0), wave(1, "waiting")];
+        assert_eq!(at(true, &back), Move::Wave(0, Step::End));
     }
 
     #[test]
