@@ -72,6 +72,17 @@ impl Worker<'_> {
             let Some(since) = self.since(aim, &run, &head, &known, own) else {
                 continue;
             };
+            match self.stood_on(hand, aim, &known).await {
+                Ok(None) => {}
+                Ok(why) => {
+                    self.tell_since(&run, Now::Skipped, since, why);
+                    continue;
+                }
+                Err(error) => {
+                    self.tell(&run, later(UNWELL), "connection", error);
+                    continue;
+                }
+            }
             let due = Due {
                 run,
                 target,

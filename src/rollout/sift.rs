@@ -106,6 +106,28 @@ impl Worker<'_> {
         None
     }
 
+    /// Why a shared schema is not taken back, though it stands as the rollout has left it: tenants of its shard stay that may
+    /// need what they found in it. None where it may be.
+    pub(super) async fn stood_on(
+        &self,
+        hand: &mut Hand<'_>,
+        aim: Aim,
+        known: &Known,
+    ) -> Result<Option<Skip>, String> {
+        let Ok(Some(prepared)) = &known.plan else {
+            return Ok(None);
+        };
+        if self.wave.scope != Scope::Shared || aim == Aim::Forth {
+            return Ok(None);
+        }
+        let session = hand.carrier().session().await;
+        let connection = session.map_err(|error| error.to_string())?.connection();
+        let shared = &self.wave.fleet.shared_schema;
+        let standing = history::stand_on(connection, shared, &prepared.reverts()).await;
+        let standing = standing.map_err(|error| error.to_string())?;
+        Ok(due::stood_on(&standing, self.wave.of.rollout))
+    }
+
     /// Why the registry has nobody moved here.
     fn unused(&self, run: &Claimed) -> Option<Skip> {
         let is_tenant = self.wave.scope == Scope::Tenant;
