@@ -72,16 +72,8 @@ impl Worker<'_> {
             let Some(since) = self.since(aim, &run, &head, &known, own) else {
                 continue;
             };
-            match self.stood_on(hand, aim, &known).await {
-                Ok(None) => {}
-                Ok(why) => {
-                    self.tell_since(&run, Now::Skipped, since, why);
-                    continue;
-                }
-                Err(error) => {
-                    self.tell(&run, later(UNWELL), "connection", error);
-                    continue;
-                }
+            if self.is_stood_on(hand, aim, &run, &known).await {
+                continue;
             }
             let due = Due {
                 run,

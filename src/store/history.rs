@@ -145,6 +145,31 @@ pub async fn last_by(
     .await
 }
 
+/// What is applied in these schemas of what was done last by somebody whose name ends with `mark`: a row a schema and version.
+pub async fn applied_by(
+    connection: &mut Connection,
+    schemas: &[&str],
+    mark: &str,
+) -> Result<Vec<(String, Version)>, StoreError> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "select schema_name, version
+           from (select distinct on (l.schema_name, l.version) l.schema_name, l.version, l.state, l.who
+                   from tenantry.heads h
+                   join tenantry.history l on l.schema_oid = h.schema_oid and l.schema_name = h.schema_name
+                  where h.schema_name = any($1) and l.state in ('applied', 'reverted')
+                  order by l.schema_name, l.version, l.id desc) last
+          where state = 'applied' and who like '%' || $2",
+    )
+    .bind(schemas)
+    .bind(mark)
+    .fetch_all(connection)
+    .answered(StoreError::query("read who applied what in schemas"))
+    .await?;
+    let rows = rows.into_iter();
+    rows.map(|(schema, version)| Ok((schema, parse_version(&version)?)))
+        .collect()
+}
+
 /// Who stands on what a shared schema is to lose.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
