@@ -79,17 +79,21 @@ pub(super) fn decide(view: &View<'_>) -> Move {
         (State::Complete | State::Cancelled, "back") if !view.back => Move::TakeBack,
         (State::Complete | State::Cancelled, _) => Move::Wait(None),
         // What is under way ends first: whoever is told that it stands still can rely on it.
-        (_, "pause" | "cancel") if is_busy => Move::Wait(None),
+        (_, "pause" | "cancel") if is_busy => Move::Wait(ends_first()),
         (State::Running, "pause") => Move::Pause,
         (_, "pause") => Move::Wait(None),
         (_, "cancel") => Move::Cancel,
         (_, "back") if !view.is_planned => Move::Cancel,
-        (_, "back") if !view.back && is_busy => Move::Wait(None),
+        (_, "back") if !view.back && is_busy => Move::Wait(ends_first()),
         (_, "back") if !view.back => Move::TakeBack,
         (_, _) if !view.is_planned => Move::Plan,
         (State::Paused | State::Halted, _) => Move::Resume,
         (State::Waiting | State::Running, _) => waves(view),
     }
+}
+
+fn ends_first() -> Option<String> {
+    Some("what is under way ends first".to_owned())
 }
 
 fn waves(view: &View<'_>) -> Move {
@@ -554,7 +558,7 @@ mod tests {
         };
         for wanted in ["pause", "cancel", "back"] {
             let waits = next(State::Running, wanted, std::slice::from_ref(&busy));
-            assert_eq!(waits, Move::Wait(None), "{wanted}");
+            assert_eq!(waits, Move::Wait(ends_first()), "{wanted}");
         }
         let still = [wave(0, "running")];
         assert_eq!(next(State::Running, "pause", &still), Move::Pause);

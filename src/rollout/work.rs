@@ -27,7 +27,7 @@ use crate::{
     migration::Scope,
     postgres::{Session, Shard},
     store::{
-        daemons, rollouts,
+        daemons, dead, rollouts,
         runs::{self, Of},
         waves::{self, Wave as Row},
     },
@@ -71,6 +71,8 @@ struct Open {
     targets: i32,
     /// How many more may fail.
     left: i64,
+    /// Whether some of it are at work, by whomever.
+    has_running: bool,
     /// Whether nothing more of it is to be begun.
     stops: bool,
     /// Whether this daemon may begin any of it: the way back needs no files.
@@ -89,6 +91,11 @@ pub async fn work(
     let Some(open) = open(crew, &mut home).await? else {
         return Ok((home, None));
     };
+    // Nothing is at hand here between two looks: what seems to be was lost with a connection to the home database.
+    daemons::free_slots(home.connection(), crew.me.id).await?;
+    if open.has_running {
+        dead::forget(home.connection(), open.of, crew.me.id).await?;
+    }
     if open.stops {
         let again = settle(crew.fleet, &mut home, open.of).await?;
         return Ok((home, again));
@@ -157,6 +164,7 @@ async fn open(crew: &Crew<'_>, home: &mut Session) -> Result<Option<Open>, Rollo
         is_canary: wave.kind == "canary",
         targets: wave.targets,
         left,
+        has_running: wave.running > 0,
         stops: !rollout.is_wanted() || is_fatal || left < 0,
         is_ours: rollout.row.is_open && (wave.goes_back() || rollout.is_of(crew.fleet)),
         rollout,
@@ -361,7 +369,7 @@ impl Wave<'_> {
     async fn free(&self, what: &ShardName, slot: i32) {
         let mut home = self.home.lock().await;
         let freed = daemons::free_slot(home.connection(), self.crew.me.id, what, slot);
-        // Else it is free when this daemon's time is over.
+        // Else it is free when this daemon looks again, or its time is over.
         if let Err(error) = freed.await {
             tracing::warn!(shard = %what, %error, "a connection could not be given back");
         }

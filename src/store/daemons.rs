@@ -65,7 +65,8 @@ pub async fn leave(connection: &mut Connection, daemon: i64) -> Result<(), Store
     Ok(())
 }
 
-/// Takes one of the `concurrency` slots of a shard; none when all are taken by daemons that live.
+/// Takes one of the `concurrency` slots of a shard; none when all are taken by daemons that live. Nobody waits until that is on
+/// the disk: a server that forgets it has lost the connections of whoever had one.
 pub async fn take_slot(
     connection: &mut Connection,
     daemon: i64,
@@ -88,6 +89,7 @@ pub async fn take_slot(
         "with free as materialized (
              select s.ctid as place from tenantry.slots s
               where s.shard = $2 and s.number <= $3
+                and pg_catalog.set_config('synchronous_commit', 'off', true) is not null
                 and not exists (select from tenantry.daemons d where d.id = s.daemon and d.expires_at > clock_timestamp())
               order by s.number limit 1 for update skip locked
          )
@@ -100,6 +102,16 @@ pub async fn take_slot(
     .fetch_optional(connection)
     .answered(&failed)
     .await
+}
+
+/// Gives back all connections that a daemon has, of all shards: where one of them could not be given back when it ended.
+pub async fn free_slots(connection: &mut Connection, daemon: i64) -> Result<(), StoreError> {
+    sqlx::query("update tenantry.slots set daemon = null where daemon = $1")
+        .bind(daemon)
+        .execute(connection)
+        .answered(StoreError::query("give connections back"))
+        .await?;
+    Ok(())
 }
 
 /// Gives a slot back.

@@ -1,4 +1,5 @@
-//! Runs that a daemon had whose time is over: they are at work as far as `tenantry.runs` tells, and nobody sees to them.
+//! Runs that a daemon had whose time is over, or that lost them: they are at work as far as `tenantry.runs` tells, and nobody
+//! sees to them.
 
 use sqlx::FromRow;
 
@@ -20,6 +21,18 @@ pub struct Dead {
     pub from_applied: Option<i32>,
     /// The hash of what the last try that was told of has left; else of what there was before.
     pub expected: Option<Vec<u8>>,
+}
+
+/// Lets go of what a daemon has claimed of a wave and does not have at hand: the answer to its claim was lost.
+pub async fn forget(connection: &mut Connection, of: Of, daemon: i64) -> Result<(), StoreError> {
+    sqlx::query("update tenantry.runs set daemon = null where rollout = $1 and wave = $2 and state = 'pending' and daemon = $3")
+        .bind(of.rollout)
+        .bind(of.wave)
+        .bind(daemon)
+        .execute(connection)
+        .answered(StoreError::query("let go of runs"))
+        .await?;
+    Ok(())
 }
 
 /// Those of one wave.

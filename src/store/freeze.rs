@@ -184,6 +184,18 @@ pub async fn turn_round(
     .await?;
     let Some(next) = next else { return Ok(false) };
     put_all(&mut transaction, rollout, next, waves).await?;
+    // Where a dead daemon's session may still be at work, whoever takes the schema back takes it over first.
+    sqlx::query(
+        "update tenantry.runs r set daemon = f.daemon from tenantry.runs f
+          where f.rollout = $1 and f.wave < $2 and f.state = 'pending' and f.daemon is not null
+            and r.rollout = $1 and r.wave >= $2 and r.shard = f.shard and r.schema_name = f.schema_name",
+    )
+    .bind(rollout)
+    .bind(next)
+    .persistent(false)
+    .execute(&mut *transaction)
+    .answered(&failed)
+    .await?;
     transaction.commit().answered(&failed).await?;
     Ok(true)
 }

@@ -86,6 +86,9 @@ impl Now {
 }
 
 /// Writes how runs ended that this daemon has claimed. What another daemon has taken over meanwhile stays as that one finds it.
+///
+/// Nobody waits until that is on the disk. A server that forgets it has lost this daemon's connections, and claims as well: the
+/// runs are begun again, and their histories tell what was done. Whatever is decided on them is written after them.
 pub async fn report(
     connection: &mut Connection,
     of: Of,
@@ -100,6 +103,7 @@ pub async fn report(
                                   $16::integer[], $17::bytea[])
                   as e (position, state, version, applied, fault, error, blocker, pause, met, untouched, digest,
                         found_version, found_applied, found_digest)
+                  cross join (select pg_catalog.set_config('synchronous_commit', 'off', true) offset 0) as soft
          ), ended as (
              update tenantry.runs r
                 set state = e.state, daemon = null,

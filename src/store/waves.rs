@@ -35,9 +35,9 @@ pub struct Wave {
     pub soaks_until: Option<Timestamp>,
     /// Whether that time is over.
     pub has_soaked: bool,
-    /// How many runs are still to be begun.
+    /// How many runs are still to be begun, or to be taken over.
     pub pending: i64,
-    /// How many are at work, by whomever.
+    /// How many are at work, by daemons that live or died a moment ago.
     pub running: i64,
     /// How many came through.
     pub done: i64,
@@ -65,11 +65,17 @@ pub async fn list(connection: &mut Connection, id: i64) -> Result<Vec<Wave>, Sto
                 coalesce(r.failed, 0) as failed, coalesce(r.skipped, 0) as skipped, coalesce(r.fatal, 0) as fatal
            from tenantry.waves w
            left join (
-               select wave, count(*) filter (where state = 'pending' and daemon is null) as pending,
-                      count(daemon) as running, count(*) filter (where state = 'done') as done,
+               select wave, count(*) filter (where state = 'pending' and not is_at_work) as pending,
+                      count(*) filter (where is_at_work) as running, count(*) filter (where state = 'done') as done,
                       count(*) filter (where state = 'failed') as failed, count(*) filter (where state = 'skipped') as skipped,
                       count(*) filter (where state = 'failed' and fault in ('author', 'escaped', 'foreign')) as fatal
-                 from tenantry.runs where rollout = $1 group by wave
+                 from tenantry.runs r
+                -- What a dead daemon had is settled in this time, unless its shard is away or its session still at work: nobody
+                -- waits for that. Whoever begins these runs again, or takes them back, finds out.
+                cross join lateral (select exists (select from tenantry.daemons d
+                                                    where d.id = r.daemon and d.expires_at > clock_timestamp() - interval '5 s')
+                                   ) as d (is_at_work)
+                where rollout = $1 group by wave
            ) r on r.wave = w.number
           where w.rollout = $1 order by w.number",
     )

@@ -1,8 +1,8 @@
 //! Runs that nobody sees to any more: a rollout stands still, turns round and ends all the same, and knows what became of each.
 
 use crate::support::{
-    Small,
-    rollouts::{MINUTE, daemon, fleet, json, moved, number, waves},
+    Several, Small,
+    rollouts::{MINUTE, daemon, daemon_of, fleet, json, moved, number, until_number, waves},
     until_within,
 };
 
@@ -146,4 +146,76 @@ async fn a_small_wave_is_shared_by_all_connections() {
     number(&mut gate, "select pg_advisory_unlock(4242)::int::bigint").await;
     let (code, shown) = json(&small, &["rollout", "watch"]);
     assert_eq!(code, 0, "{shown}");
+}
+
+#[tokio::test]
+async fn whoever_loses_its_connections_goes_on_with_new_ones() {
+    let small = fleet(300).await;
+    let pace = [
+        ("TENANTRY__APPLY__DDL_PER_SECOND", "200"),
+        ("TENANTRY__APPLY__GROUP_TIME", "0s"),
+    ];
+    let _daemon = daemon(&small, &pace);
+    let start = ["rollout", "start", "--canaries", "0", "--waves", "100%"];
+    assert_eq!(json(&small, &start).0, 0);
+    let mut connection = small.connect().await;
+    let done = "select count(*) from tenantry.runs where state = 'done'";
+    until_within(MINUTE, "some are moved", async || {
+        number(&mut connection, done).await > 20
+    })
+    .await;
+    let cut = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                where datname = current_database() and pid <> pg_backend_pid()";
+    assert!(number(&mut connection, cut).await > 4);
+    until_number(&small, "all are moved", done, 300).await;
+    until_number(&small, "nothing is kept", AT_WORK, 0).await;
+    let slots = "select count(daemon) from tenantry.slots";
+    until_number(&small, "no connection is kept", slots, 0).await;
+    assert_eq!(moved(&small).await, [(1, 300)].into());
+}
+
+#[tokio::test]
+async fn nobody_waits_for_what_a_dead_daemon_had_on_a_shard_that_is_away() {
+    let mut several = Several::with(&[("eu1", 1), ("eu2", 1)]).await;
+    several.migration(
+        "tenant/2-gated",
+        "create table gated (); select pg_advisory_xact_lock_shared(4242)",
+        "drop table gated",
+    );
+    let mut gate = several.shards["eu2"].connect().await;
+    number(&mut gate, "select 1::bigint from pg_advisory_lock(4242)").await;
+    let mut first = daemon_of(&several, &PATIENT);
+    let run = |arguments: &[&str]| {
+        let ran = several.run(&[arguments, &["--output", "json", "--quiet"]].concat());
+        assert_eq!(ran.code, 0, "{}", ran.screen());
+        serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap()
+    };
+    run(&["rollout", "start", "--canaries", "0", "--waves", "100%"]);
+    let mut home = several.home.connect().await;
+    let at_gate = "select count(*) from tenantry.runs where state = 'done'
+                      and exists (select from tenantry.runs where daemon is not null)";
+    until_within(MINUTE, "one is moved, the other at the gate", async || {
+        number(&mut home, at_gate).await == 1
+    })
+    .await;
+    first.kill();
+    run(&["rollout", "rollback", "--yes"]);
+    several.away(&["eu2"]);
+    let mut second = daemon_of(&several, &PATIENT);
+    let back = "select count(*) from tenantry.runs r join tenantry.waves w on w.rollout = r.rollout and w.number = r.wave
+                 where w.kind = 'back' and r.state = 'done'";
+    until_within(MINUTE, "the other shard has gone back", async || {
+        number(&mut home, back).await == 1
+    })
+    .await;
+    second.kill();
+    // It may have come through meanwhile, or not.
+    number(&mut gate, "select pg_advisory_unlock(4242)::int::bigint").await;
+    several.away(&[]);
+    let _third = daemon_of(&several, &PATIENT);
+    let ran = several.run(&["rollout", "watch", "--quiet"]);
+    assert_eq!(ran.code, 7, "{}", ran.screen());
+    let first_versions = several.versions("eu1").await;
+    assert_eq!(first_versions, [Some("1".to_owned())]);
+    assert_eq!(several.versions("eu2").await, first_versions);
 }

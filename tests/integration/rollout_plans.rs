@@ -7,8 +7,8 @@ use tenantry::store::overview::overview;
 
 use crate::support::{
     Several,
-    rollouts::{Daemon, MINUTE, daemon, fleet, json, number, until_number, waves},
-    small, tenantry, until_within,
+    rollouts::{MINUTE, daemon, daemon_of, fleet, json, number, until_number, waves},
+    small, until_within,
 };
 
 #[tokio::test]
@@ -43,20 +43,6 @@ async fn whoever_pauses_a_rollout_is_heard_while_it_is_planned() {
     assert!(daemon.0.try_wait().unwrap().unwrap().success());
 }
 
-/// A daemon that carries the rollouts of several databases.
-fn daemon_of(several: &Several) -> Daemon {
-    let mut command = tenantry();
-    command
-        .arg("serve")
-        .current_dir(several.path())
-        .env("TENANTRY__DAEMON__LISTEN", "127.0.0.1:0")
-        .env("TENANTRY__DAEMON__APPLY_AT_START", "false")
-        .env("TENANTRY__DAEMON__TERM", "2s")
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null());
-    Daemon(command.spawn().unwrap())
-}
-
 /// What a command says as JSON.
 fn said(several: &Several, arguments: &[&str]) -> (i32, serde_json::Value) {
     let ran = several.run(&[arguments, &["--output", "json", "--quiet"]].concat());
@@ -86,7 +72,7 @@ async fn who_is_on_a_shard_that_is_away_waits_behind_all_others_and_goes_back_no
     let text = text.replace("tenantry_shared", &shared);
     std::fs::write(several.path().join("tenant/2-more.up.sql"), text).unwrap();
     several.away(&["eu2"]);
-    let mut first = daemon_of(&several);
+    let mut first = daemon_of(&several, &[]);
     let (code, started) = said(
         &several,
         &["rollout", "start", "--canaries", "1", "--waves", "50%"],
@@ -122,7 +108,7 @@ async fn who_is_on_a_shard_that_is_away_waits_behind_all_others_and_goes_back_no
     first.kill();
 
     several.away(&[]);
-    let _second = daemon_of(&several);
+    let _second = daemon_of(&several, &[]);
     let (code, shown) = said(&several, &["rollout", "watch"]);
     assert_eq!(code, 0, "{shown}");
     assert_eq!(several.versions("eu2").await, versions(&["2", "2"]));
@@ -143,7 +129,7 @@ async fn a_contract_waits_for_word_also_where_only_tenants_that_are_away_need_it
         "create table users ()",
     );
     several.away(&["eu2"]);
-    let mut first = daemon_of(&several);
+    let mut first = daemon_of(&several, &[]);
     let (code, started) = said(&several, &["rollout", "start"]);
     assert_eq!(code, 0, "{started}");
     let mut home = several.home.connect().await;
@@ -154,7 +140,7 @@ async fn a_contract_waits_for_word_also_where_only_tenants_that_are_away_need_it
     .await;
     first.kill();
     several.away(&[]);
-    let _second = daemon_of(&several);
+    let _second = daemon_of(&several, &[]);
     let told = "select count(*) from tenantry.rollouts where why like 'contract 2 waits for `tenantry release ack 2`%'";
     until_within(MINUTE, "it waits for word", async || {
         number(&mut home, told).await == 1

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, process::Child, time::Duration};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::{Small, fleet::empty_tenants, small, until_within};
+use super::{Several, Small, fleet::empty_tenants, small, until_within};
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
@@ -29,6 +29,21 @@ pub(crate) fn daemon(small: &Small, more: &[(&str, &str)]) -> Daemon {
     if std::env::var_os("SHOW").is_none() {
         command.stderr(std::process::Stdio::null());
     }
+    Daemon(command.spawn().unwrap())
+}
+
+/// A daemon that carries the rollouts of several databases.
+pub(crate) fn daemon_of(several: &Several, more: &[(&str, &str)]) -> Daemon {
+    let mut command = super::tenantry();
+    command
+        .arg("serve")
+        .current_dir(several.path())
+        .env("TENANTRY__DAEMON__LISTEN", "127.0.0.1:0")
+        .env("TENANTRY__DAEMON__APPLY_AT_START", "false")
+        .env("TENANTRY__DAEMON__TERM", "2s")
+        .envs(more.iter().copied())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null());
     Daemon(command.spawn().unwrap())
 }
 
