@@ -240,6 +240,36 @@ async fn the_shared_schema_stays_under_who_could_not_be_taken_back() {
 }
 
 #[tokio::test]
+async fn an_older_rollout_takes_nothing_back_from_under_a_newer_one() {
+    let small = fleet(3).await;
+    let start = ["rollout", "start", "--canaries", "0", "--wait"];
+    add(&small, "shared", 2);
+    add(&small, "tenant", 3);
+    let older = daemon(&small, &[]);
+    ok(&small, &start);
+    drop(older);
+    // The newer one has nothing for the shared schema.
+    add(&small, "tenant", 4);
+    let _newer = daemon(&small, &[]);
+    ok(&small, &start);
+    ok(&small, &["rollout", "rollback", "1", "--yes"]);
+    let (code, shown) = json(&small, &["rollout", "watch", "1"]);
+    assert_eq!((code, &shown["state"]), (7, &"complete".into()), "{shown}");
+    let why = left(&shown);
+    assert_eq!(why.len(), 4, "{shown}");
+    let needed = why
+        .values()
+        .filter(|why| why.contains("3 tenants of this shard stay"));
+    assert_eq!(needed.count(), 1, "{shown}");
+    let shared = "select count(*) from pg_tables where tablename = 'shared2'";
+    assert_eq!(
+        number(&mut small.connect().await, shared).await,
+        1,
+        "{shown}"
+    );
+}
+
+#[tokio::test]
 async fn the_shared_schema_goes_back_from_under_who_stood_higher_before() {
     let small = fleet(3).await;
     add(&small, "tenant", 3);
