@@ -72,6 +72,9 @@ impl Worker<'_> {
             let Some(since) = self.since(aim, &run, &head, &known, own) else {
                 continue;
             };
+            if self.is_stood_on(hand, aim, &run, &known).await {
+                continue;
+            }
             let due = Due {
                 run,
                 target,
@@ -85,12 +88,8 @@ impl Worker<'_> {
         }
         // Whoever was moved while we looked.
         for run in runs.values() {
-            self.tell(
-                run,
-                later(BUSY),
-                "stale",
-                "it is being moved by somebody else".to_owned(),
-            );
+            let why = "it is being moved by somebody else".to_owned();
+            self.tell(run, later(BUSY), "stale", why);
         }
         // Those that have to wait for their turn keep nobody else waiting.
         lots.sort_by_key(|(known, _)| {

@@ -4,7 +4,10 @@
 use crate::{
     history::{Digest, Head},
     migration::Direction,
-    store::runs::{Claimed, Place},
+    store::{
+        history::Standing,
+        runs::{Claimed, Place},
+    },
     tenant::TenantState,
     travel::{Aim, Why},
 };
@@ -133,6 +136,20 @@ impl Seen<'_> {
 /// Why it is left alone, of a schema that stands elsewhere.
 pub(super) const MOVED: &str =
     "somebody has moved it since: what the rollout did is not what was done last";
+
+/// Why a shared schema stays as it is under those that stand on it; none where nobody does.
+pub(super) fn stood_on(standing: &Standing, rollout: i64) -> Option<Skip> {
+    let first = standing.first.as_deref()?;
+    let (tenants, they) = match standing.many {
+        1 => ("1 tenant of this shard stays".to_owned(), "it"),
+        many => (format!("{many} tenants of this shard stay"), "they"),
+    };
+    let why = format!(
+        "{tenants} with what was applied after it, such as {first}, and may need what {they} found here; `tenantry down TENANT` \
+         takes a tenant back, then `tenantry down --all --rollout {rollout}` does this one"
+    );
+    Some(("needed", why))
+}
 
 /// Whether what is in the way of a run is of its own making: then it has failed, and else it is left alone.
 pub(super) fn is_own_fault(run: &Claimed, why: &Why) -> bool {

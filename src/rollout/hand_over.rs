@@ -1,7 +1,7 @@
 //! Turning a rollout round: what it has changed, and nothing else, is taken back; the last first, the shared schemas last.
 //! By the daemons; or, of one that is over, by whoever asks for it.
 
-use super::{Member, Rollout, RolloutError};
+use super::{Member, Rollout, RolloutError, work::mark};
 use crate::{
     history::Digest,
     postgres::Connection,
@@ -50,7 +50,8 @@ pub async fn changes(home: &mut Connection, rollout: &Rollout) -> Result<Back, R
     let shared = before.into_iter().filter(|before| before.is_shared);
     // Where one had nothing, that is the lowest.
     let floors = shared.map(|before| before.version.and_then(|version| version.parse().ok()));
-    Ok(Back::new(keep.collect(), floors.min().flatten()))
+    let floor = floors.min().flatten();
+    Ok(Back::new(keep.collect(), floor, mark(row.id)))
 }
 
 /// Adds the waves that take back what a rollout has changed. False when it is not as it was any more.

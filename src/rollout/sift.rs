@@ -5,12 +5,13 @@ use std::collections::HashMap;
 
 use super::{
     due::{self, MOVED, Seen, Since, Skip},
-    run::{BUSY, Worker},
+    lot::later,
+    run::{BUSY, UNWELL, Worker},
     work::mark,
 };
 use crate::{
     history::Head,
-    migration::Scope,
+    migration::{Scope, Version},
     store::{
         history,
         runs::{Claimed, Now, Outcome, Trouble},
@@ -104,6 +105,42 @@ impl Worker<'_> {
             Err(NoPlan::Moved) => {}
         }
         None
+    }
+
+    /// Whether a shared schema that would be taken back is left alone, which is told: tenants of its shard stay that may need
+    /// what they found in it.
+    pub(super) async fn is_stood_on(
+        &self,
+        hand: &mut Hand<'_>,
+        aim: Aim,
+        run: &Claimed,
+        known: &Known,
+    ) -> bool {
+        let prepared = known.plan.as_ref().ok().and_then(Option::as_ref);
+        let is_back = self.wave.scope == Scope::Shared && aim != Aim::Forth;
+        let Some(prepared) = prepared.filter(|_| is_back) else {
+            return false;
+        };
+        match self.stand_on(hand, &prepared.reverts()).await {
+            Ok(standing) => match due::stood_on(&standing, self.wave.of.rollout) {
+                Some((fault, why)) => self.tell(run, Now::Skipped, fault, why),
+                None => return false,
+            },
+            Err(error) => self.tell(run, later(UNWELL), "connection", error),
+        }
+        true
+    }
+
+    /// Who stands on what the shared schema of the shard is to lose.
+    async fn stand_on(
+        &self,
+        hand: &mut Hand<'_>,
+        reverts: &[Version],
+    ) -> Result<history::Standing, String> {
+        let session = hand.carrier().session().await;
+        let connection = session.map_err(|error| error.to_string())?.connection();
+        let standing = history::stand_on(connection, &self.wave.fleet.shared_schema, reverts);
+        standing.await.map_err(|error| error.to_string())
     }
 
     /// Why the registry has nobody moved here.

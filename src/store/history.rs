@@ -145,6 +145,80 @@ pub async fn last_by(
     .await
 }
 
+/// What is applied in these schemas of what was done last by somebody whose name ends with `mark`: a row a schema and version.
+pub async fn applied_by(
+    connection: &mut Connection,
+    schemas: &[&str],
+    mark: &str,
+) -> Result<Vec<(String, Version)>, StoreError> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "select schema_name, version
+           from (select distinct on (l.schema_name, l.version) l.schema_name, l.version, l.state, l.who
+                   from tenantry.heads h
+                   join tenantry.history l on l.schema_oid = h.schema_oid and l.schema_name = h.schema_name
+                  where h.schema_name = any($1) and l.state in ('applied', 'reverted')
+                  order by l.schema_name, l.version, l.id desc) last
+          where state = 'applied' and who like '%' || $2",
+    )
+    .bind(schemas)
+    .bind(mark)
+    .fetch_all(connection)
+    .answered(StoreError::query("read who applied what in schemas"))
+    .await?;
+    let rows = rows.into_iter();
+    rows.map(|(schema, version)| Ok((schema, parse_version(&version)?)))
+        .collect()
+}
+
+/// Who stands on what a shared schema is to lose.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// How many schemas.
+    pub many: i64,
+    /// The first of them by name.
+    pub first: Option<String>,
+}
+
+/// The schemas of a shard in which something is applied, or half applied, that is not lower than the lowest of these migrations
+/// and came after them, so that it may need them. `reverts` are migrations of the shared schema.
+pub async fn stand_on(
+    connection: &mut Connection,
+    shared: &Ident,
+    reverts: &[Version],
+) -> Result<Standing, StoreError> {
+    let lowest = reverts.iter().min().map(Version::to_string);
+    // The log of a shard numbers what is done there in the order in which it is.
+    let (many, first) = sqlx::query_as(
+        "with since as materialized (
+             select min(l.id) as id
+               from tenantry.heads h
+               join tenantry.history l on l.schema_oid = h.schema_oid and l.schema_name = h.schema_name
+              where h.schema_name = $1 and l.version = any($2) and l.state = 'applied'
+                and not exists (select from tenantry.history r
+                                 where r.schema_oid = l.schema_oid and r.schema_name = l.schema_name
+                                   and r.version = l.version and r.state = 'reverted' and r.id > l.id)
+         ), last as materialized (
+             select distinct on (l.schema_oid, l.schema_name, l.version) l.schema_oid, l.schema_name, l.state
+               from tenantry.history l
+              where l.id > coalesce((select id from since), 0) and l.version::numeric >= $3::numeric
+                and l.state in ('applied', 'reverted', 'running')
+              order by l.schema_oid, l.schema_name, l.version, l.id desc
+         )
+         select count(*), min(h.schema_name)
+           from tenantry.heads h join pg_catalog.pg_namespace n on n.oid = h.schema_oid
+          where h.schema_name <> $1 and not starts_with(h.schema_name, 'tenantry_pool_')
+            and (h.dirty_version::numeric >= $3::numeric
+                 or (h.schema_oid, h.schema_name) in (select schema_oid, schema_name from last where state <> 'reverted'))",
+    )
+    .bind(shared.as_str())
+    .bind(reverts.iter().map(Version::to_string).collect::<Vec<_>>())
+    .bind(lowest)
+    .fetch_one(connection)
+    .answered(StoreError::query("see who stands on a shared schema"))
+    .await?;
+    Ok(Standing { many, first })
+}
+
 /// Whether a migration of a scope is not applied in a schema of it on this shard; none where there is no such schema in which
 /// anything is applied. Those whose digest is `latest` have it.
 pub async fn is_lacking(

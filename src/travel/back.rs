@@ -1,16 +1,20 @@
 //! Taking targets back to where they stood once, each to its own place, in one run over the fleet.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Cohort, Cohorts, Observer, Report, Request, Standing, journey::Journey};
+use super::{Blocked, Cohort, Cohorts, Observer, Report, Request, Standing, Why, journey::Journey};
 use crate::{
     fleet::{Fleet, FleetError},
     history::{Applied, Digest},
     migration::{Scope, Version},
     plan::Goal,
-    tenant::Target,
+    store::history,
+    tenant::{ShardName, Target},
 };
 
 /// What is to be left in which target.
@@ -18,7 +22,11 @@ use crate::{
 pub struct Back {
     keep: BTreeMap<Target, Keep>,
     floor: Option<Version>,
+    mark: String,
 }
+
+/// What of a target's migrations was applied by whoever it is that is taken back; none where the histories do not tell.
+type Own = Option<BTreeSet<Version>>;
 
 /// What is to be left in a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,9 +43,10 @@ pub struct Keep {
 
 impl Back {
     /// What is to be left in each target, and the highest version that is left in the shared schemas: no tenant may stay
-    /// above that where they are taken back.
-    pub fn new(keep: BTreeMap<Target, Keep>, floor: Option<Version>) -> Self {
-        Self { keep, floor }
+    /// above that where they are taken back. The histories name who did it, and those names end with `mark`: what others have
+    /// applied is not taken back.
+    pub fn new(keep: BTreeMap<Target, Keep>, floor: Option<Version>, mark: String) -> Self {
+        Self { keep, floor, mark }
     }
 
     /// Whether there is nothing to be taken back.
@@ -65,19 +74,42 @@ impl Back {
         scope: Scope,
         standings: impl IntoIterator<Item = &'a Standing>,
     ) -> Result<Cohorts, FleetError> {
-        let mut by_keep: BTreeMap<Keep, Vec<&Standing>> = BTreeMap::new();
-        for standing in standings {
-            if let Some(keep) = self.keep.get(&standing.target) {
-                by_keep.entry(*keep).or_default().push(standing);
-            }
-        }
         let mut all = Cohorts {
             scope,
             cohorts: Vec::new(),
             blocked: Vec::new(),
         };
-        for (keep, standings) in by_keep {
-            let goal = |applied: &[Applied]| way(applied, keep);
+        let mut by_shard: BTreeMap<&ShardName, Vec<(Keep, &Standing)>> = BTreeMap::new();
+        for standing in standings {
+            if let Some(keep) = self.keep.get(&standing.target) {
+                let shard = by_shard.entry(&standing.target.shard).or_default();
+                shard.push((*keep, standing));
+            }
+        }
+        let mut alike: BTreeMap<(Keep, Own), Vec<&Standing>> = BTreeMap::new();
+        for (shard, of_shard) in by_shard {
+            match self.own(fleet, shard, &of_shard).await {
+                Ok(mut own) => {
+                    for (keep, standing) in of_shard {
+                        let own = own.remove(standing.target.schema.as_str());
+                        // A tenantry of before has noted less, here and in the histories.
+                        let own = keep.left.map(|_| own.unwrap_or_default());
+                        alike.entry((keep, own)).or_default().push(standing);
+                    }
+                }
+                Err(error) if error.is_of_one_shard() && fleet.shards.iter().count() > 1 => {
+                    let why = Why::Unreachable(error.to_string().into());
+                    all.blocked
+                        .extend(of_shard.into_iter().map(|(_, standing)| Blocked {
+                            target: standing.target.clone(),
+                            why: why.clone(),
+                        }));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        for ((keep, own), standings) in alike {
+            let goal = |applied: &[Applied]| way(applied, keep, own.as_ref());
             let mut some = Cohorts::form_by(fleet, scope, standings, goal).await?;
             all.cohorts.append(&mut some.cohorts);
             all.blocked.append(&mut some.blocked);
@@ -85,17 +117,46 @@ impl Back {
         all.cohorts.sort_by_key(Cohort::version);
         Ok(all)
     }
+
+    /// What is applied in those schemas of a shard that was applied last by whoever it is that is taken back. Asks nobody where
+    /// the shard is known to be away.
+    async fn own(
+        &self,
+        fleet: &Fleet,
+        shard: &ShardName,
+        standings: &[(Keep, &Standing)],
+    ) -> Result<BTreeMap<String, BTreeSet<Version>>, FleetError> {
+        let mut own: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        let there = standings
+            .iter()
+            .filter(|(_, standing)| standing.away.is_none());
+        let names: Vec<_> = there
+            .map(|(_, standing)| standing.target.schema.as_str())
+            .collect();
+        let Some(shard) = fleet.shards.get(shard).filter(|_| !names.is_empty()) else {
+            return Ok(own);
+        };
+        let mut session = fleet.shard(shard).await?;
+        let rows = history::applied_by(session.connection(), &names, &self.mark).await?;
+        session.close().await;
+        for (schema, version) in rows {
+            own.entry(schema).or_default().insert(version);
+        }
+        Ok(own)
+    }
 }
 
-fn way(applied: &[Applied], keep: Keep) -> Option<Goal> {
-    let left = applied.get(..keep.applied)?;
+/// How far a target goes back; none where it was moved since, or where others have applied any of what would be taken back.
+fn way(applied: &[Applied], keep: Keep, own: Option<&BTreeSet<Version>>) -> Option<Goal> {
+    let (left, back) = applied.split_at_checked(keep.applied)?;
+    let is_own = |applied: &Applied| own.is_none_or(|own| own.contains(&applied.version));
     let is_as_it_was = match applied.len().cmp(&keep.of) {
         Ordering::Less => true,
         Ordering::Equal => keep.left.is_none_or(|left| Digest::of(applied) == left),
         Ordering::Greater => false,
     };
-    (is_as_it_was && Digest::of(left) == keep.digest)
-        .then(|| Goal::Down(applied.len() - keep.applied))
+    (is_as_it_was && Digest::of(left) == keep.digest && back.iter().all(is_own))
+        .then_some(Goal::Down(back.len()))
 }
 
 /// Takes targets back, as [`travel`](super::travel) does: of those that `request` selects those that `back` holds. The goal

@@ -16,7 +16,7 @@ use super::conduct::Work;
 use crate::{
     apply::{Audit, Compiled, Cut, Group, Limits, compile},
     history::Digest,
-    migration::{Scope, Version},
+    migration::{Direction, Scope, Version},
     plan::Plan,
 };
 
@@ -36,6 +36,13 @@ impl Prepared {
     /// How many migrations it has, repeatables aside.
     pub(crate) fn steps(&self) -> usize {
         self.plan.steps.len()
+    }
+
+    /// The versions that it takes back.
+    pub(crate) fn reverts(&self) -> Vec<Version> {
+        let steps = self.plan.steps.iter();
+        let back = steps.filter(|step| step.direction == Direction::Down);
+        back.map(|step| step.migration.version).collect()
     }
 
     /// The version and the digest that so many of its migrations leave; none where they are none.

@@ -113,3 +113,30 @@ async fn the_shared_schema_is_not_taken_from_under_who_came_since() {
     assert_eq!(small.tables("late").await, ["more", "t1"]);
     assert_eq!(plans(&small).await, 1);
 }
+
+#[tokio::test]
+async fn what_others_have_applied_is_not_taken_back_though_it_is_the_same() {
+    let small = moved().await;
+    // What the rollout did is taken back by hand, and somebody else does it again.
+    let by_hand = ["down", "tenant_2", "--steps", "1", "--yes"];
+    assert_eq!(json(&small, &by_hand).0, 0);
+    small.tenantry(&["up", "tenant_2"]).assert().success();
+    for selector in ["tenant_2", "--all"] {
+        let (code, report) = json(&small, &["down", selector, "--rollout", "1", "--yes"]);
+        assert_eq!(code, 1, "{report}");
+        let blocked = report["scopes"][0]["blocked"].as_array().unwrap();
+        assert_eq!(blocked.len(), 1, "{report}");
+        assert_eq!(blocked[0]["target"]["schema"], "tenant_2", "{report}");
+        assert_eq!(blocked[0]["kind"], "moved_since", "{report}");
+        assert_eq!(small.tables("tenant_2").await, ["more", "t1"]);
+    }
+    for (tenant, tables) in [("tenant_1", &["t1"][..]), ("tenant_4", &[])] {
+        assert_eq!(small.tables(tenant).await, tables);
+    }
+    assert_eq!(plans(&small).await, 1, "tenant_2 may need it");
+    // Taken back by hand, there is nothing of it in its way any more.
+    assert_eq!(json(&small, &by_hand).0, 0);
+    let (code, report) = json(&small, &["down", "--all", "--rollout", "1", "--yes"]);
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(plans(&small).await, 0);
+}

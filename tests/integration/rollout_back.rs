@@ -149,6 +149,163 @@ async fn what_others_have_done_is_not_taken_back() {
     assert_eq!(number(&mut small.connect().await, &reverted).await, 0);
 }
 
+/// Adds a migration with a table of its own to a set.
+fn add(small: &Small, set: &str, version: i64) {
+    let file = |way: &str| format!("{set}/{version}-{set}{version}.{way}.sql");
+    small.write(&file("up"), &format!("create table {set}{version} ();"));
+    small.write(&file("down"), &format!("drop table {set}{version};"));
+}
+
+#[tokio::test]
+async fn the_shared_schema_stays_under_whoever_came_or_went_on_since() {
+    let small = fleet(4).await;
+    small
+        .tenantry(&["up", "tenant_1,tenant_2,tenant_3"])
+        .assert()
+        .success();
+    add(&small, "shared", 2);
+    add(&small, "tenant", 3);
+    let _daemon = daemon(&small, &[]);
+    ok(&small, &["rollout", "start", "--canaries", "0", "--wait"]);
+    ok(&small, &["tenant", "add", "late"]);
+    add(&small, "tenant", 4);
+    ok(&small, &["up", "tenant_2"]);
+    ok(&small, &["tenant", "suspend", "tenant_3"]);
+    let shown = rolled_back(&small);
+    let stands = versions(&small).await;
+    let of = |name: &str| stands[name];
+    assert_eq!(
+        ["tenant_1", "tenant_2", "tenant_3", "tenant_4", "late"].map(of),
+        [1, 4, 3, 0, 3],
+        "{shown}"
+    );
+    let shared = "select count(*) from pg_tables where tablename = 'shared2'";
+    assert_eq!(
+        number(&mut small.connect().await, shared).await,
+        1,
+        "{shown}"
+    );
+    let why = left(&shown);
+    let (_, why) = why
+        .iter()
+        .find(|(name, _)| !name.starts_with("tenant_"))
+        .unwrap();
+    for said in [
+        "3 tenants of this shard stay",
+        "such as late",
+        "`tenantry down --all --rollout 1`",
+    ] {
+        assert!(why.contains(said), "{said}: {why}");
+    }
+    assert_eq!(waves(&shown, "failed").last(), Some(&("shared back", 0)));
+    assert!(
+        shown["why"]
+            .as_str()
+            .unwrap()
+            .starts_with("3 schemas are left as they are"),
+        "{shown}"
+    );
+    // As it says: once all of them are back, it goes back, too.
+    ok(&small, &["tenant", "resume", "tenant_3"]);
+    ok(&small, &["down", "tenant_2,tenant_3", "--to", "1", "--yes"]);
+    ok(&small, &["down", "late", "--to", "0", "--yes"]);
+    ok(&small, &["down", "--all", "--rollout", "1", "--yes"]);
+    assert_eq!(number(&mut small.connect().await, shared).await, 0);
+}
+
+#[tokio::test]
+async fn the_shared_schema_stays_under_who_could_not_be_taken_back() {
+    let small = fleet(3).await;
+    add(&small, "shared", 2);
+    add(&small, "tenant", 3);
+    let _daemon = daemon(&small, &[]);
+    ok(&small, &["rollout", "start", "--canaries", "0", "--wait"]);
+    // What is to be dropped in one of them is not there.
+    small.run("drop table tenant_2.tenant3").await;
+    ok(&small, &["rollout", "rollback", "--yes"]);
+    let (_, shown) = json(&small, &["rollout", "watch"]);
+    let shared = "select count(*) from pg_tables where tablename = 'shared2'";
+    assert_eq!(
+        number(&mut small.connect().await, shared).await,
+        1,
+        "{shown}"
+    );
+    let why = left(&shown);
+    assert_eq!(why.len(), 1, "{shown}");
+    let why = why.values().next().unwrap();
+    assert!(
+        why.contains("1 tenant of this shard stays") && why.contains("such as tenant_2"),
+        "{why}"
+    );
+}
+
+#[tokio::test]
+async fn an_older_rollout_takes_nothing_back_from_under_a_newer_one() {
+    let small = fleet(3).await;
+    let start = ["rollout", "start", "--canaries", "0", "--wait"];
+    add(&small, "shared", 2);
+    add(&small, "tenant", 3);
+    let older = daemon(&small, &[]);
+    ok(&small, &start);
+    drop(older);
+    // The newer one has nothing for the shared schema.
+    add(&small, "tenant", 4);
+    let _newer = daemon(&small, &[]);
+    ok(&small, &start);
+    ok(&small, &["rollout", "rollback", "1", "--yes"]);
+    let (code, shown) = json(&small, &["rollout", "watch", "1"]);
+    assert_eq!((code, &shown["state"]), (7, &"complete".into()), "{shown}");
+    let why = left(&shown);
+    assert_eq!(why.len(), 4, "{shown}");
+    let needed = why
+        .values()
+        .filter(|why| why.contains("3 tenants of this shard stay"));
+    assert_eq!(needed.count(), 1, "{shown}");
+    let shared = "select count(*) from pg_tables where tablename = 'shared2'";
+    assert_eq!(
+        number(&mut small.connect().await, shared).await,
+        1,
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn the_shared_schema_goes_back_from_under_who_stood_higher_before() {
+    let small = fleet(3).await;
+    add(&small, "tenant", 3);
+    small.tenantry(&["up"]).assert().success();
+    add(&small, "shared", 2);
+    add(&small, "tenant", 4);
+    let _daemon = daemon(&small, &[]);
+    let start = [
+        "rollout",
+        "start",
+        "tenant_1,tenant_2",
+        "--canaries",
+        "0",
+        "--wait",
+    ];
+    ok(&small, &start);
+    let shown = rolled_back(&small);
+    assert_eq!(left(&shown).len(), 0, "{shown}");
+    let stands = versions(&small).await;
+    let tenants = stands
+        .iter()
+        .filter(|(name, _)| name.starts_with("tenant_"));
+    assert!(
+        tenants
+            .map(|(_, version)| *version)
+            .all(|version| version == 3),
+        "{shown}"
+    );
+    let shared = "select count(*) from pg_tables where tablename = 'shared2'";
+    assert_eq!(
+        number(&mut small.connect().await, shared).await,
+        0,
+        "{shown}"
+    );
+}
+
 #[tokio::test]
 async fn whoever_takes_over_tells_what_the_dead_daemon_did_from_what_others_did() {
     let small = fleet(3).await;
