@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(10);
 pub(crate) struct Took {
     /// From the moment in which it was asked for to its end.
     pub(crate) all: f64,
-    /// From the beginning of its first wave to the end of its last: all but the planning.
+    /// From the beginning of its first wave to the end of its last: all but the planning. 0 where there was nothing to do.
     pub(crate) waves: f64,
 }
 
@@ -60,7 +60,9 @@ pub(crate) async fn carry(settings: &Settings, selector: Option<&str>, times: us
             let ended = waves.iter().filter_map(|wave| wave.ended_at).max();
             took.push(Took {
                 all: seconds(row.created_at, row.ended_at.unwrap()),
-                waves: seconds(begun.unwrap(), ended.unwrap()),
+                waves: begun
+                    .zip(ended)
+                    .map_or(0.0, |(begun, ended)| seconds(begun, ended)),
             });
         }
         home.close().await;
