@@ -146,7 +146,7 @@ impl Conductor<'_> {
             },
             Move::Gate(wave) => self.pass(home, rollout, wave).await?,
             Move::Extend => self.extend(home, rollout).await?,
-            next => Did::Moved(self.apply(home, rollout, next).await?),
+            next => Did::Moved(self.apply(home, rollout, &all, next).await?),
         })
     }
 
@@ -155,6 +155,7 @@ impl Conductor<'_> {
         &self,
         home: &mut Connection,
         rollout: &Rollout,
+        all: &[waves::Wave],
         next: Move,
     ) -> Result<bool, RolloutError> {
         let (me, id) = (self.me, rollout.row.id);
@@ -172,10 +173,7 @@ impl Conductor<'_> {
             Move::Resume if rollout.state == State::Halted => (Event::Retry, None),
             Move::Resume => (Event::Resume, None),
             Move::Cancel => (Event::Cancel, None),
-            Move::Complete => (
-                Event::Complete,
-                left(rollout, &waves::list(home, id).await?),
-            ),
+            Move::Complete => (Event::Complete, left(rollout, all)),
             Move::Fatal(why) => (Event::Halt, Some(why)),
             Move::Spent(why) => match when_spent(&rollout.strategy, rollout.row.back) {
                 WhenSpent::Pause => (Event::Pause, Some(why)),

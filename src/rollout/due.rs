@@ -39,11 +39,17 @@ pub(super) type Skip = (&'static str, String);
 /// known, nobody was: that is noted before it is begun.
 pub(super) fn is_expected(run: &Claimed, head: &Head) -> bool {
     let expected = run.to_digest.as_ref().or(run.from_digest.as_ref());
-    expected.is_none_or(|expected| head.digest.0 == expected[..])
+    is_at(expected.map(Vec::as_slice), head)
+}
+
+/// Whether the schema stands where it was expected: see [`is_expected`].
+pub(super) fn is_at(expected: Option<&[u8]>, head: &Head) -> bool {
+    expected.is_none_or(|expected| head.digest.0 == expected)
 }
 
 /// Whether all is the rollout's that is above what was planned for, so many of the last things done there being its own.
-pub(super) fn is_own(planned: usize, applied: usize, own: usize) -> bool {
+pub(super) fn is_own(planned: Option<i32>, applied: usize, own: usize) -> bool {
+    let planned = usize::try_from(planned.unwrap_or_default()).unwrap_or_default();
     own > 0 && applied.saturating_sub(own) <= planned
 }
 
@@ -79,10 +85,8 @@ impl Seen<'_> {
         if is_expected(self.run, self.head) {
             return Since::default();
         }
-        let planned = self.run.from_applied.unwrap_or_default();
-        let planned = usize::try_from(planned).unwrap_or_default();
         let place = Some(self.place());
-        match is_own(planned, self.applied, self.own) {
+        match is_own(self.run.from_applied, self.applied, self.own) {
             true => Since {
                 left: place,
                 ..Since::default()

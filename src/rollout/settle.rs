@@ -6,10 +6,14 @@ use std::{
     time::Duration,
 };
 
-use super::{RolloutError, due::is_own, lot::later, work::mark};
+use super::{
+    RolloutError,
+    due::{is_at, is_own},
+    lot::later,
+    work::mark,
+};
 use crate::{
     fleet::{Fleet, FleetError},
-    history::Head,
     postgres::{Session, Shard},
     store::{
         dead::{self, Dead},
@@ -82,17 +86,11 @@ async fn look(
         }
         let own = own.get(&run.schema_name).copied().unwrap_or_default();
         let is_halfway = head.as_ref().is_some_and(|head| head.running.is_some());
-        let is_elsewhere = |head: &Head| {
-            let expected = run.expected.as_ref();
-            expected.is_some_and(|expected| head.digest.0 != expected[..])
-        };
         let left = match &head {
-            Some(head) if own > 0 && is_elsewhere(head) => {
+            Some(head) if own > 0 && !is_at(run.expected.as_deref(), head) => {
                 let applied = history::applied(connection, head).await?.len();
-                let planned = usize::try_from(run.from_applied.unwrap_or_default());
-                let planned = planned.unwrap_or_default();
                 let own = usize::try_from(own).unwrap_or_default();
-                is_own(planned, applied, own).then(|| Place::of(head, applied))
+                is_own(run.from_applied, applied, own).then(|| Place::of(head, applied))
             }
             _ => None,
         };

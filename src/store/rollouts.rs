@@ -78,22 +78,31 @@ pub struct Row {
     pub now: Timestamp,
 }
 
+/// That a row of `tenantry.rollouts` is under way: not over, or over and wanted back. As the index one_active_rollout has it.
+macro_rules! under_way {
+    () => {
+        "(state not in ('complete', 'cancelled') or (wanted = 'back' and not back))"
+    };
+}
+pub(super) use under_way;
+
 /// Asks for a rollout. None while another one is under way.
 pub async fn start(connection: &mut Connection, new: &New<'_>) -> Result<Option<i64>, StoreError> {
-    let started = sqlx::query_scalar(
+    let started = sqlx::query_scalar(concat!(
         "with started as (
              -- What is refused takes no number.
              insert into tenantry.rollouts (goal, selector, strategy, files, who, reason)
              select $1::text, $2::text, $3::jsonb, $4::bytea, $5::text, $6::text
-              where not exists (select from tenantry.rollouts
-                                 where state not in ('complete', 'cancelled') or (wanted = 'back' and not back))
+              where not exists (select from tenantry.rollouts where ",
+        under_way!(),
+        ")
              on conflict do nothing
              returning id
          ), told as (
              insert into tenantry.events (who, action, rollout, why) select $5, $7, id, $6 from started
          )
          select id from started",
-    )
+    ))
     .bind(&new.goal)
     .bind(new.selector)
     .bind(Json(&new.strategy))
@@ -137,13 +146,10 @@ pub async fn list(connection: &mut Connection, most: i64) -> Result<Vec<Row>, St
 
 /// The one that is not over, or that is over and wanted back: an index sees to it that there is one at most.
 pub async fn active(connection: &mut Connection) -> Result<Option<Row>, StoreError> {
-    sqlx::query_as(concat!(
-        rows!(),
-        " where state not in ('complete', 'cancelled') or (wanted = 'back' and not back)",
-    ))
-    .fetch_optional(connection)
-    .answered(StoreError::query("read the rollout that is under way"))
-    .await
+    sqlx::query_as(concat!(rows!(), " where ", under_way!()))
+        .fetch_optional(connection)
+        .answered(StoreError::query("read the rollout that is under way"))
+        .await
 }
 
 /// Says what is wanted of a rollout. False where it is not in one of these states, or where that was wanted before; also
@@ -155,18 +161,18 @@ pub async fn want(
     wanted: &str,
     told: &Told<'_>,
 ) -> Result<bool, StoreError> {
-    let wanted = sqlx::query(
-        "with changed as (
+    let wanted = sqlx::query(concat!(
+        "with others as (
+             select id from tenantry.rollouts where id <> $1 and ",
+        under_way!(),
+        "
+         ), changed as (
              update tenantry.rollouts set wanted = $3
-              where id = $1 and state = any($2) and wanted <> $3
-                and not ($3 = 'back' and exists (select from tenantry.rollouts o
-                                                  where o.id <> $1
-                                                    and (o.state not in ('complete', 'cancelled')
-                                                         or (o.wanted = 'back' and not o.back))))
+              where id = $1 and state = any($2) and wanted <> $3 and not ($3 = 'back' and exists (select from others))
              returning id
          )
          insert into tenantry.events (who, action, rollout, why) select $4, $5, id, $6 from changed",
-    )
+    ))
     .bind(id)
     .bind(states)
     .bind(wanted)

@@ -8,7 +8,10 @@ use jiff_sqlx::Timestamp;
 use sqlx::FromRow;
 
 pub use super::outcomes::{Now, Outcome, Place, Trouble, report};
-use super::{StoreError, rollouts::Told};
+use super::{
+    StoreError,
+    rollouts::{Told, under_way},
+};
 use crate::{
     postgres::{Answered, Connection},
     tenant::ShardName,
@@ -185,17 +188,19 @@ pub async fn back_again(
     rollout: i64,
     told: &Told<'_>,
 ) -> Result<bool, StoreError> {
-    let resumed = sqlx::query(
-        "with resumed as (
+    let resumed = sqlx::query(concat!(
+        "with others as (
+             select id from tenantry.rollouts where id <> $1 and ",
+        under_way!(),
+        "
+         ), resumed as (
              update tenantry.rollouts r
                 set state = 'running', wanted = 'back', ended_at = null, why = null,
                     -- Those of the way back are tried again, and may fail again as often as they might.
                     forgiven = (select count(*) from tenantry.runs f join tenantry.waves w on w.rollout = $1 and w.number = f.wave
                                  where f.rollout = $1 and f.state = 'failed' and w.kind not in ('back', 'shared back'))::integer
               where r.id = $1 and r.back and r.state in ('complete', 'cancelled')
-                and not exists (select from tenantry.rollouts o
-                                 where o.id <> $1 and (o.state not in ('complete', 'cancelled')
-                                                       or (o.wanted = 'back' and not o.back)))
+                and not exists (select from others)
              returning id
          ), again as (
              update tenantry.runs r
@@ -211,7 +216,7 @@ pub async fn back_again(
               where w.rollout = $1 and w.state <> 'waiting' and w.number in (select wave from again)
          )
          insert into tenantry.events (who, action, rollout, why) select $2, $3, id, $4 from resumed",
-    )
+    ))
     .bind(rollout)
     .bind(told.who)
     .bind(told.action)
