@@ -17,14 +17,13 @@ use std::time::Instant;
 
 use clap::Parser;
 use serde_json::json;
-use support::fleet::fleet;
+use support::{Bench, fleet::fleet};
 use tenantry::{
     fleet::Fleet,
     provision::{self, By},
     sql::Ident,
     store::{pool, tenants::Labels},
     tenant::TenantName,
-    verify::scratch::{Options as ServerOptions, Purpose, Server, Source},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -44,15 +43,8 @@ struct Options {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let options = Options::parse();
-    let server = ServerOptions::new(env!("CARGO_BIN_EXE_tenantry"))
-        .sources([Source::Local, Source::Container])
-        .purpose(Purpose::Durable)
-        .max_connections(100);
-    let server = Server::start(&server).await.unwrap();
-    let url = server
-        .create_database(&Ident::new("fleet").unwrap())
-        .await
-        .unwrap();
+    let bench = Bench::start_with_room().await;
+    let url = bench.database("fleet").await;
     let files = tempfile::tempdir().unwrap();
     for number in 1..=options.tables {
         let path = files.path().join("tenant");
@@ -63,7 +55,7 @@ async fn main() {
         std::fs::write(path.join(format!("{number}-t.down.sql")), down).unwrap();
     }
     let mut fleet = fleet(&url, files.path(), 1);
-    println!("signing up, postgres: {}", server.kind());
+    println!("signing up, postgres: {}", bench.kind());
 
     let built = walls(&fleet, "built", options.tenants, &By::Migrations).await;
     let of = options.tenants * 2;
@@ -94,7 +86,7 @@ async fn main() {
             "built_wall_p99_ms": built.1,
         })
     );
-    server.stop().await.unwrap();
+    bench.stop().await;
 }
 
 /// Adds tenants one after the other, and sees what they were built by.

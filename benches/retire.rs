@@ -18,11 +18,7 @@ use std::{
 use clap::Parser;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use support::fleet::fleet;
-use tenantry::{
-    sql::Ident,
-    verify::scratch::{Options as ServerOptions, Purpose, Server, Source},
-};
+use support::{Bench, fleet::fleet};
 use tokio::sync::watch;
 
 #[derive(Parser)]
@@ -44,18 +40,10 @@ struct Options {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let options = Options::parse();
-    // PostgreSQL's own defaults: 100 connections, 64 locks for each.
-    let server = ServerOptions::new(env!("CARGO_BIN_EXE_tenantry"))
-        .sources([Source::Local, Source::Container])
-        .purpose(Purpose::Durable)
-        .max_connections(100);
-    let server = Server::start(&server).await.unwrap();
-    let url = server
-        .create_database(&Ident::new("fleet").unwrap())
-        .await
-        .unwrap();
+    let bench = Bench::start_with_room().await;
+    let url = bench.database("fleet").await;
     let files = tempfile::tempdir().unwrap();
-    println!("retiring tenants, postgres: {}", server.kind());
+    println!("retiring tenants, postgres: {}", bench.kind());
     let start = Instant::now();
     sign_up(&url, files.path(), &options).await;
     println!(
@@ -116,7 +104,7 @@ async fn main() {
         })
     );
     connection.close().await.unwrap();
-    server.stop().await.unwrap();
+    bench.stop().await;
 }
 
 /// Tenants of so many tables with three indexes each, and one that stays: the application's.

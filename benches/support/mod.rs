@@ -22,19 +22,24 @@ pub(crate) struct Bench {
 impl Bench {
     /// From local binaries where there are any, since a container's file system is measured as well.
     pub(crate) async fn start() -> Self {
-        let options = Options::new(env!("CARGO_BIN_EXE_tenantry"))
-            .sources([Source::Local, Source::Container])
-            .purpose(Purpose::Durable);
-        Self::of(options).await
+        Self::of(Self::options()).await
+    }
+
+    /// The same with room for locks as PostgreSQL has by itself: for 100 connections, 64 for each.
+    pub(crate) async fn start_with_room() -> Self {
+        Self::of(Self::options().max_connections(100)).await
     }
 
     /// The same with pg_stat_statements, which keeps an entry for each text that it has not met: for counting queries.
     pub(crate) async fn start_counting() -> Self {
-        let options = Options::new(env!("CARGO_BIN_EXE_tenantry"))
+        let counting = Self::options().setting("shared_preload_libraries", "pg_stat_statements");
+        Self::of(counting).await
+    }
+
+    fn options() -> Options {
+        Options::new(env!("CARGO_BIN_EXE_tenantry"))
             .sources([Source::Local, Source::Container])
             .purpose(Purpose::Durable)
-            .setting("shared_preload_libraries", "pg_stat_statements");
-        Self::of(options).await
     }
 
     async fn of(options: Options) -> Self {
