@@ -1,7 +1,7 @@
 //! How many statements a second are begun on a shard, by all daemons together.
 
 use crate::support::{
-    rollouts::{MINUTE, daemon, fleet, json, number},
+    rollouts::{ALL_AT_ONCE, MINUTE, daemon, fleet, json, number},
     until_within,
 };
 
@@ -29,15 +29,7 @@ async fn daemons_share_what_may_be_begun_a_second() {
         number(&mut connection, knows).await == 1
     })
     .await;
-    let start = [
-        "rollout",
-        "start",
-        "--canaries",
-        "0",
-        "--waves",
-        "100%",
-        "--wait",
-    ];
+    let start = [&ALL_AT_ONCE[..], &["--wait"]].concat();
     let (code, shown) = json(&small, &start);
     assert_eq!(code, 0, "{shown}");
     let took = "select (extract(epoch from max(started_at) - min(started_at)) * 1000)::bigint from tenantry.history";

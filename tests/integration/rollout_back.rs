@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{
     Small,
-    rollouts::{MINUTE, daemon, fleet, json, number, until_number, waves},
+    rollouts::{ALL_AT_ONCE, MINUTE, daemon, fleet, json, number, until_number, waves},
     until_within,
 };
 
@@ -495,10 +495,7 @@ async fn what_several_waves_did_goes_back_unless_somebody_came_between_them() {
         small.write(&file("down"), &format!("drop table t{version};"));
     }
     let _daemon = daemon(&small, &[]);
-    ok(
-        &small,
-        &["rollout", "start", "--canaries", "0", "--waves", "100%"],
-    );
+    ok(&small, &ALL_AT_ONCE);
     let mut connection = small.connect().await;
     let waits = "select count(*) from tenantry.rollouts where why like 'contract 3 waits for%'";
     until_within(MINUTE, "it waits", async || {

@@ -2,7 +2,9 @@
 
 use crate::support::{
     Several, Small,
-    rollouts::{MINUTE, daemon, daemon_of, fleet, json, moved, number, until_number, waves},
+    rollouts::{
+        ALL_AT_ONCE, MINUTE, daemon, daemon_of, fleet, json, moved, number, until_number, waves,
+    },
     until_within,
 };
 
@@ -29,8 +31,7 @@ async fn what_a_dead_daemon_had_keeps_nobody_from_pausing_it() {
     let mut gate = small.connect().await;
     number(&mut gate, "select 1::bigint from pg_advisory_lock(4242)").await;
     let mut first = daemon(&small, &PATIENT);
-    let start = ["rollout", "start", "--canaries", "0", "--waves", "100%"];
-    let (code, started) = json(&small, &start);
+    let (code, started) = json(&small, &ALL_AT_ONCE);
     assert_eq!(code, 0, "{started}");
     let mut connection = small.connect().await;
     until_within(MINUTE, "it is at work", async || {
@@ -59,8 +60,7 @@ async fn what_a_dead_daemon_has_done_is_taken_back_too() {
     let mut gate = small.connect().await;
     number(&mut gate, "select 1::bigint from pg_advisory_lock(4242)").await;
     let mut first = daemon(&small, &PATIENT);
-    let start = ["rollout", "start", "--canaries", "0", "--waves", "100%"];
-    assert_eq!(json(&small, &start).0, 0);
+    assert_eq!(json(&small, &ALL_AT_ONCE).0, 0);
     let mut connection = small.connect().await;
     let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'advisory'";
     until_within(MINUTE, "all connections wait at the gate", async || {
@@ -107,8 +107,7 @@ async fn whoever_has_to_wait_for_its_turn_keeps_nobody_of_its_lot_waiting() {
         )
         .await;
     let _daemon = daemon(&small, &[("TENANTRY__APPLY__CONCURRENCY", "1")]);
-    let start = ["rollout", "start", "--canaries", "0", "--waves", "100%"];
-    assert_eq!(json(&small, &start).0, 0);
+    assert_eq!(json(&small, &ALL_AT_ONCE).0, 0);
     let mut connection = small.connect().await;
     let done = "select count(*) from tenantry.runs where state = 'done'";
     until_within(MINUTE, "those without an index are done", async || {
@@ -135,8 +134,7 @@ async fn a_small_wave_is_shared_by_all_connections() {
     let mut gate = small.connect().await;
     number(&mut gate, "select 1::bigint from pg_advisory_lock(4242)").await;
     let _daemon = daemon(&small, &PATIENT);
-    let start = ["rollout", "start", "--canaries", "0", "--waves", "100%"];
-    assert_eq!(json(&small, &start).0, 0);
+    assert_eq!(json(&small, &ALL_AT_ONCE).0, 0);
     let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'advisory'";
     let mut connection = small.connect().await;
     until_within(MINUTE, "all are at the gate", async || {
@@ -156,8 +154,7 @@ async fn whoever_loses_its_connections_goes_on_with_new_ones() {
         ("TENANTRY__APPLY__GROUP_TIME", "0s"),
     ];
     let _daemon = daemon(&small, &pace);
-    let start = ["rollout", "start", "--canaries", "0", "--waves", "100%"];
-    assert_eq!(json(&small, &start).0, 0);
+    assert_eq!(json(&small, &ALL_AT_ONCE).0, 0);
     let mut connection = small.connect().await;
     let done = "select count(*) from tenantry.runs where state = 'done'";
     until_within(MINUTE, "some are moved", async || {
@@ -190,7 +187,7 @@ async fn nobody_waits_for_what_a_dead_daemon_had_on_a_shard_that_is_away() {
         assert_eq!(ran.code, 0, "{}", ran.screen());
         serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap()
     };
-    run(&["rollout", "start", "--canaries", "0", "--waves", "100%"]);
+    run(&ALL_AT_ONCE);
     let mut home = several.home.connect().await;
     let at_gate = "select count(*) from tenantry.runs where state = 'done'
                       and exists (select from tenantry.runs where daemon is not null)";

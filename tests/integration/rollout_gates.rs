@@ -22,7 +22,9 @@ use tenantry::{
 
 use crate::support::{
     Small,
-    rollouts::{Daemon, MINUTE, daemon, fleet, json, moved, number, until_number, waves},
+    rollouts::{
+        ALL_AT_ONCE, Daemon, MINUTE, daemon, fleet, json, moved, number, until_number, waves,
+    },
     until_within,
 };
 
@@ -352,8 +354,7 @@ async fn hooks_run_in_order_and_one_that_fails_halts() {
 /// Two daemons, the first of which conducts.
 async fn two(small: &Small) -> (Daemon, Daemon) {
     let first = daemon(small, &[]);
-    let start = ["rollout", "start", "--canaries", "0", "--waves", "100%"];
-    assert_eq!(json(small, &start).0, 0);
+    assert_eq!(json(small, &ALL_AT_ONCE).0, 0);
     let conducted = "select count(*) from tenantry.rollouts where daemon is not null";
     until_number(small, "it conducts", conducted, 1).await;
     (first, daemon(small, &[]))

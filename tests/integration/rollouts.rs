@@ -11,7 +11,7 @@ use tenantry::{sql::Ident, structure};
 use crate::support::{
     Small,
     fleet::empty_tenants,
-    rollouts::{MINUTE, daemon, fleet, json, moved, number, waves},
+    rollouts::{ALL_AT_ONCE, MINUTE, daemon, fleet, json, moved, number, waves},
     small, until_within,
 };
 
@@ -215,10 +215,7 @@ async fn it_stands_still_within_a_second_and_daemons_leave_nothing_behind() {
         ("TENANTRY__APPLY__GROUP_TIME", "0s"),
     ];
     let mut first = daemon(&small, &pace);
-    let (code, started) = json(
-        &small,
-        &["rollout", "start", "--canaries", "0", "--waves", "100%"],
-    );
+    let (code, started) = json(&small, &ALL_AT_ONCE);
     assert_eq!(code, 0, "{started}");
     let mut connection = small.connect().await;
     let some = "select count(*) from tenantry.runs where state = 'done'";
@@ -510,10 +507,7 @@ async fn a_daemon_that_stood_still_beyond_its_term_changes_nothing_of_what_other
     let small = fleet(400).await;
     let pace = [("TENANTRY__APPLY__DDL_PER_SECOND", "100")];
     let mut first = daemon(&small, &pace);
-    let (code, started) = json(
-        &small,
-        &["rollout", "start", "--canaries", "0", "--waves", "100%"],
-    );
+    let (code, started) = json(&small, &ALL_AT_ONCE);
     assert_eq!(code, 0, "{started}");
     let mut connection = small.connect().await;
     let some = "select count(*) from tenantry.runs where state = 'done'";
@@ -618,18 +612,7 @@ async fn indexes_are_built_one_after_the_other_on_a_database_whoever_builds_them
     );
     small.write("tenant/2-index.down.sql", "drop index t1_by_it;");
     let _daemons = [daemon(&small, &[]), daemon(&small, &[])];
-    let (code, shown) = json(
-        &small,
-        &[
-            "rollout",
-            "start",
-            "--canaries",
-            "0",
-            "--waves",
-            "100%",
-            "--wait",
-        ],
-    );
+    let (code, shown) = json(&small, &[&ALL_AT_ONCE[..], &["--wait"]].concat());
     assert_eq!(code, 0, "{shown}");
     let overlapping = "select count(*) from tenantry.history a join tenantry.history b on a.id < b.id
                         where a.name = 'index' and b.name = 'index'
@@ -660,10 +643,7 @@ async fn nothing_is_begun_on_a_server_that_has_too_much_to_do() {
             ("TENANTRY__APPLY__DDL_PER_SECOND", "5"),
         ],
     );
-    let (code, started) = json(
-        &small,
-        &["rollout", "start", "--canaries", "0", "--waves", "100%"],
-    );
+    let (code, started) = json(&small, &ALL_AT_ONCE);
     assert_eq!(code, 0, "{started}");
     let waits = "select count(*) from tenantry.holds where why like 'active sessions%above 2%'";
     until_within(MINUTE, "it waits", async || {

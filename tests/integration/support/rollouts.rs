@@ -9,6 +9,10 @@ use super::{Several, Small, fleet::empty_tenants, small, until_within};
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
+/// Starts a rollout of all in one wave, without canaries.
+pub(crate) const ALL_AT_ONCE: [&str; 6] =
+    ["rollout", "start", "--canaries", "0", "--waves", "100%"];
+
 /// A fleet with so many tenants at nothing applied, and a set of one light migration.
 pub(crate) async fn fleet(tenants: usize) -> Small {
     let small = small(1).await;
